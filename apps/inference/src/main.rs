@@ -1,0 +1,3 @@
+//! Keyword spotting on the device.
+#![no_std]
+#![no_main]

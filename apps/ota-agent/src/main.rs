@@ -1,0 +1,3 @@
+//! The OTA agent process: AWS IoT Jobs and MQTT file streams.
+#![no_std]
+#![no_main]

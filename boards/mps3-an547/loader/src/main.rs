@@ -1,0 +1,3 @@
+//! Bootloader binary of the mps3-an547 board.
+#![no_std]
+#![no_main]

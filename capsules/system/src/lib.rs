@@ -1,0 +1,2 @@
+//! Process policies, schedulers, credential checking.
+#![cfg_attr(not(test), no_std)]

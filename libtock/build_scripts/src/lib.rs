@@ -1,0 +1,1 @@
+//! Build-script helper that places an application in flash and RAM.

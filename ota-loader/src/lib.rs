@@ -1,0 +1,2 @@
+//! The bootloader as a library: image choice, swap, rollback, measured boot.
+#![cfg_attr(not(test), no_std)]

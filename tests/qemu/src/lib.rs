@@ -1,0 +1,1 @@
+//! Runs a board image under QEMU: flash file, UARTs, QMP, memory dumps.

@@ -1,0 +1,3 @@
+//! The one entry point: build, sign, flash, run, test, demo.
+
+fn main() {}

@@ -1,2 +1,14 @@
 //! Register drivers of the SSE-300 subsystem and the MPS3 board peripherals.
+//!
+//! Owns registers and nothing else. Polled drivers serve the loader and the secure image; the
+//! interrupt-driven ones behind the `kernel` feature implement `kernel::hil`.
 #![cfg_attr(not(test), no_std)]
+
+pub mod ddr_flash;
+pub mod polled_uart;
+pub mod protection;
+pub mod system_counter;
+pub mod watchdog;
+
+#[cfg(feature = "kernel")]
+pub mod ns;

@@ -43,17 +43,29 @@ pub fn constants(map: &Map) -> String {
     }
     let _ = writeln!(s, "pub const IMAGE_HEADER: u32 = 0x{:x};", map.image_header);
     let _ = writeln!(s, "pub const SECTOR: u32 = 0x{:x};", map.sector);
-    let _ = writeln!(s, "pub const SAU_REGIONS: [(u32, u32, bool); {}] = [", map.sau.len());
+    let _ = writeln!(
+        s,
+        "pub const SAU_REGIONS: [(u32, u32, bool); {}] = [",
+        map.sau.len()
+    );
     for r in &map.sau {
         let nsc = r.world == World::NSC;
         let _ = writeln!(s, "    (0x{:08x}, 0x{:08x}, {nsc}),", r.base, r.limit);
     }
-    let _ = writeln!(s, "];\npub const MPC_RANGES: [(u32, u32, u32); {}] = [", map.mpc.len());
+    let _ = writeln!(
+        s,
+        "];\npub const MPC_RANGES: [(u32, u32, u32); {}] = [",
+        map.mpc.len()
+    );
     for r in &map.mpc {
         let regs = map.store[&r.store].mpc.unwrap_or(0);
         let _ = writeln!(s, "    (0x{regs:08x}, 0x{:x}, 0x{:x}),", r.base, r.limit);
     }
-    let _ = writeln!(s, "];\npub const APPS: [(&str, u32, u32, u32, u32); {}] = [", map.app.len());
+    let _ = writeln!(
+        s,
+        "];\npub const APPS: [(&str, u32, u32, u32, u32); {}] = [",
+        map.app.len()
+    );
     for app in &map.app {
         if let Ok((f, r)) = map.app_row(&app.name) {
             let _ = writeln!(
@@ -82,8 +94,9 @@ pub fn fill_template(map: &Map, template: &str) -> Result<String, String> {
             let _ = write!(out, "0x{:x}", map.image_header);
             continue;
         }
-        let (name, field) =
-            part.rsplit_once('.').ok_or_else(|| format!("placeholder `@{part}@` is unknown"))?;
+        let (name, field) = part
+            .rsplit_once('.')
+            .ok_or_else(|| format!("placeholder `@{part}@` is unknown"))?;
         let region = map.region(name)?;
         let value = match field {
             "base" => u64::from(region.base),
@@ -109,8 +122,16 @@ mod tests {
         let t = "A = @loader-code.base@; B = @spe-ram.end@; H = @image-header@;";
         let filled = fill_template(&board(), t).unwrap();
         assert_eq!(filled, "A = 0x10000000; B = 0x31020000; H = 0x400;");
-        assert!(fill_template(&board(), "@loader.base@").unwrap_err().contains("no region `loader`"));
-        assert!(fill_template(&board(), "@its.width@").unwrap_err().contains("no field `width`"));
+        assert!(
+            fill_template(&board(), "@loader.base@")
+                .unwrap_err()
+                .contains("no region `loader`")
+        );
+        assert!(
+            fill_template(&board(), "@its.width@")
+                .unwrap_err()
+                .contains("no field `width`")
+        );
     }
 
     #[test]

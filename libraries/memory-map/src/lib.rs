@@ -118,8 +118,7 @@ impl Map {
     /// # Errors
     /// One message naming the file and every rule that it breaks.
     pub fn load(path: &Path) -> Result<Map, String> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
         Map::parse(&text).map_err(|e| format!("{}: {e}", path.display()))
     }
 
@@ -130,7 +129,11 @@ impl Map {
     pub fn parse(text: &str) -> Result<Map, String> {
         let map: Map = toml::from_str(text).map_err(|e| e.to_string())?;
         let faults = check::faults(&map);
-        if faults.is_empty() { Ok(map) } else { Err(faults.join("\n  ")) }
+        if faults.is_empty() {
+            Ok(map)
+        } else {
+            Err(faults.join("\n  "))
+        }
     }
 
     /// The named region.
@@ -140,7 +143,11 @@ impl Map {
     pub fn region(&self, name: &str) -> Result<&Region, String> {
         self.region.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.region.keys().map(String::as_str).collect();
-            format!("no region `{name}` in the map of {}; there are {}", self.board, names.join(", "))
+            format!(
+                "no region `{name}` in the map of {}; there are {}",
+                self.board,
+                names.join(", ")
+            )
         })
     }
 
@@ -152,7 +159,10 @@ impl Map {
         let region = self.region(name)?;
         let store = &self.store[&region.store];
         if !store.file_backed {
-            return Err(format!("region `{name}` lies in {}, which no file backs", region.store));
+            return Err(format!(
+                "region `{name}` lies in {}, which no file backs",
+                region.store
+            ));
         }
         Ok(u64::from(region.base - store.base))
     }
@@ -176,7 +186,11 @@ impl Map {
     pub fn app_row(&self, name: &str) -> Result<(&Region, &Region), String> {
         let app = self.app.iter().find(|a| a.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.app.iter().map(|a| a.name.as_str()).collect();
-            format!("no app `{name}` on {}; there are {}", self.board, names.join(", "))
+            format!(
+                "no app `{name}` on {}; there are {}",
+                self.board,
+                names.join(", ")
+            )
         })?;
         Ok((self.region(&app.flash)?, self.region(&app.ram)?))
     }

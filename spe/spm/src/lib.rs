@@ -1,2 +1,10 @@
 //! Secure partition manager: border checks, client identity, dispatch of psa_call.
+//!
+//! Owns what stands between a non-secure caller and a service. Knows no chip and no service.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+mod copy;
+mod message;
+
+pub use message::{Call, ClientId, Input, Output, Service};

@@ -1,0 +1,1 @@
+//! File-backed DDR behind the flash trait, with NOR rules imposed.

@@ -1,0 +1,1 @@
+//! Interrupt-driven drivers of the non-secure world, behind `kernel::hil`.

@@ -1,0 +1,1 @@
+//! CMSDK UART, polled transmit.

@@ -1,0 +1,1 @@
+//! SAU, MPC and PPC set-up of the secure world.

@@ -1,0 +1,1 @@
+//! The 64-bit 32 MHz SSE system counter.

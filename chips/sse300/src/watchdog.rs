@@ -1,0 +1,1 @@
+//! The S32K CMSDK watchdog.

@@ -46,7 +46,8 @@ impl<'a> Input<'a> {
 
     /// Copies from `offset` as much as both sides hold; returns the number of bytes.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
-        let n = self.len().saturating_sub(offset).min(to.len());
+        let offset = offset.min(self.len());
+        let n = (self.len() - offset).min(to.len());
         match self.0 {
             Bytes::Own(b) => to[..n].copy_from_slice(&b[offset..offset + n]),
             Bytes::Foreign(b) => crate::copy::from_cells(&b[offset..offset + n], &mut to[..n]),

@@ -5,6 +5,9 @@
 #![cfg_attr(not(any(test, feature = "sim")), no_std)]
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+
 /// Why a flash operation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlashError {

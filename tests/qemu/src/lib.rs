@@ -1,1 +1,235 @@
 //! Runs a board image under QEMU: flash file, UARTs, QMP, memory dumps.
+//!
+//! Owns the QEMU process and what leaves it (UART lines, memory); a [`Device`] that is dropped
+//! takes its process with it. Does not own what a flash file holds: that is `xtask`'s to write.
+
+mod flash_file;
+mod qmp;
+mod uart;
+
+pub use flash_file::FlashFile;
+pub use uart::{Line, Uart};
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How to start a device.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Loader ELF, QEMU's `-kernel`; it stands for the mask ROM.
+    pub loader: PathBuf,
+    /// Flash file; written by the device, survives it.
+    pub flash: PathBuf,
+    /// `-icount` argument, e.g. `shift=5` to count instructions.
+    pub icount: Option<String>,
+    /// `-rtc base=` argument; host time when absent.
+    pub rtc: Option<String>,
+    /// User network on or off.
+    pub network: bool,
+    /// Further arguments.
+    pub extra: Vec<String>,
+}
+
+impl Config {
+    /// A device with network and host time.
+    pub fn new(loader: &Path, flash: &Path) -> Config {
+        Config {
+            loader: loader.to_owned(),
+            flash: flash.to_owned(),
+            icount: None,
+            rtc: None,
+            network: true,
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// A running device.
+pub struct Device {
+    child: Child,
+    dir: PathBuf,
+    /// Secure log (UART0).
+    pub secure: Uart,
+    /// Non-secure console (UART1).
+    pub console: Uart,
+    qmp: qmp::Qmp,
+    started: Instant,
+}
+
+static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+impl Device {
+    /// Starts QEMU and connects to its UARTs and monitor.
+    ///
+    /// # Errors
+    /// When QEMU is missing or does not open its sockets within ten seconds.
+    pub fn start(config: &Config) -> Result<Device> {
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("tockstone-{}-{serial}", std::process::id()));
+        std::fs::create_dir_all(&dir)?;
+        let socket = |name: &str| dir.join(name);
+        let mut command = Command::new("qemu-system-arm");
+        command
+            .args(["-M", "mps3-an547,memory-backend=ddr", "-object"])
+            .arg(format!(
+                "memory-backend-file,id=ddr,size=2G,mem-path={},share=on",
+                config.flash.display()
+            ))
+            .arg("-kernel")
+            .arg(&config.loader)
+            .args(["-display", "none", "-monitor", "none"]);
+        for name in ["u0", "u1"] {
+            command.args(["-chardev"]).arg(format!(
+                "socket,id={name},path={},server=on,wait=on",
+                socket(name).display()
+            ));
+            command.args(["-serial", &format!("chardev:{name}")]);
+        }
+        command
+            .arg("-qmp")
+            .arg(format!("unix:{},server=on,wait=off", socket("qmp").display()));
+        if let Some(icount) = &config.icount {
+            command.args(["-icount", icount]);
+        }
+        if let Some(rtc) = &config.rtc {
+            command.args(["-rtc", &format!("base={rtc}")]);
+        }
+        let nic = if config.network { "user,model=lan9118" } else { "none" };
+        command.args(["-nic", nic]).args(&config.extra);
+        let log = std::fs::File::create(dir.join("qemu.log"))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("qemu-system-arm does not start (Debian package qemu-system-arm)")?;
+        track::add(child.id());
+        let mut guard = Unstarted(Some(child), dir.clone());
+        let secure = Uart::connect(&socket("u0"), "secure")?;
+        let console = Uart::connect(&socket("u1"), "console")?;
+        let qmp = qmp::Qmp::connect(&socket("qmp")).with_context(|| guard.log())?;
+        let child = guard.0.take().expect("taken once");
+        Ok(Device { child, dir, secure, console, qmp, started: Instant::now() })
+    }
+
+    /// Time since the start.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Process id of QEMU.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads physical memory, as the debugger sees it.
+    ///
+    /// # Errors
+    /// When the monitor does not answer or refuses the range.
+    pub fn read_memory(&mut self, address: u32, size: u32) -> Result<Vec<u8>> {
+        let file = self.dir.join("memory.bin");
+        self.qmp.execute(
+            "pmemsave",
+            serde_json::json!({"val": address, "size": size, "filename": file}),
+        )?;
+        let bytes = std::fs::read(&file)?;
+        std::fs::remove_file(&file)?;
+        if bytes.len() != size as usize {
+            bail!("pmemsave gave {} of {size} bytes at 0x{address:08x}", bytes.len());
+        }
+        Ok(bytes)
+    }
+
+    /// Holds or continues the processor.
+    ///
+    /// # Errors
+    /// When the monitor does not answer.
+    pub fn pause(&mut self, hold: bool) -> Result<()> {
+        self.qmp.execute(if hold { "stop" } else { "cont" }, serde_json::json!({})).map(drop)
+    }
+
+    /// Presses the reset button.
+    ///
+    /// # Errors
+    /// When the monitor does not answer.
+    pub fn reset(&mut self) -> Result<()> {
+        self.qmp.execute("system_reset", serde_json::json!({})).map(drop)
+    }
+
+    /// Cuts the power: SIGKILL.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Whether QEMU still runs; with its output when it does not.
+    ///
+    /// # Errors
+    /// QEMU's exit status and log.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => {
+                let log = std::fs::read_to_string(self.dir.join("qemu.log")).unwrap_or_default();
+                bail!("QEMU ended: {status}\n{log}")
+            }
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        track::remove(self.child.id());
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Takes a QEMU down that did not come up.
+struct Unstarted(Option<Child>, PathBuf);
+
+impl Unstarted {
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.1.join("qemu.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+            let _ = std::fs::remove_dir_all(&self.1);
+        }
+    }
+}
+
+/// Every process that must not outlive the tool.
+pub mod track {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    static PIDS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+    /// Remembers a child.
+    pub fn add(pid: u32) {
+        PIDS.lock().expect("no panic while held").insert(pid);
+    }
+
+    /// Forgets a child that has ended.
+    pub fn remove(pid: u32) {
+        PIDS.lock().expect("no panic while held").remove(&pid);
+    }
+
+    /// Kills every remembered child; for a signal handler's thread.
+    pub fn kill_all() {
+        let pids = PIDS.lock().expect("no panic while held").clone();
+        for pid in pids {
+            let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
+    }
+}

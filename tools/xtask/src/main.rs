@@ -1,3 +1,45 @@
 //! The one entry point: build, sign, flash, run, test, demo.
+//!
+//! Owns the command line; each verb is a module. What a verb needs and the machine lacks, it
+//! installs, and says so.
 
-fn main() {}
+mod apps;
+mod build;
+mod paths;
+mod setup;
+mod shell;
+mod sign;
+mod veneers;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, runs and tests Tockstone")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Installs what the machine lacks: packages, imgtool, tockloader, elf2tab
+    Setup,
+    /// Builds and signs the images and apps, and the updates
+    Build,
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    ctrlc::set_handler(|| {
+        qemu_harness::track::kill_all();
+        std::process::exit(130);
+    })?;
+    match cli.verb {
+        Verb::Setup => setup::everything().map(drop),
+        Verb::Build => {
+            setup::everything()?;
+            build::all().map(drop)
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Builds the images and apps, and signs them.
+//!
+//! Owns what is built with which flags, and the file names under `build/`:
+//! `loader.elf`, `secure.bin`, `kernel.bin` (bare), `*_signed.bin` (MCUboot), `apps/*.tbf`.
+
+use crate::setup::{self, Toolchain};
+use crate::{apps, paths, shell, sign, veneers};
+use anyhow::{Context, Result, anyhow, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which set of flags an image is built with; each set costs one build of `core`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    /// Loader and secure image: with the DSP extension, which the P-256 assembler needs.
+    Secure,
+    /// Kernel and processes.
+    NonSecure,
+}
+
+/// Version of the images that the factory flashes, and of the update.
+pub const FACTORY: &str = "1.0.0";
+/// See [`FACTORY`].
+pub const UPDATE: &str = "1.0.1";
+
+/// Builds and signs everything, updates included.
+///
+/// # Errors
+/// Of the compiler, the linker and the tools, with their output.
+pub fn all() -> Result<()> {
+    let map = paths::map()?;
+    let (toolchain, _) = setup::everything()?;
+    let out = paths::build();
+    println!("build: loader, secure image, kernel, apps");
+
+    let loader = firmware(&toolchain, World::Secure, "mps3-an547-loader", &[])?;
+    std::fs::copy(&loader, out.join("loader.elf"))?;
+
+    let secure = firmware(&toolchain, World::Secure, "mps3-an547-secure", &[])?;
+    std::fs::copy(&secure, out.join("secure.elf"))?;
+    check_veneers(&map, &secure)?;
+    let base = map.region("spe-exec").map_err(|e| anyhow!(e))?.base + map.image_header;
+    std::fs::write(out.join("secure.bin"), flatten(&secure, base)?)?;
+
+    let kernel = firmware(&toolchain, World::NonSecure, "mps3-an547-kernel", &[])?;
+    std::fs::copy(&kernel, out.join("kernel.elf"))?;
+    let base = map.region("kernel-exec").map_err(|e| anyhow!(e))?.base + map.image_header;
+    std::fs::write(out.join("kernel.bin"), flatten(&kernel, base)?)?;
+
+    sign::keys()?;
+    for (image, version, name) in [
+        (sign::Image::Secure, FACTORY, "secure_signed.bin"),
+        (sign::Image::NonSecure, FACTORY, "kernel_signed.bin"),
+        (sign::Image::Secure, UPDATE, "secure-update_signed.bin"),
+        (sign::Image::NonSecure, UPDATE, "kernel-update_signed.bin"),
+    ] {
+        sign::image(&map, image, version, &out.join(name))?;
+    }
+    let signature = sign::update_signature(&out.join("kernel-update_signed.bin"))?;
+    std::fs::write(out.join("update-signature.txt"), format!("{signature}\n"))?;
+    println!("build: update signature (RSA-3072-PSS, SHA-256, base64)\n{signature}");
+
+    for app in &map.app {
+        apps::product(&toolchain, &map, &app.name)?;
+    }
+    Ok(())
+}
+
+/// Builds one firmware binary and returns its ELF.
+///
+/// # Errors
+/// With the compiler's output.
+pub fn firmware(
+    toolchain: &Toolchain,
+    world: World,
+    package: &str,
+    env: &[(&str, String)],
+) -> Result<PathBuf> {
+    let (folder, feature) = match world {
+        World::Secure => ("secure", " -C target-feature=+dsp"),
+        World::NonSecure => ("nonsecure", ""),
+    };
+    let target_dir = paths::root().join("target/firmware").join(folder);
+    let flags = format!(
+        "-C linker={} -C linker-flavor=ld.lld{feature}",
+        toolchain.linker.display()
+    );
+    let mut command = Command::new(&toolchain.cargo);
+    command
+        .args(["build", "--quiet", "--profile", "firmware", "--target", setup::TARGET])
+        .args(["--package", package, "--features", "device", "--target-dir"])
+        .arg(&target_dir)
+        .current_dir(paths::root())
+        .env("RUSTC", &toolchain.rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", flags)
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .envs(env.iter().map(|(k, v)| (k, v)));
+    if toolchain.build_std {
+        command.args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"]);
+    }
+    shell::show(&mut command)?;
+    Ok(target_dir.join(setup::TARGET).join("firmware").join(package))
+}
+
+/// The bytes of an ELF's loadable segments by load address, from `base` on.
+///
+/// # Errors
+/// Names a segment that lies below `base` or over 4 MiB above it.
+pub fn flatten(elf: &Path, base: u32) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(elf)?;
+    let file = object::read::elf::ElfFile32::<object::Endianness>::parse(&*bytes)
+        .with_context(|| elf.display().to_string())?;
+    let mut flat = Vec::new();
+    for header in file.elf_program_headers() {
+        use object::read::elf::ProgramHeader as _;
+        let endian = file.endian();
+        let (load, size) = (header.p_paddr.get(endian), header.p_filesz.get(endian) as usize);
+        if header.p_type(endian) != object::elf::PT_LOAD || size == 0 {
+            continue;
+        }
+        let at = load.checked_sub(base).map(|o| o as usize).filter(|o| *o < 0x40_0000);
+        let Some(at) = at else {
+            bail!("{}: a segment loads at 0x{load:08x}, outside the image at 0x{base:08x}", elf.display());
+        };
+        let data = header
+            .data(endian, &*bytes)
+            .map_err(|()| anyhow!("{}: truncated segment", elf.display()))?;
+        if flat.len() < at + size {
+            flat.resize(at + size, 0xFF);
+        }
+        flat[at..at + size].copy_from_slice(data);
+    }
+    if flat.is_empty() {
+        bail!("{}: nothing to load", elf.display());
+    }
+    Ok(flat)
+}
+
+/// The emitted import library must be the committed one: it is an ABI.
+fn check_veneers(map: &memory_map::Map, secure: &Path) -> Result<()> {
+    let emitted = veneers::emit(map, secure)?;
+    let path = paths::board().join("s_veneers.o");
+    let committed = std::fs::read(&path).unwrap_or_default();
+    if emitted != committed {
+        let new = paths::build().join("s_veneers.o");
+        std::fs::write(&new, &emitted)?;
+        bail!(
+            "the veneers of the secure image are not those of {}: they keep their place and order \
+             for ever; what this build emits is in {}",
+            path.display(),
+            new.display()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Where things lie in the checkout.
+//!
+//! Owns the names of the build folder's parts; nothing outside `build/` and `target/` is written.
+
+use anyhow::{Result, anyhow};
+use memory_map::Map;
+use std::path::{Path, PathBuf};
+
+/// Root of the checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the crate is there")
+}
+
+/// `build/`, made if it is not there.
+pub fn build() -> PathBuf {
+    let dir = root().join("build");
+    let _ = std::fs::create_dir_all(&dir);
+    dir
+}
+
+/// Tools that xtask installs for itself.
+pub fn tools() -> PathBuf {
+    build().join("tools")
+}
+
+/// A Python tool of the private environment.
+pub fn python_tool(name: &str) -> PathBuf {
+    tools().join("python/bin").join(name)
+}
+
+/// elf2tab.
+pub fn elf2tab() -> PathBuf {
+    tools().join("bin/elf2tab")
+}
+
+/// Development signing keys, made by the first build.
+pub fn keys() -> PathBuf {
+    let dir = build().join("keys");
+    let _ = std::fs::create_dir_all(&dir);
+    dir
+}
+
+/// The board's folder.
+pub fn board() -> PathBuf {
+    root().join("boards/mps3-an547")
+}
+
+/// The board's memory map.
+///
+/// # Errors
+/// Every rule that the map breaks.
+pub fn map() -> Result<Map> {
+    Map::load(&board().join("memory.toml")).map_err(|e| anyhow!(e))
+}

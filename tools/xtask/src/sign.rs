@@ -1,0 +1,153 @@
+//! Development keys and signatures: imgtool for images, openssl for the update.
+//!
+//! Owns which key signs what: secure image ECDSA-P256, non-secure image RSA-3072, update jobs
+//! RSA-3072 (PSS, SHA-256), app credentials ECDSA-P256. The keys are made once, under
+//! `build/keys`, and never committed; a product brings its own.
+
+use crate::{paths, shell};
+use anyhow::Result;
+use memory_map::Map;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The two images that the loader boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Image {
+    /// Image 0.
+    Secure,
+    /// Image 1.
+    NonSecure,
+}
+
+impl Image {
+    fn name(self) -> &'static str {
+        match self {
+            Image::Secure => "secure",
+            Image::NonSecure => "kernel",
+        }
+    }
+
+    /// Its signing key, PEM.
+    pub fn key(self) -> PathBuf {
+        paths::keys().join(match self {
+            Image::Secure => "secure-image.pem",
+            Image::NonSecure => "non-secure-image.pem",
+        })
+    }
+}
+
+/// The key that signs update jobs, PEM.
+pub fn update_key() -> PathBuf {
+    paths::keys().join("update.pem")
+}
+
+/// The key that signs apps, PEM; `app.der` beside it is what elf2tab reads.
+pub fn app_key() -> PathBuf {
+    paths::keys().join("app.pem")
+}
+
+/// Makes the keys that are missing.
+///
+/// # Errors
+/// Of imgtool and openssl.
+pub fn keys() -> Result<()> {
+    let generate = |path: &Path, kind: &str| -> Result<()> {
+        if !path.is_file() {
+            println!("build: new development key {} ({kind})", path.display());
+            shell::run(imgtool().arg("keygen").arg("-k").arg(path).args(["-t", kind]))?;
+        }
+        Ok(())
+    };
+    generate(&Image::Secure.key(), "ecdsa-p256")?;
+    generate(&Image::NonSecure.key(), "rsa-3072")?;
+    generate(&update_key(), "rsa-3072")?;
+    generate(&app_key(), "ecdsa-p256")?;
+    generate(&paths::keys().join("wrong.pem"), "ecdsa-p256")?;
+    let der = app_key().with_extension("der");
+    if !der.is_file() {
+        shell::run(
+            Command::new("openssl")
+                .args(["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in"])
+                .arg(app_key())
+                .arg("-out")
+                .arg(der),
+        )?;
+    }
+    Ok(())
+}
+
+/// Signs a bare image of `build/` as `version`.
+///
+/// # Errors
+/// Of imgtool.
+pub fn image(map: &Map, image: Image, version: &str, out: &Path) -> Result<()> {
+    image_with(map, image, version, &image.key(), out)
+}
+
+/// As [`image`], with a key of the caller's.
+///
+/// # Errors
+/// Of imgtool.
+pub fn image_with(map: &Map, image: Image, version: &str, key: &Path, out: &Path) -> Result<()> {
+    let slot = match image {
+        Image::Secure => "s-primary",
+        Image::NonSecure => "ns-primary",
+    };
+    let slot = map.region(slot).map_err(|e| anyhow::anyhow!(e))?.size;
+    let record = match image {
+        Image::Secure => "SPE",
+        Image::NonSecure => "NSPE",
+    };
+    shell::run(
+        imgtool()
+            .arg("sign")
+            .arg("--key")
+            .arg(key)
+            .args(["--public-key-format", "full", "--pad-header", "--security-counter", "1"])
+            .args(["--header-size", &format!("0x{:x}", map.image_header)])
+            .args(["--align", &map.write_unit.to_string()])
+            .args(["--slot-size", &format!("0x{slot:x}")])
+            .args(["--version", version, "--boot-record", record])
+            .arg(paths::build().join(format!("{}.bin", image.name())))
+            .arg(out),
+    )?;
+    Ok(())
+}
+
+/// The signature of an update file as a job carries it: RSA-3072-PSS over SHA-256, base64 in
+/// one line (reference: aws-iot §3.2, `sig-sha256-rsa`).
+///
+/// # Errors
+/// Of openssl.
+pub fn update_signature(file: &Path) -> Result<String> {
+    let signature = file.with_extension("sig");
+    shell::run(
+        Command::new("openssl")
+            .args(["dgst", "-sha256", "-sign"])
+            .arg(update_key())
+            .args(["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32", "-out"])
+            .arg(&signature)
+            .arg(file),
+    )?;
+    let text = shell::run(Command::new("openssl").args(["base64", "-A", "-in"]).arg(&signature))?;
+    std::fs::remove_file(&signature)?;
+    Ok(text.trim().to_owned())
+}
+
+/// SHA-256 over a public key as imgtool puts it into an image: what provisioning stores.
+///
+/// # Errors
+/// Of imgtool and openssl.
+pub fn key_hash(key: &Path) -> Result<[u8; 32]> {
+    let raw = paths::build().join("key-hash.tmp");
+    shell::run(imgtool().args(["getpubhash", "-e", "raw", "-k"]).arg(key).arg("-o").arg(&raw))?;
+    let bytes = std::fs::read(&raw)?;
+    std::fs::remove_file(&raw)?;
+    bytes
+        .try_into()
+        .map_err(|b: Vec<u8>| anyhow::anyhow!("imgtool gave a hash of {} bytes", b.len()))
+}
+
+fn imgtool() -> Command {
+    Command::new(paths::python_tool("imgtool"))
+}

@@ -1,0 +1,166 @@
+//! The client's end: a process that publishes and subscribes through net-mqtt.
+//!
+//! Owns the request sequence and what a service's answer may look like. Does not wait: `poll`
+//! after each IPC upcall (and once after start), retry on [`Error::Busy`].
+
+use crate::mailbox::{Header, Kind, Mailbox, Memory};
+use crate::{Error, Link, MAX_TOPIC, Qos, Status};
+
+/// Something the service reported; `'b` is the buffer given to [`Client::poll`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event<'b> {
+    /// The link to the broker went up or down, or answered a query.
+    State(Link),
+    /// The request with this `seq` (from [`Client::publish`] and its kin) ended.
+    Result {
+        /// What the request returned.
+        seq: u32,
+        /// How it ended.
+        status: Status,
+    },
+    /// A message arrived that matches one of our filters.
+    Message {
+        /// Its topic.
+        topic: &'b str,
+        /// Its payload.
+        payload: &'b [u8],
+        /// The level it was delivered at.
+        qos: Qos,
+    },
+}
+
+/// One client of the service; `notify` wakes the service (Tock IPC command 2).
+pub struct Client<M, N> {
+    page: M,
+    notify: N,
+    seq: u32,
+}
+
+impl<M: Memory, N: FnMut()> Client<M, N> {
+    /// Takes over the shared page, empties it, and asks the service to forget an earlier life of
+    /// this process. Share the page with the service before this, so that it sees the request.
+    pub fn new(page: M, notify: N) -> Self {
+        Mailbox::ToClient.clear(&page);
+        Mailbox::ToService.clear(&page);
+        let mut client = Client {
+            page,
+            notify,
+            seq: 0,
+        };
+        // The mailbox was emptied just now, so this cannot find it full.
+        let _ = client.request(Kind::Open, Qos::AtMostOnce, b"", b"");
+        client
+    }
+
+    /// Whether a request can be made now (the service took the previous one).
+    pub fn is_ready(&self) -> bool {
+        !Mailbox::ToService.is_full(&self.page)
+    }
+
+    /// Publishes; the returned number comes back in an [`Event::Result`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while the service has not taken the previous request, [`Error::TooLarge`]
+    /// past [`crate::MAX_REQUEST`], [`Error::BadTopic`] if empty, too long or with a wildcard.
+    pub fn publish(&mut self, topic: &str, payload: &[u8], qos: Qos) -> Result<u32, Error> {
+        if topic.contains(['+', '#']) {
+            return Err(Error::BadTopic);
+        }
+        self.request(Kind::Publish, qos, check(topic)?, payload)
+    }
+
+    /// Subscribes; messages come as [`Event::Message`], across reconnections, until
+    /// [`Client::unsubscribe`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::BadTopic`].
+    pub fn subscribe(&mut self, filter: &str, qos: Qos) -> Result<u32, Error> {
+        self.request(Kind::Subscribe, qos, check(filter)?, b"")
+    }
+
+    /// Ends a subscription.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::BadTopic`].
+    pub fn unsubscribe(&mut self, filter: &str) -> Result<u32, Error> {
+        self.request(Kind::Unsubscribe, Qos::AtMostOnce, check(filter)?, b"")
+    }
+
+    /// Asks for an [`Event::State`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`].
+    pub fn query(&mut self) -> Result<u32, Error> {
+        self.request(Kind::Query, Qos::AtMostOnce, b"", b"")
+    }
+
+    /// Takes the message that waits for this client, if any, into `buf`
+    /// ([`crate::MESSAGE_BUFFER`] bytes hold every one), and frees the mailbox.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] or [`Error::TooLarge`]: that message is gone.
+    pub fn poll<'b>(&mut self, buf: &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
+        let taken = Mailbox::ToClient.peek(&self.page, buf);
+        if matches!(taken, Ok(None)) {
+            return Ok(None);
+        }
+        Mailbox::ToClient.clear(&self.page);
+        (self.notify)();
+        let Some(header) = taken? else {
+            return Ok(None);
+        };
+        match header.kind {
+            Kind::State => match header.status {
+                0 => Ok(Some(Event::State(Link::Offline))),
+                1 => Ok(Some(Event::State(Link::Online))),
+                _ => Err(Error::Malformed),
+            },
+            Kind::Result => Ok(Some(Event::Result {
+                seq: header.seq,
+                status: Status::from_number(header.status).ok_or(Error::Malformed)?,
+            })),
+            Kind::Message => {
+                let (topic, rest) = buf
+                    .split_at_checked(header.topic_len.into())
+                    .ok_or(Error::Malformed)?;
+                Ok(Some(Event::Message {
+                    topic: core::str::from_utf8(topic).map_err(|_| Error::Malformed)?,
+                    payload: rest
+                        .get(..header.payload_len as usize)
+                        .ok_or(Error::Malformed)?,
+                    qos: header.qos,
+                }))
+            }
+            _ => Err(Error::Malformed),
+        }
+    }
+
+    fn request(
+        &mut self,
+        kind: Kind,
+        qos: Qos,
+        topic: &[u8],
+        payload: &[u8],
+    ) -> Result<u32, Error> {
+        let seq = self.seq.wrapping_add(1);
+        let header = Header {
+            seq,
+            kind,
+            qos,
+            status: 0,
+            topic_len: 0,
+            payload_len: 0,
+        };
+        Mailbox::ToService.put(&self.page, header, topic, payload)?;
+        self.seq = seq;
+        (self.notify)();
+        Ok(seq)
+    }
+}
+
+fn check(topic: &str) -> Result<&[u8], Error> {
+    if topic.is_empty() || topic.len() > MAX_TOPIC || topic.contains('\0') {
+        return Err(Error::BadTopic);
+    }
+    Ok(topic.as_bytes())
+}

@@ -9,6 +9,20 @@
 #![forbid(unsafe_code)]
 
 pub mod crc;
+pub mod first_boot;
+pub mod nv;
+pub mod otp;
 pub mod record;
 
+pub use otp::{Counter, Counters, Lifecycle, NvCounters, OtpCounters, RootOfTrust};
 pub use record::{Encoder, Endpoint, Item, KeyAttributes, Object, Reader, Record, RecordError};
+
+/// Little-endian word at `at`; 0 past the end (callers pass constants inside the buffer).
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes
+        .iter()
+        .skip(at)
+        .take(4)
+        .rev()
+        .fold(0, |w, b| w << 8 | u32::from(*b))
+}

@@ -10,6 +10,8 @@ pub(crate) fn from_cells(from: &[Cell<u8>], to: &mut [u8]) {
     for (t, f) in to.iter_mut().zip(from) {
         *t = f.get();
     }
+    // What follows works on the copy: the compiler may not read the source again instead.
+    core::hint::black_box(to);
 }
 
 /// Copies `from` to `to`; lengths must be equal (the shorter one bounds the copy).

@@ -4,7 +4,13 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod border;
+mod client;
 mod copy;
+mod dispatch;
 mod message;
 
+pub use border::{Access, Border};
+pub use client::{Contexts, NsceStatus};
+pub use dispatch::{Description, RawCall, Services, Version, call, connect, version};
 pub use message::{Call, ClientId, Input, Output, Service};

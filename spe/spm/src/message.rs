@@ -86,6 +86,14 @@ impl<'a> Output<'a> {
         Output { bytes, written: 0 }
     }
 
+    /// An absent vector.
+    pub const fn none() -> Self {
+        Output {
+            bytes: &[],
+            written: 0,
+        }
+    }
+
     /// Over memory that is exclusively borrowed.
     pub fn own(bytes: &'a mut [u8]) -> Self {
         Output {
@@ -107,7 +115,10 @@ impl<'a> Output<'a> {
     /// Appends `from`; `false`, and nothing written, when it does not fit.
     #[must_use]
     pub fn append(&mut self, from: &[u8]) -> bool {
-        let Some(to) = self.bytes.get(self.written..self.written + from.len()) else {
+        let Some(to) = self
+            .bytes
+            .get(self.written..self.written.saturating_add(from.len()))
+        else {
             return false;
         };
         crate::copy::to_cells(from, to);

@@ -1,3 +1,27 @@
 //! Secure image of the mps3-an547 board.
+//!
+//! Owns composition: which services stand behind which handle, what belongs to which world, and
+//! the order of start-up. Mechanism lives in `spe/*`, registers in `chips/sse300`, and what the
+//! processor needs beyond safe Rust in [`cpu`].
+//!
+//! Invariants: nothing here panics by design; a broken invariant resets with a record. The other
+//! world starts only after every wall stands and every service is ready.
 #![no_std]
 #![no_main]
+
+mod cpu;
+mod log;
+mod record;
+mod services;
+mod start;
+
+/// Constants from `memory.toml`.
+#[allow(dead_code)]
+mod memory {
+    include!(concat!(env!("OUT_DIR"), "/memory.rs"));
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    record::reset(record::Cause::Panic, &record::Fault::default())
+}

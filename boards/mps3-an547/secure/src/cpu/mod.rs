@@ -1,0 +1,94 @@
+//! What the processor needs beyond safe Rust: start-up, veneers, faults, ranges of the other
+//! world.
+//!
+//! Owns every `unsafe` of this image. The rest of the board sees safe functions only; each of
+//! them may be called in any order without breaking memory safety, because the memory that they
+//! touch is fixed by the map and is nobody's Rust object.
+
+mod entry;
+mod fault;
+mod range;
+mod reset;
+
+pub use range::NonSecure;
+pub use reset::{prepare, raise_walls, start_non_secure};
+
+use crate::memory::{RESET_RECORD_BASE, RESET_RECORD_SIZE};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, Ordering};
+use sse300::polled_uart::{PolledUart, UART0_SECURE};
+
+/// The secure log's UART.
+pub fn secure_uart() -> PolledUart {
+    // SAFETY: UART0 belongs to the secure world and to the log alone.
+    unsafe { PolledUart::new(UART0_SECURE) }
+}
+
+fn write(address: u32, value: u32) {
+    // SAFETY: private to this module, and only called with the address of a device register or
+    // of a word outside of every Rust object.
+    unsafe { (address as *mut u32).write_volatile(value) }
+}
+
+fn read(address: u32) -> u32 {
+    // SAFETY: as `write`.
+    unsafe { (address as *const u32).read_volatile() }
+}
+
+fn barrier() {
+    // SAFETY: barriers touch no state of the program.
+    unsafe { core::arch::asm!("dsb", "isb", options(nostack, preserves_flags)) }
+}
+
+/// Leaves words for the loader to find after the reset.
+pub fn write_reset_record(words: &[u32]) {
+    for (i, word) in words
+        .iter()
+        .enumerate()
+        .take(RESET_RECORD_SIZE as usize / 4)
+    {
+        write(RESET_RECORD_BASE + 4 * i as u32, *word);
+    }
+    barrier();
+}
+
+/// Resets the system.
+pub fn system_reset() -> ! {
+    const AIRCR: u32 = 0xE000_ED0C;
+    barrier();
+    write(AIRCR, 0x05FA_0000 | reset::AIRCR_POLICY | 1 << 2);
+    barrier();
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// A value that one holder at a time gets hold of.
+pub struct Exclusive<T> {
+    taken: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `with` hands the value to one caller at a time, whatever interrupts it.
+unsafe impl<T> Sync for Exclusive<T> {}
+
+impl<T> Exclusive<T> {
+    /// Wraps a value.
+    pub const fn new(value: T) -> Self {
+        Exclusive {
+            taken: AtomicBool::new(false),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Runs `f` with the value; `None` when somebody holds it already.
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if self.taken.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: `taken` was false, so no other reference exists until it is false again.
+        let result = f(unsafe { &mut *self.value.get() });
+        self.taken.store(false, Ordering::Release);
+        Some(result)
+    }
+}

@@ -6,6 +6,9 @@ use crate::{Map, World};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+/// Bytes at the end of the region `kernel-ram` that belong to the fault mailbox.
+const FAULT_MAILBOX_SIZE: u32 = 64;
+
 /// For a build script: reads the map, writes `memory.rs` (see [`constants`]) to `OUT_DIR`, fills
 /// the linker template, and tells cargo to link binaries with it.
 ///
@@ -25,7 +28,7 @@ pub fn emit(map_path: &str, template: &str) {
 }
 
 /// Rust constants: `<REGION>_BASE` and `<REGION>_SIZE` (`u32`, bytes) for each region,
-/// `SAU_REGIONS` (base, inclusive limit, is NSC), `MPC_RANGES` (registers, offset, inclusive
+/// `FAULT_MAILBOX_BASE` and `_SIZE`, `SAU_REGIONS` (base, inclusive limit, is NSC), `MPC_RANGES` (registers, offset, inclusive
 /// limit), `IMAGE_HEADER`, `SECTOR`, `DDR_BASE` and `DDR_SIZE`-like pairs for each store, and
 /// `APPS` (name, flash base, flash size, RAM base, RAM size).
 pub fn constants(map: &Map) -> String {
@@ -40,6 +43,15 @@ pub fn constants(map: &Map) -> String {
     }
     for (name, store) in &map.store {
         pair(&format!("store-{name}"), store.base, store.size);
+    }
+    // Where the secure world tells the kernel of a process's fault: the kernel's last 64 bytes.
+    if let Some(ram) = map.region.get("kernel-ram") {
+        let base = ram.end() as u32 - FAULT_MAILBOX_SIZE;
+        let _ = writeln!(s, "pub const FAULT_MAILBOX_BASE: u32 = 0x{base:08x};");
+        let _ = writeln!(
+            s,
+            "pub const FAULT_MAILBOX_SIZE: u32 = 0x{FAULT_MAILBOX_SIZE:x};"
+        );
     }
     let _ = writeln!(s, "pub const IMAGE_HEADER: u32 = 0x{:x};", map.image_header);
     let _ = writeln!(s, "pub const SECTOR: u32 = 0x{:x};", map.sector);
@@ -139,5 +151,6 @@ mod tests {
         let text = constants(&board());
         assert!(text.contains("pub const S_PRIMARY_BASE: u32 = 0x70000000;"));
         assert!(text.contains("(0x1103fc00, 0x1103ffff, true),"));
+        assert!(text.contains("pub const FAULT_MAILBOX_BASE: u32 = 0x2103ffc0;"));
     }
 }

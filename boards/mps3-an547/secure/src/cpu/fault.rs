@@ -9,14 +9,12 @@
 
 use super::range::permitted;
 use super::{barrier, entry, read, write};
-use crate::memory::{KERNEL_RAM_BASE, KERNEL_RAM_SIZE, SPE_EXEC_BASE};
+use crate::memory::{FAULT_MAILBOX_BASE, SPE_EXEC_BASE};
 use crate::record::{Cause, Fault, reset};
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::Ordering;
 use spm::Access;
 
-/// The mailbox: the last 64 bytes of the kernel's RAM.
-const MAILBOX: u32 = KERNEL_RAM_BASE + KERNEL_RAM_SIZE - 64;
 /// `TSNF`.
 const MAGIC: u32 = u32::from_le_bytes(*b"TSNF");
 /// Where a process goes that called a veneer: the secure image's header, never code.
@@ -129,7 +127,7 @@ fn bounce(fault: &Fault) {
         fault.hfsr,
     ];
     for (i, word) in words.iter().enumerate() {
-        write(MAILBOX + 4 * i as u32, *word);
+        write(FAULT_MAILBOX_BASE + 4 * i as u32, *word);
     }
     // Write one to clear.
     write(SFSR, fault.sfsr);

@@ -6,6 +6,17 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod crypto;
+pub mod fwu;
+pub mod platform;
+pub mod storage;
+
+#[cfg(test)]
+mod tests;
+
+pub use psa_interface::{Algorithm, KeyAttributes, KeyType, Lifetime, Status};
+pub use storage::{its, ps};
+
 /// One output vector of a call: where to write, and how much the service wrote.
 #[derive(Debug)]
 pub struct OutVec<'a> {
@@ -33,4 +44,66 @@ pub trait Transport {
         in_vecs: &[&[u8]],
         out_vecs: &mut [OutVec<'_>],
     ) -> i32;
+}
+
+impl<T: Transport + ?Sized> Transport for &T {
+    fn psa_call(
+        &self,
+        handle: u32,
+        call_type: i16,
+        in_vecs: &[&[u8]],
+        out_vecs: &mut [OutVec<'_>],
+    ) -> i32 {
+        (**self).psa_call(handle, call_type, in_vecs, out_vecs)
+    }
+}
+
+/// One call whose status is all that matters.
+fn call(
+    transport: &impl Transport,
+    handle: u32,
+    call_type: i16,
+    in_vecs: &[&[u8]],
+) -> Result<Status, Status> {
+    let status = Status(transport.psa_call(handle, call_type, in_vecs, &mut []));
+    status.ok().map(|()| status)
+}
+
+/// One call with one output: the number of bytes written, never more than `out` has.
+fn call_out(
+    transport: &impl Transport,
+    handle: u32,
+    call_type: i16,
+    in_vecs: &[&[u8]],
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let room = out.len();
+    let mut out_vecs = [OutVec::new(out)];
+    Status(transport.psa_call(handle, call_type, in_vecs, &mut out_vecs)).ok()?;
+    let [OutVec { len, .. }] = out_vecs;
+    Ok(len.min(room))
+}
+
+/// One call with one output of exactly `N` bytes.
+fn call_exact<const N: usize>(
+    transport: &impl Transport,
+    handle: u32,
+    call_type: i16,
+    in_vecs: &[&[u8]],
+) -> Result<[u8; N], Status> {
+    let mut out = [0; N];
+    match call_out(transport, handle, call_type, in_vecs, &mut out)? {
+        n if n == N => Ok(out),
+        // A service that answers success with another length does not speak this protocol.
+        _ => Err(Status::GENERIC_ERROR),
+    }
+}
+
+/// The vectors without the last one, if that is empty: present-but-empty and absent mean the
+/// same to the service, and an absent one costs nothing.
+fn trimmed<'v, 'b>(in_vecs: &'v [&'b [u8]]) -> &'v [&'b [u8]] {
+    match in_vecs.split_last() {
+        Some((last, rest)) if last.is_empty() => rest,
+        _ => in_vecs,
+    }
 }

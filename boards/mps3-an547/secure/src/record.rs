@@ -1,13 +1,10 @@
 //! The reset record: why the secure world gave up, in memory that survives the reset.
 //!
-//! Owns the record's layout (sixteen words; magic first, CRC-32 of the fifteen before it last)
-//! and the way down. The loader copies a sound record into the boot data and clears it.
+//! Owns what the record's words mean ([`Fault`] in order, EXC_RETURN last) and the way down. The
+//! loader copies a sound record into the boot data and clears it.
 
 use crate::{cpu, log};
-
-/// First word: `TSRR`.
-pub const MAGIC: u32 = u32::from_le_bytes(*b"TSRR");
-const WORDS: usize = 16;
+use boot_data::{ResetReason, ResetRecord};
 
 /// Why the system is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +22,19 @@ pub enum Cause {
     Startup = 5,
     /// The other world returned, or a state that cannot be.
     Invariant = 6,
+}
+
+impl Cause {
+    fn name(self) -> &'static str {
+        match self {
+            Cause::Panic => "panic",
+            Cause::SecureFault => "fault in secure code",
+            Cause::NonSecureFault => "fault of privileged non-secure code",
+            Cause::Watchdog => "watchdog",
+            Cause::Startup => "a service could not start",
+            Cause::Invariant => "a state that cannot be",
+        }
+    }
 }
 
 /// What is known of a fault; zero where it is not.
@@ -50,29 +60,34 @@ pub struct Fault {
 
 /// Writes the record and one line of log, and resets.
 pub fn reset(cause: Cause, fault: &Fault) -> ! {
-    let mut words = [0u32; WORDS];
-    let content = [
-        MAGIC,
-        cause as u32,
-        fault.exception,
-        fault.sfsr,
-        fault.cfsr,
-        fault.hfsr,
-        fault.bfar,
-        fault.pc,
-        fault.lr,
-        fault.exc_return,
-    ];
-    for (to, from) in words.iter_mut().zip(content) {
-        *to = from;
-    }
-    if let Some((crc, rest)) = words.split_last_mut() {
-        *crc = crc32(rest);
-    }
-    cpu::write_reset_record(&words);
-    log::line("reset: cause ")
-        .hex(cause as u32)
-        .text(" exception ")
+    let reason = match cause {
+        Cause::SecureFault => ResetReason::SecureFault,
+        Cause::NonSecureFault => ResetReason::NonSecureAttack,
+        Cause::Watchdog => ResetReason::Watchdog,
+        Cause::Panic | Cause::Startup | Cause::Invariant => ResetReason::Panic,
+    };
+    let record = ResetRecord {
+        reason,
+        words: [
+            fault.exception,
+            fault.sfsr,
+            fault.cfsr,
+            fault.hfsr,
+            fault.bfar,
+            fault.pc,
+            fault.lr,
+            // Without an exception there is no EXC_RETURN: the cause takes its place.
+            if fault.exception == 0 {
+                cause as u32
+            } else {
+                fault.exc_return
+            },
+        ],
+    };
+    cpu::write_reset_record(&record.emit());
+    log::line("reset: ")
+        .text(cause.name())
+        .text(", exception ")
         .hex(fault.exception)
         .text(" sfsr ")
         .hex(fault.sfsr)
@@ -84,16 +99,4 @@ pub fn reset(cause: Cause, fault: &Fault) -> ! {
         .hex(fault.pc)
         .end();
     cpu::system_reset()
-}
-
-/// CRC-32 (IEEE 802.3, reflected) over little-endian words.
-fn crc32(words: &[u32]) -> u32 {
-    let mut crc = u32::MAX;
-    for word in words {
-        crc ^= word;
-        for _ in 0..32 {
-            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
-        }
-    }
-    !crc
 }

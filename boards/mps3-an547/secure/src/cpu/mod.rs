@@ -40,14 +40,14 @@ fn barrier() {
     unsafe { core::arch::asm!("dsb", "isb", options(nostack, preserves_flags)) }
 }
 
-/// Leaves words for the loader to find after the reset.
-pub fn write_reset_record(words: &[u32]) {
-    for (i, word) in words
-        .iter()
-        .enumerate()
-        .take(RESET_RECORD_SIZE as usize / 4)
-    {
-        write(RESET_RECORD_BASE + 4 * i as u32, *word);
+/// Leaves bytes for the loader to find after the reset.
+pub fn write_reset_record(bytes: &[u8]) {
+    let words = bytes.chunks_exact(4).take(RESET_RECORD_SIZE as usize / 4);
+    for (i, chunk) in words.enumerate() {
+        if let [a, b, c, d] = *chunk {
+            let word = u32::from_le_bytes([a, b, c, d]);
+            write(RESET_RECORD_BASE + 4 * i as u32, word);
+        }
     }
     barrier();
 }

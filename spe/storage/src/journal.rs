@@ -163,9 +163,14 @@ impl<F: Flash, const N: usize> Journal<F, N> {
         self.stale
     }
 
-    /// Marks the index as not to be trusted.
+    /// Marks the index as not to be trusted: it will be read again.
     pub fn set_stale(&mut self) {
         self.stale = true;
+    }
+
+    /// Takes [`Journal::set_stale`] back, after a [`Journal::refresh`].
+    pub fn set_fresh(&mut self) {
+        self.stale = false;
     }
 
     /// Reads the index if it is stale, and finishes what a cut left half done.
@@ -182,9 +187,10 @@ impl<F: Flash, const N: usize> Journal<F, N> {
         self.index.get(..self.count).unwrap_or(&[])
     }
 
-    /// The newest tombstone, while it is the newest record of all.
-    pub fn tombstone(&self) -> Option<Entry> {
-        self.tombstone
+    /// The record with the highest sequence number: an object, or the tombstone of a removal.
+    pub fn newest(&self) -> Option<Entry> {
+        let all = self.entries().iter().chain(&self.tombstone);
+        all.copied().max_by_key(|e| e.sequence)
     }
 
     /// Finds an object.

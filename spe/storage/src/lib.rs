@@ -9,14 +9,21 @@
 
 mod its;
 mod journal;
+mod ps;
+mod seal;
 mod service;
 #[cfg(test)]
 mod tests_its;
+#[cfg(test)]
+mod tests_ps;
 
 pub use its::Its;
-pub use service::{ItsService, Storage};
+pub use ps::{Ps, PsFault};
+pub use service::{ItsService, PsService, Storage};
 
 /// Objects that each service holds at most, all clients together.
 pub const MAX_OBJECTS: usize = 64;
 /// Largest object of Internal Trusted Storage, bytes.
 pub const ITS_MAX_SIZE: u32 = 2048;
+/// Largest object of Protected Storage, bytes.
+pub const PS_MAX_SIZE: u32 = 4096;

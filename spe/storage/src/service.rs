@@ -3,7 +3,7 @@
 //! Owns decoding and encoding, shared by ITS and PS; knows nothing of how objects are kept.
 
 use core::cell::RefCell;
-use psa_interface::storage::{GET, GET_INFO, REMOVE, SET};
+use psa_interface::storage::{GET, GET_INFO, GET_SUPPORT, REMOVE, SET};
 use psa_interface::{Status, StorageInfo};
 use spm::{Call, ClientId, Input, Output, Service};
 
@@ -79,6 +79,24 @@ pub struct ItsService<'a, S>(pub &'a RefCell<S>);
 impl<S: Storage> Service for ItsService<'_, S> {
     fn call(&mut self, call: &mut Call<'_, '_>) -> i32 {
         serve(self.0, call, Status::NOT_SUPPORTED)
+    }
+}
+
+/// PS behind handle 0x40000101.
+#[derive(Debug)]
+pub struct PsService<'a, S>(pub &'a RefCell<S>);
+
+impl<S: Storage> Service for PsService<'_, S> {
+    fn call(&mut self, call: &mut Call<'_, '_>) -> i32 {
+        if call.call_type == GET_SUPPORT {
+            // No optional feature (psa_ps_create, psa_ps_set_extended).
+            let out = call.outputs.first_mut().filter(|o| o.capacity() == 4);
+            return match out.map(|o| o.append(&[0; 4])) {
+                Some(true) => Status::SUCCESS.0,
+                _ => Status::PROGRAMMER_ERROR.0,
+            };
+        }
+        serve(self.0, call, Status::PROGRAMMER_ERROR)
     }
 }
 

@@ -1,2 +1,71 @@
-//! The TLS/MQTT client process: smoltcp, rustls over PSA, minimq.
+//! The TLS/MQTT client process, as a library that also runs whole on the host.
+//!
+//! Owns the connection to the broker: network, TLS, MQTT session, retries, and who among the
+//! other processes asked for which topic. Does not own primitives (PSA calls through
+//! `rustls-psa`), the ethernet driver, time or IPC: those come in through [`stack::FrameDevice`],
+//! [`Stream`], [`Environment`] and [`mqtt_ipc::Memory`], which `main.rs` fills with system calls
+//! and the tests with sockets and a secure service linked in.
+//!
+//! Invariants: no byte from the network, the broker or another process can make it panic; a
+//! failed connection is named ([`Why`]) and tried again for ever with full-jitter back-off; no
+//! queue is unbounded.
+//!
+//! One thread, no executor: [`App::step`] polls the network, pumps TLS, polls the session's
+//! future once with a waker that does nothing, and says how long the process may sleep.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod app;
+pub mod backoff;
+mod clock;
+pub mod config;
+mod filter;
+mod link;
+pub mod pem;
+pub mod service;
+mod session;
+pub mod stack;
+mod tls;
+mod why;
+
+pub use app::{App, Environment, Memory, Shared};
+pub use config::{Config, ConfigError, Endpoint};
+pub use tls::{INCOMING, OUTGOING, TlsBuffers};
+pub use why::Why;
+
+use core::net::Ipv4Addr;
+
+/// Where a byte stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamState {
+    /// Not connected, and not trying; or closed by either side.
+    Closed,
+    /// Connecting.
+    Connecting,
+    /// Open in at least the receiving direction.
+    Open,
+}
+
+/// A network that gives one non-blocking TCP connection at a time.
+pub trait Stream {
+    /// Lets the network make progress at monotonic time `now_us`; how long it can wait for the
+    /// next call if nothing arrives, microseconds (`None`: for ever).
+    fn poll(&mut self, now_us: u64) -> Option<u64>;
+    /// Whether there is an address to connect from; the address once it is known.
+    fn address(&self) -> Option<Ipv4Addr>;
+    /// Starts to connect; an earlier connection is dropped. `source_port` is the local port.
+    ///
+    /// # Errors
+    /// Why it cannot even start.
+    fn connect(&mut self, to: Ipv4Addr, port: u16, source_port: u16) -> Result<(), Why>;
+    /// Where the connection stands.
+    fn state(&self) -> StreamState;
+    /// Takes bytes that arrived; 0 when there are none now.
+    fn receive(&mut self, buf: &mut [u8]) -> usize;
+    /// Queues bytes to send; how many were taken.
+    fn send(&mut self, bytes: &[u8]) -> usize;
+    /// Drops the connection at once.
+    fn abort(&mut self);
+}

@@ -65,6 +65,11 @@ impl<M: Memory> Port<M> {
         Some((header.seq, parse(&header, buf)))
     }
 
+    /// Whether a request (or something malformed) waits.
+    pub fn has_request(&self) -> bool {
+        Mailbox::ToService.is_full(&self.page)
+    }
+
     /// Whether the client has taken the previous message.
     pub fn can_send(&self) -> bool {
         !Mailbox::ToClient.is_full(&self.page)

@@ -1,0 +1,250 @@
+//! What the whole process shares, and one turn of its loop.
+//!
+//! Owns the state behind the cells and the order of a turn. Does not own the session's logic
+//! (`session.rs`), which runs as one future between turns.
+
+use crate::config::Config;
+use crate::link::Link;
+use crate::service::{Service, Work};
+use crate::session;
+use crate::tls::{Tls, TlsBuffers};
+use crate::{Stream, Why, clock};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::future::Future;
+use core::net::Ipv4Addr;
+use core::pin::Pin;
+use core::task::{Context, Waker};
+use minimq::Buffers;
+use mqtt_ipc::{MAX_REQUEST, Memory as PageMemory, Status};
+use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
+use rustls::pki_types::ServerName;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{Error as TlsError, InconsistentKeys, RootCertStore};
+use rustls_psa::{DeviceKey, Provider};
+
+/// Longest sleep while the socket expects data, microseconds: QEMU delivers late to a halted CPU.
+const EXPECTING_US: u64 = 10_000;
+/// Longest sleep otherwise.
+const IDLE_US: u64 = 100_000;
+/// How long after the last byte more are expected, microseconds.
+const LINGER_US: u64 = 1_000_000;
+
+/// What the process takes from its surroundings.
+pub trait Environment {
+    /// Monotonic time, microseconds.
+    fn now_us(&self) -> u64;
+    /// Wall time, seconds since 1970; `None` when there is no clock.
+    fn unix_seconds(&self) -> Option<u64>;
+    /// Prints one line on the console.
+    fn line(&self, text: fmt::Arguments<'_>);
+    /// The TLS handshake starts (`true`) or is complete (`false`): for a bench to read a counter.
+    fn handshake(&self, _starts: bool) {}
+}
+
+/// Memory for the process, apart from its heap.
+pub struct Memory<'b> {
+    /// For TLS.
+    pub tls: TlsBuffers<'b>,
+}
+
+/// Everything that the loop and the session's future both touch.
+pub struct Shared<'b, S, E, M> {
+    pub(crate) link: RefCell<Link<'b, S>>,
+    pub(crate) environment: E,
+    pub(crate) service: RefCell<Service<M>>,
+    pub(crate) config: Config,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) wall: Arc<clock::WallClock>,
+    pub(crate) name: ServerName<'static>,
+    pub(crate) provider: Provider,
+    /// The session's future made progress this turn: poll again before sleeping.
+    pub(crate) busy: Cell<bool>,
+    pub(crate) online: Cell<bool>,
+    /// Data is expected until this time, microseconds.
+    pub(crate) expecting_until: Cell<u64>,
+    address: Cell<Option<Ipv4Addr>>,
+    /// Wall time is never before this, seconds since 1970.
+    floor: u64,
+}
+
+/// Why the process cannot start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The device key.
+    Key(rustls_psa::DeviceKeyError),
+    /// The device certificate is for another key.
+    KeyMismatch,
+    /// A certificate or the endpoint's name.
+    Tls(Why),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Key(error) => write!(f, "device key: {error}"),
+            StartError::KeyMismatch => f.write_str("device certificate is for another key"),
+            StartError::Tls(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+/// Name for the pieces put together; see [`Shared::new`] and [`Shared::step`].
+pub type App<'b, S, E, M> = Shared<'b, S, E, M>;
+
+impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
+    /// Puts the process together; `key_id` is the device key, `floor` the earliest wall time,
+    /// seconds since 1970.
+    ///
+    /// # Errors
+    /// What is wrong with key, certificates or name.
+    pub fn new(
+        config: Config,
+        key_id: u32,
+        floor: u64,
+        provider: Provider,
+        stream: S,
+        environment: E,
+        memory: Memory<'b>,
+    ) -> Result<Self, StartError> {
+        let wall = Arc::new(clock::WallClock::default());
+        let tls = client_config(&config, key_id, &provider, &wall)?;
+        let name = ServerName::try_from(config.endpoint.host.clone())
+            .map_err(|_| StartError::Tls(Why::Local("endpoint name")))?;
+        Ok(Shared {
+            link: RefCell::new(Link {
+                stream,
+                tls: Tls::new(provider.clone(), memory.tls),
+            }),
+            environment,
+            service: RefCell::new(Service::new()),
+            config,
+            tls,
+            wall,
+            name,
+            provider,
+            busy: Cell::new(false),
+            online: Cell::new(false),
+            expecting_until: Cell::new(0),
+            address: Cell::new(None),
+            floor,
+        })
+    }
+
+    /// The session, to be pinned and given to each [`Shared::step`]. `mqtt` holds one inbound
+    /// packet (6.5 KiB) and what is in flight outwards (4 KiB).
+    pub fn session<'a>(&'a self, mqtt: Buffers<'a>) -> impl Future<Output = ()> + 'a {
+        session::run(self, mqtt)
+    }
+
+    /// The clients of the IPC service.
+    pub fn service(&self) -> &RefCell<Service<M>> {
+        &self.service
+    }
+
+    /// The surroundings given at start.
+    pub fn environment(&self) -> &E {
+        &self.environment
+    }
+
+    /// Whether the broker accepted us.
+    pub fn is_online(&self) -> bool {
+        self.online.get()
+    }
+
+    /// One turn: network, TLS, session, clients. How long the process may sleep at most,
+    /// microseconds; a frame or an IPC notification should end the sleep early.
+    pub fn step(&self, session: Pin<&mut impl Future<Output = ()>>) -> u64 {
+        let now = self.environment.now_us();
+        clock::set_now(now);
+        self.busy.set(false);
+        let poll_delay = {
+            let link = &mut *self.link.borrow_mut();
+            let delay = link.stream.poll(now);
+            link.pump();
+            let address = link.stream.address();
+            if self.address.replace(address) != address
+                && let Some(address) = address
+            {
+                self.environment
+                    .line(format_args!("net-mqtt: dhcp {address}"));
+            }
+            delay
+        };
+        if !self.online.get() {
+            self.serve_offline();
+        }
+        // The future never ends, and nothing wakes it but this loop.
+        let _ = session.poll(&mut Context::from_waker(Waker::noop()));
+        if self.service.borrow_mut().deliver(now) {
+            self.busy.set(true);
+        }
+        self.link.borrow_mut().pump();
+        if self.busy.get() {
+            self.expecting_until.set(now.saturating_add(LINGER_US));
+            return 0;
+        }
+        let expecting = !self.online.get()
+            || now < self.expecting_until.get()
+            || self.service.borrow().is_waiting();
+        let longest = if expecting { EXPECTING_US } else { IDLE_US };
+        poll_delay.unwrap_or(longest).min(longest)
+    }
+
+    /// Without a connection: subscriptions are noted, publishes refused.
+    fn serve_offline(&self) {
+        let mut service = self.service.borrow_mut();
+        let mut buf = [0; MAX_REQUEST];
+        while let Some((client, seq, work)) = service.take(&mut buf) {
+            self.busy.set(true);
+            if let Work::Publish { .. } = work {
+                service.answer(client, seq, Status::Offline);
+            }
+        }
+    }
+
+    /// Lets certificate checks know what time it is.
+    pub(crate) fn refresh_wall_clock(&self) {
+        let seconds = self.environment.unix_seconds().unwrap_or(0);
+        self.wall.set(seconds.max(self.floor));
+    }
+}
+
+/// TLS 1.3 with our certificate and key, trusting the provisioned roots only.
+fn client_config(
+    config: &Config,
+    key_id: u32,
+    provider: &Provider,
+    wall: &Arc<clock::WallClock>,
+) -> Result<Arc<ClientConfig>, StartError> {
+    let tls_error = |error: TlsError| StartError::Tls(error.into());
+    let key = DeviceKey::open(provider.psa(), key_id).map_err(StartError::Key)?;
+    let certified = CertifiedKey::new(config.certificates.clone(), Arc::new(key));
+    match certified.keys_match() {
+        Ok(()) => {}
+        Err(TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            return Err(StartError::KeyMismatch);
+        }
+        Err(error) => return Err(tls_error(error)),
+    }
+    let mut roots = RootCertStore::empty();
+    for root in &config.roots {
+        roots.add(root.clone()).map_err(tls_error)?;
+    }
+    let crypto = Arc::new(provider.crypto().clone());
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&crypto))
+            .build()
+            .map_err(|_| StartError::Tls(Why::Local("root certificates")))?;
+    let mut tls = ClientConfig::builder_with_details(crypto, wall.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls_error)?
+        .with_webpki_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    tls.resumption = Resumption::disabled();
+    // AWS needs no ALPN on 8883 and none is offered (reference/aws-iot.md §1.1).
+    tls.alpn_protocols = Vec::new();
+    Ok(Arc::new(tls))
+}

@@ -1,0 +1,185 @@
+//! What the factory provisioned for this process: certificate, roots, endpoint, name.
+//!
+//! Owns the PS uids and the text form of the endpoint. Read once at start, through PSA.
+
+use crate::pem;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv4Addr;
+use psa_client::{OutVec, Transport};
+use psa_interface::service::PS_HANDLE;
+use psa_interface::{Status, StorageInfo, storage};
+use rustls::pki_types::{CertificateDer, ServerName};
+
+/// Id of the device's key pair in the SPE.
+pub const DEVICE_KEY: u32 = 1;
+/// PS uid of the device certificate: PEM or DER, chain in order.
+pub const UID_CERTIFICATE: u64 = 5;
+/// PS uid of the root certificates: PEM or DER, one after another.
+pub const UID_ROOTS: u64 = 7;
+/// PS uid of the endpoint: `host:port` or `host:port:ipv4`.
+pub const UID_ENDPOINT: u64 = 8;
+/// PS uid of the thing name.
+pub const UID_THING: u64 = 9;
+/// Largest object we read, bytes.
+const MAX_OBJECT: u32 = 8192;
+/// Longest thing name: what minimq keeps of a client id, bytes (AWS allows 128).
+const MAX_THING: usize = 64;
+
+/// Where the broker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Name for SNI and the certificate check.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Address to use instead of resolving the name.
+    pub address: Option<Ipv4Addr>,
+}
+
+/// Everything provisioned.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the broker is.
+    pub endpoint: Endpoint,
+    /// Thing name, also the MQTT client id.
+    pub thing: String,
+    /// Our certificate chain, leaf first.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Roots that a server's chain must end in.
+    pub roots: Vec<CertificateDer<'static>>,
+}
+
+/// What is wrong with the provisioned objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The object with this PS uid cannot be read.
+    Read(u64, Status),
+    /// The object with this PS uid is not what it should be.
+    Malformed(u64),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (uid, status) = match self {
+            ConfigError::Read(uid, status) => (*uid, Some(status)),
+            ConfigError::Malformed(uid) => (*uid, None),
+        };
+        let name = match uid {
+            UID_CERTIFICATE => "device certificate",
+            UID_ROOTS => "root certificates",
+            UID_ENDPOINT => "endpoint",
+            UID_THING => "thing name",
+            _ => "object",
+        };
+        match status {
+            Some(status) => write!(f, "{name} (PS {uid}): PSA {status}"),
+            None => write!(f, "{name} (PS {uid}) is malformed"),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the four objects from protected storage.
+    ///
+    /// # Errors
+    /// Which object is missing or malformed.
+    pub fn load(transport: &dyn Transport) -> Result<Config, ConfigError> {
+        let text = |uid| {
+            let bytes = get(transport, uid).map_err(|status| ConfigError::Read(uid, status))?;
+            String::from_utf8(bytes).map_err(|_| ConfigError::Malformed(uid))
+        };
+        let certificates = |uid| {
+            let bytes = get(transport, uid).map_err(|status| ConfigError::Read(uid, status))?;
+            pem::certificates(&bytes).ok_or(ConfigError::Malformed(uid))
+        };
+        let thing = text(UID_THING)?;
+        // AWS: [a-zA-Z0-9:_-]+ (reference/aws-iot.md §1.4).
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+        if thing.is_empty() || thing.len() > MAX_THING || !thing.chars().all(legal) {
+            return Err(ConfigError::Malformed(UID_THING));
+        }
+        Ok(Config {
+            endpoint: Endpoint::parse(&text(UID_ENDPOINT)?)
+                .ok_or(ConfigError::Malformed(UID_ENDPOINT))?,
+            thing,
+            certificates: certificates(UID_CERTIFICATE)?,
+            roots: certificates(UID_ROOTS)?,
+        })
+    }
+}
+
+impl Endpoint {
+    /// `host:port` or `host:port:ipv4`; the host must be a name or address that TLS can check.
+    pub fn parse(text: &str) -> Option<Endpoint> {
+        let mut parts = text.trim().split(':');
+        let host = parts.next()?;
+        let port = parts.next()?.parse().ok().filter(|port| *port != 0)?;
+        let address = match parts.next() {
+            Some(address) => Some(address.parse().ok()?),
+            None => host.parse().ok(),
+        };
+        if parts.next().is_some() || host.is_empty() {
+            return None;
+        }
+        ServerName::try_from(host).ok()?;
+        Some(Endpoint {
+            host: String::from(host),
+            port,
+            address,
+        })
+    }
+}
+
+/// One object of protected storage.
+fn get(transport: &dyn Transport, uid: u64) -> Result<Vec<u8>, Status> {
+    let uid = uid.to_le_bytes();
+    let mut info = [0; StorageInfo::SIZE];
+    let mut outputs = [OutVec::new(&mut info)];
+    Status(transport.psa_call(PS_HANDLE, storage::GET_INFO, &[&uid], &mut outputs)).ok()?;
+    let size = StorageInfo::decode(&info).size;
+    if size > MAX_OBJECT {
+        return Err(Status::INSUFFICIENT_MEMORY);
+    }
+    let mut bytes = vec![0; size as usize];
+    let offset = 0u32.to_le_bytes();
+    let mut outputs = [OutVec::new(&mut bytes)];
+    Status(transport.psa_call(PS_HANDLE, storage::GET, &[&uid, &offset], &mut outputs)).ok()?;
+    let [output] = outputs;
+    let len = output.len;
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_parsed_or_refused() {
+        let full = Endpoint::parse("broker.test:8883:10.0.2.2\n").unwrap();
+        assert_eq!((full.host.as_str(), full.port), ("broker.test", 8883));
+        assert_eq!(full.address, Some(Ipv4Addr::new(10, 0, 2, 2)));
+        assert_eq!(Endpoint::parse("a.b:1").unwrap().address, None);
+        let literal = Endpoint::parse("10.0.2.2:8883").unwrap();
+        assert_eq!(literal.address, Some(Ipv4Addr::new(10, 0, 2, 2)));
+        for bad in [
+            "",
+            "a.b",
+            "a.b:",
+            "a.b:0",
+            "a.b:65536",
+            "a.b:1:2",
+            "a.b:1:1.2.3.4:5",
+            ":1",
+            "a b:1",
+            "a.b:1:",
+            "-:1",
+            "a..b:1",
+        ] {
+            assert!(Endpoint::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Why a connection failed, in the words that the console and the operator see.
+
+use core::fmt;
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+/// Why there is no connection. `Display` is the short message of `connect failed: <why>`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Why {
+    /// The endpoint has a name only, and there is no resolver.
+    NoAddress,
+    /// TCP: refused, reset or unreachable.
+    Refused,
+    /// Nobody answered within the time for this step.
+    TimedOut(&'static str),
+    /// The peer closed the connection during this step.
+    Closed(&'static str),
+    /// The certificate's time is over.
+    CertificateExpired,
+    /// The certificate's time has not come, or our clock is wrong.
+    CertificateNotYetValid,
+    /// No chain to a provisioned root.
+    UnknownIssuer,
+    /// The certificate is for another host.
+    WrongName,
+    /// Any other fault of the server's certificate.
+    Certificate(&'static str),
+    /// The server says what it did not like (RFC 8446 §6).
+    Alert(AlertDescription),
+    /// No suite, group, version or signature scheme in common.
+    NoCommonParameters,
+    /// The server broke the TLS protocol.
+    TlsProtocol,
+    /// A record did not decrypt.
+    TlsDecrypt,
+    /// The secure side refused or failed.
+    Psa(psa_interface::Status),
+    /// TLS failed on our side.
+    TlsInternal,
+    /// A record or a flight does not fit our buffers.
+    TlsBuffer,
+    /// CONNACK with this reason code (MQTT 5 §3.2.2.2).
+    MqttRefused(u8),
+    /// The broker closed before CONNACK: on AWS an unknown or inactive certificate.
+    MqttClosedBeforeConnack,
+    /// The broker broke the MQTT protocol, or sent a packet over our limit.
+    MqttProtocol,
+    /// The broker sent DISCONNECT, closed, or did not answer a ping.
+    Disconnected,
+    /// Local limits (thing name, queue) do not allow it.
+    Local(&'static str),
+}
+
+impl Why {
+    /// Whether asking again soon is pointless: our identity or certificate was refused.
+    pub fn is_refusal(&self) -> bool {
+        // Bad user name or password, not authorised, banned (MQTT 5 §3.2.2.2).
+        matches!(self, Why::MqttRefused(0x86 | 0x87 | 0x8A))
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::NoAddress => f.write_str("endpoint has no address and there is no resolver"),
+            Why::Refused => f.write_str("connection refused"),
+            Why::TimedOut(step) => write!(f, "{step} timed out"),
+            Why::Closed(step) => write!(f, "closed by peer during {step}"),
+            Why::CertificateExpired => f.write_str("server certificate expired"),
+            Why::CertificateNotYetValid => f.write_str("server certificate not yet valid"),
+            Why::UnknownIssuer => f.write_str("server certificate: unknown issuer"),
+            Why::WrongName => f.write_str("host name does not match"),
+            Why::Certificate(what) => write!(f, "server certificate: {what}"),
+            Why::Alert(alert) => match alert_name(*alert) {
+                Some(name) => write!(f, "server alert: {name}"),
+                None => write!(f, "server alert {}", u8::from(*alert)),
+            },
+            Why::NoCommonParameters => f.write_str("no TLS parameters in common"),
+            Why::TlsProtocol => f.write_str("server broke the TLS protocol"),
+            Why::TlsDecrypt => f.write_str("record does not decrypt"),
+            Why::Psa(status) => write!(f, "PSA {status}"),
+            Why::TlsInternal => f.write_str("TLS failed inside"),
+            Why::TlsBuffer => f.write_str("TLS message larger than the buffer"),
+            Why::MqttRefused(code) => write!(f, "broker refused: reason 0x{code:02x}"),
+            Why::MqttClosedBeforeConnack => f.write_str("broker closed before CONNACK"),
+            Why::MqttProtocol => f.write_str("broker broke the MQTT protocol"),
+            Why::Disconnected => f.write_str("disconnected by broker"),
+            Why::Local(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Names of the alerts that tell an operator something (RFC 8446 §6.2).
+fn alert_name(alert: AlertDescription) -> Option<&'static str> {
+    Some(match alert {
+        AlertDescription::HandshakeFailure => "handshake failure",
+        AlertDescription::BadCertificate => "bad certificate",
+        AlertDescription::UnsupportedCertificate => "unsupported certificate",
+        AlertDescription::CertificateRevoked => "certificate revoked",
+        AlertDescription::CertificateExpired => "certificate expired",
+        AlertDescription::CertificateUnknown => "certificate unknown",
+        AlertDescription::UnknownCA => "unknown CA",
+        AlertDescription::AccessDenied => "access denied",
+        AlertDescription::DecryptError => "decrypt error",
+        AlertDescription::ProtocolVersion => "protocol version",
+        AlertDescription::InternalError => "internal error",
+        AlertDescription::UnrecognisedName => "unrecognised name",
+        AlertDescription::CertificateRequired => "certificate required",
+        _ => return None,
+    })
+}
+
+impl From<TlsError> for Why {
+    fn from(error: TlsError) -> Why {
+        match error {
+            TlsError::InvalidCertificate(error) => certificate(&error),
+            TlsError::AlertReceived(alert) => Why::Alert(alert),
+            TlsError::NoCertificatesPresented => Why::Certificate("none presented"),
+            TlsError::PeerIncompatible(_) => Why::NoCommonParameters,
+            TlsError::DecryptError => Why::TlsDecrypt,
+            TlsError::InvalidMessage(_)
+            | TlsError::InappropriateMessage { .. }
+            | TlsError::InappropriateHandshakeMessage { .. }
+            | TlsError::PeerMisbehaved(_)
+            | TlsError::PeerSentOversizedRecord => Why::TlsProtocol,
+            TlsError::FailedToGetCurrentTime => Why::Local("no wall clock"),
+            _ => Why::TlsInternal,
+        }
+    }
+}
+
+fn certificate(error: &CertificateError) -> Why {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            Why::CertificateExpired
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Why::CertificateNotYetValid
+        }
+        CertificateError::UnknownIssuer => Why::UnknownIssuer,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Why::WrongName
+        }
+        CertificateError::BadEncoding => Why::Certificate("bad encoding"),
+        CertificateError::BadSignature => Why::Certificate("bad signature"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            Why::Certificate("not for a server")
+        }
+        CertificateError::UnhandledCriticalExtension => {
+            Why::Certificate("unknown critical extension")
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            Why::Certificate("unsupported signature algorithm")
+        }
+        _ => Why::Certificate("not acceptable"),
+    }
+}

@@ -23,7 +23,10 @@ impl FlashFile {
     pub fn create(path: &Path, map: &Map) -> Result<FlashFile> {
         let file = File::create(path)?;
         file.set_len(map.flash_file().map_err(|e| anyhow!(e))?.1)?;
-        let flash = FlashFile { path: path.to_owned(), map: map.clone() };
+        let flash = FlashFile {
+            path: path.to_owned(),
+            map: map.clone(),
+        };
         for (name, region) in &map.region {
             if map.store[&region.store].file_backed {
                 flash.erase(name)?;
@@ -34,7 +37,10 @@ impl FlashFile {
 
     /// Opens a file that [`FlashFile::create`] made.
     pub fn open(path: &Path, map: &Map) -> FlashFile {
-        FlashFile { path: path.to_owned(), map: map.clone() }
+        FlashFile {
+            path: path.to_owned(),
+            map: map.clone(),
+        }
     }
 
     /// Its path.
@@ -55,7 +61,10 @@ impl FlashFile {
         if !status.success() {
             bail!("cp {} {}: {status}", self.path.display(), path.display());
         }
-        Ok(FlashFile { path: path.to_owned(), map: self.map.clone() })
+        Ok(FlashFile {
+            path: path.to_owned(),
+            map: self.map.clone(),
+        })
     }
 
     /// Sets a whole region to 0xFF.
@@ -73,7 +82,10 @@ impl FlashFile {
     /// Names a region that is unknown or too small.
     pub fn write(&self, region: &str, offset: u32, bytes: &[u8]) -> Result<()> {
         let at = self.position(region, offset, bytes.len())?;
-        OpenOptions::new().write(true).open(&self.path)?.write_all_at(bytes, at)?;
+        OpenOptions::new()
+            .write(true)
+            .open(&self.path)?
+            .write_all_at(bytes, at)?;
         Ok(())
     }
 

@@ -88,16 +88,21 @@ impl Device {
             ));
             command.args(["-serial", &format!("chardev:{name}")]);
         }
-        command
-            .arg("-qmp")
-            .arg(format!("unix:{},server=on,wait=off", socket("qmp").display()));
+        command.arg("-qmp").arg(format!(
+            "unix:{},server=on,wait=off",
+            socket("qmp").display()
+        ));
         if let Some(icount) = &config.icount {
             command.args(["-icount", icount]);
         }
         if let Some(rtc) = &config.rtc {
             command.args(["-rtc", &format!("base={rtc}")]);
         }
-        let nic = if config.network { "user,model=lan9118" } else { "none" };
+        let nic = if config.network {
+            "user,model=lan9118"
+        } else {
+            "none"
+        };
         command.args(["-nic", nic]).args(&config.extra);
         let log = std::fs::File::create(dir.join("qemu.log"))?;
         let child = command
@@ -112,7 +117,14 @@ impl Device {
         let console = Uart::connect(&socket("u1"), "console")?;
         let qmp = qmp::Qmp::connect(&socket("qmp")).with_context(|| guard.log())?;
         let child = guard.0.take().expect("taken once");
-        Ok(Device { child, dir, secure, console, qmp, started: Instant::now() })
+        Ok(Device {
+            child,
+            dir,
+            secure,
+            console,
+            qmp,
+            started: Instant::now(),
+        })
     }
 
     /// Time since the start.
@@ -138,7 +150,10 @@ impl Device {
         let bytes = std::fs::read(&file)?;
         std::fs::remove_file(&file)?;
         if bytes.len() != size as usize {
-            bail!("pmemsave gave {} of {size} bytes at 0x{address:08x}", bytes.len());
+            bail!(
+                "pmemsave gave {} of {size} bytes at 0x{address:08x}",
+                bytes.len()
+            );
         }
         Ok(bytes)
     }
@@ -148,7 +163,9 @@ impl Device {
     /// # Errors
     /// When the monitor does not answer.
     pub fn pause(&mut self, hold: bool) -> Result<()> {
-        self.qmp.execute(if hold { "stop" } else { "cont" }, serde_json::json!({})).map(drop)
+        self.qmp
+            .execute(if hold { "stop" } else { "cont" }, serde_json::json!({}))
+            .map(drop)
     }
 
     /// Presses the reset button.
@@ -156,7 +173,9 @@ impl Device {
     /// # Errors
     /// When the monitor does not answer.
     pub fn reset(&mut self) -> Result<()> {
-        self.qmp.execute("system_reset", serde_json::json!({})).map(drop)
+        self.qmp
+            .execute("system_reset", serde_json::json!({}))
+            .map(drop)
     }
 
     /// Cuts the power: SIGKILL.
@@ -229,7 +248,9 @@ pub mod track {
     pub fn kill_all() {
         let pids = PIDS.lock().expect("no panic while held").clone();
         for pid in pids {
-            let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+            let _ = std::process::Command::new("kill")
+                .args(["-9", &pid.to_string()])
+                .status();
         }
     }
 }

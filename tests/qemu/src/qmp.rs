@@ -18,7 +18,10 @@ impl Qmp {
     pub(crate) fn connect(path: &Path) -> Result<Qmp> {
         let writer = crate::uart::connect(path)?;
         writer.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut qmp = Qmp { reader: BufReader::new(writer.try_clone()?), writer };
+        let mut qmp = Qmp {
+            reader: BufReader::new(writer.try_clone()?),
+            writer,
+        };
         qmp.next().context("no greeting from QMP")?;
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)

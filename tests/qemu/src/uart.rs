@@ -41,7 +41,11 @@ impl Uart {
         let log = Arc::new((Mutex::new(Log::default()), Condvar::new()));
         let shared = Arc::clone(&log);
         std::thread::spawn(move || read_lines(reader, &shared));
-        Ok(Uart { name, log, writer: Arc::new(Mutex::new(stream)) })
+        Ok(Uart {
+            name,
+            log,
+            writer: Arc::new(Mutex::new(stream)),
+        })
     }
 
     /// Types `text`.
@@ -50,12 +54,19 @@ impl Uart {
     /// When QEMU is gone.
     pub fn send(&self, text: &str) -> Result<()> {
         let mut writer = self.writer.lock().expect("no panic while held");
-        writer.write_all(text.as_bytes()).context("the UART is closed")
+        writer
+            .write_all(text.as_bytes())
+            .context("the UART is closed")
     }
 
     /// All lines so far.
     pub fn lines(&self) -> Vec<Line> {
-        self.log.0.lock().expect("no panic while held").lines.clone()
+        self.log
+            .0
+            .lock()
+            .expect("no panic while held")
+            .lines
+            .clone()
     }
 
     /// Number of lines so far: a position for [`Uart::wait_from`].
@@ -68,7 +79,8 @@ impl Uart {
     /// # Errors
     /// See [`Uart::wait_from`].
     pub fn wait(&self, what: &str, limit: Duration) -> Result<Line> {
-        self.wait_from(0, limit, |l| l.contains(what), what).map(|(_, l)| l)
+        self.wait_from(0, limit, |l| l.contains(what), what)
+            .map(|(_, l)| l)
     }
 
     /// The first line at or after `position` that `wanted` accepts, and the position behind it.
@@ -95,9 +107,19 @@ impl Uart {
             }
             let now = Instant::now();
             if log.closed || now >= deadline {
-                let why = if log.closed { "the device stopped" } else { "it did not come" };
-                let tail: Vec<&str> =
-                    log.lines.iter().rev().take(25).rev().map(|l| l.text.as_str()).collect();
+                let why = if log.closed {
+                    "the device stopped"
+                } else {
+                    "it did not come"
+                };
+                let tail: Vec<&str> = log
+                    .lines
+                    .iter()
+                    .rev()
+                    .take(25)
+                    .rev()
+                    .map(|l| l.text.as_str())
+                    .collect();
                 bail!(
                     "waited {} s for `{what}` on the {} UART: {why}; it ends with\n  {}",
                     limit.as_secs(),
@@ -105,7 +127,10 @@ impl Uart {
                     tail.join("\n  ")
                 );
             }
-            log = changed.wait_timeout(log, deadline - now).expect("no panic while held").0;
+            log = changed
+                .wait_timeout(log, deadline - now)
+                .expect("no panic while held")
+                .0;
         }
     }
 }
@@ -125,7 +150,10 @@ fn read_lines(mut reader: UnixStream, shared: &(Mutex<Log>, Condvar)) {
                 b'\n' => {
                     let text = String::from_utf8_lossy(&log.partial).into_owned();
                     log.partial.clear();
-                    log.lines.push(Line { at: Instant::now(), text });
+                    log.lines.push(Line {
+                        at: Instant::now(),
+                        text,
+                    });
                 }
                 b'\r' => {}
                 _ => log.partial.push(byte),

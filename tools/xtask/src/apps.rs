@@ -16,7 +16,9 @@ use std::process::Command;
 /// Names an app that the board does not list.
 pub fn short_id(map: &Map, name: &str) -> Result<u32> {
     let place = map.app.iter().position(|a| a.name == name);
-    place.map(|p| p as u32 + 1).ok_or_else(|| anyhow!("no app `{name}` in the memory map"))
+    place
+        .map(|p| p as u32 + 1)
+        .ok_or_else(|| anyhow!("no app `{name}` in the memory map"))
 }
 
 /// Builds, links and packs a product app; returns the TBF.
@@ -26,7 +28,13 @@ pub fn short_id(map: &Map, name: &str) -> Result<u32> {
 pub fn product(toolchain: &Toolchain, map: &Map, name: &str) -> Result<PathBuf> {
     let (flash, ram) = map.app_row(name).map_err(|e| anyhow!(e))?;
     let elf = firmware(toolchain, World::NonSecure, name, &[])?;
-    pack(map, name, short_id(map, name)?, &elf, (flash.base, ram.base, ram.size))
+    pack(
+        map,
+        name,
+        short_id(map, name)?,
+        &elf,
+        (flash.base, ram.base, ram.size),
+    )
 }
 
 /// Packs an ELF for a row {flash, RAM, RAM size}; returns the TBF.
@@ -51,7 +59,12 @@ pub fn pack(
             .args(["--deterministic", "-n", name, "-o"])
             .arg(&tab)
             .args(["--minimum-ram-size", &(ram_size - 0x1000).to_string()])
-            .args(["--protected-region-size", "256", "--minimum-footer-size", "128"])
+            .args([
+                "--protected-region-size",
+                "256",
+                "--minimum-footer-size",
+                "128",
+            ])
             .args(["--kernel-major", "2", "--kernel-minor", "2"])
             .args(["--short-id", &short_id.to_string(), "--app-version", "1"])
             .arg("--ecdsa-nist-p256-private")

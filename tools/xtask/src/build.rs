@@ -87,7 +87,14 @@ pub fn firmware(
     );
     let mut command = Command::new(&toolchain.cargo);
     command
-        .args(["build", "--quiet", "--profile", "firmware", "--target", setup::TARGET])
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "firmware",
+            "--target",
+            setup::TARGET,
+        ])
         .args(["--package", package, "--features", "device", "--target-dir"])
         .arg(&target_dir)
         .current_dir(paths::root())
@@ -97,10 +104,16 @@ pub fn firmware(
         .env_remove("RUSTUP_TOOLCHAIN")
         .envs(env.iter().map(|(k, v)| (k, v)));
     if toolchain.build_std {
-        command.args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"]);
+        command.args([
+            "-Zbuild-std=core,alloc",
+            "-Zbuild-std-features=compiler-builtins-mem",
+        ]);
     }
     shell::show(&mut command)?;
-    Ok(target_dir.join(setup::TARGET).join("firmware").join(package))
+    Ok(target_dir
+        .join(setup::TARGET)
+        .join("firmware")
+        .join(package))
 }
 
 /// The bytes of an ELF's loadable segments by load address, from `base` on.
@@ -115,13 +128,22 @@ pub fn flatten(elf: &Path, base: u32) -> Result<Vec<u8>> {
     for header in file.elf_program_headers() {
         use object::read::elf::ProgramHeader as _;
         let endian = file.endian();
-        let (load, size) = (header.p_paddr.get(endian), header.p_filesz.get(endian) as usize);
+        let (load, size) = (
+            header.p_paddr.get(endian),
+            header.p_filesz.get(endian) as usize,
+        );
         if header.p_type(endian) != object::elf::PT_LOAD || size == 0 {
             continue;
         }
-        let at = load.checked_sub(base).map(|o| o as usize).filter(|o| *o < 0x40_0000);
+        let at = load
+            .checked_sub(base)
+            .map(|o| o as usize)
+            .filter(|o| *o < 0x40_0000);
         let Some(at) = at else {
-            bail!("{}: a segment loads at 0x{load:08x}, outside the image at 0x{base:08x}", elf.display());
+            bail!(
+                "{}: a segment loads at 0x{load:08x}, outside the image at 0x{base:08x}",
+                elf.display()
+            );
         };
         let data = header
             .data(endian, &*bytes)

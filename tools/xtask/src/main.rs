@@ -5,7 +5,9 @@
 
 mod apps;
 mod build;
+mod flash;
 mod paths;
+mod provision;
 mod setup;
 mod shell;
 mod sign;

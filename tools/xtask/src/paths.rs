@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// Root of the checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the crate is there")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the crate is there")
 }
 
 /// `build/`, made if it is not there.

@@ -48,8 +48,11 @@ pub fn everything() -> Result<(Toolchain, Duration)> {
 }
 
 fn packages() -> Result<()> {
-    let mut missing: Vec<&str> =
-        PACKAGES.iter().filter(|(p, _)| !present(p)).map(|(_, package)| *package).collect();
+    let mut missing: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|(p, _)| !present(p))
+        .map(|(_, package)| *package)
+        .collect();
     if !have_venv() {
         missing.push("python3-venv");
     }
@@ -93,7 +96,10 @@ fn install(packages: &[&str]) -> Result<()> {
 }
 
 fn have_venv() -> bool {
-    Command::new("python3").args(["-c", "import ensurepip, venv"]).output().is_ok_and(|o| o.status.success())
+    Command::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .output()
+        .is_ok_and(|o| o.status.success())
 }
 
 fn python() -> Result<()> {
@@ -102,9 +108,20 @@ fn python() -> Result<()> {
     }
     println!("setup: installing {IMGTOOL} and {TOCKLOADER} into build/tools");
     let environment = paths::tools().join("python");
-    shell::run(Command::new("python3").arg("-m").arg("venv").arg(&environment))?;
+    shell::run(
+        Command::new("python3")
+            .arg("-m")
+            .arg("venv")
+            .arg(&environment),
+    )?;
     let pip = paths::python_tool("pip");
-    shell::run(Command::new(pip).args(["install", "-q", "--disable-pip-version-check", IMGTOOL, TOCKLOADER]))?;
+    shell::run(Command::new(pip).args([
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        IMGTOOL,
+        TOCKLOADER,
+    ]))?;
     Ok(())
 }
 
@@ -115,7 +132,15 @@ fn elf2tab() -> Result<()> {
     println!("setup: building elf2tab {ELF2TAB} into build/tools");
     shell::run(
         Command::new(env!("CARGO"))
-            .args(["install", "-q", "elf2tab", "--locked", "--version", ELF2TAB, "--root"])
+            .args([
+                "install",
+                "-q",
+                "elf2tab",
+                "--locked",
+                "--version",
+                ELF2TAB,
+                "--root",
+            ])
             .arg(paths::tools())
             .env("CARGO_TARGET_DIR", paths::root().join("target/elf2tab"))
             .env_remove("RUSTFLAGS"),
@@ -124,7 +149,9 @@ fn elf2tab() -> Result<()> {
 }
 
 fn rustup_has_target() -> bool {
-    let libdir = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
+    let libdir = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output();
     libdir.is_ok_and(|o| {
         let dir = PathBuf::from(String::from_utf8_lossy(&o.stdout).trim());
         o.status.success() && std::fs::read_dir(dir).is_ok_and(|mut d| d.next().is_some())
@@ -146,7 +173,12 @@ fn toolchain() -> Result<Toolchain> {
     let linker = rustup_lld().unwrap_or_else(|| PathBuf::from("ld.lld-22"));
     if rustup_has_target() {
         let (cargo, rustc) = (PathBuf::from(env!("CARGO")), PathBuf::from("rustc"));
-        return Ok(Toolchain { cargo, rustc, linker, build_std: false });
+        return Ok(Toolchain {
+            cargo,
+            rustc,
+            linker,
+            build_std: false,
+        });
     }
     Ok(Toolchain {
         cargo: "/usr/bin/cargo".into(),

@@ -49,5 +49,9 @@ fn describe(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|a| a.to_string_lossy().into_owned()));
     let line = words.join(" ");
-    if line.len() > 300 { format!("{}…", &line[..line.floor_char_boundary(300)]) } else { line }
+    if line.len() > 300 {
+        format!("{}…", &line[..line.floor_char_boundary(300)])
+    } else {
+        line
+    }
 }

@@ -54,7 +54,13 @@ pub fn keys() -> Result<()> {
     let generate = |path: &Path, kind: &str| -> Result<()> {
         if !path.is_file() {
             println!("build: new development key {} ({kind})", path.display());
-            shell::run(imgtool().arg("keygen").arg("-k").arg(path).args(["-t", kind]))?;
+            shell::run(
+                imgtool()
+                    .arg("keygen")
+                    .arg("-k")
+                    .arg(path)
+                    .args(["-t", kind]),
+            )?;
         }
         Ok(())
     };
@@ -103,7 +109,13 @@ pub fn image_with(map: &Map, image: Image, version: &str, key: &Path, out: &Path
             .arg("sign")
             .arg("--key")
             .arg(key)
-            .args(["--public-key-format", "full", "--pad-header", "--security-counter", "1"])
+            .args([
+                "--public-key-format",
+                "full",
+                "--pad-header",
+                "--security-counter",
+                "1",
+            ])
             .args(["--header-size", &format!("0x{:x}", map.image_header)])
             .args(["--align", &map.write_unit.to_string()])
             .args(["--slot-size", &format!("0x{slot:x}")])
@@ -125,11 +137,21 @@ pub fn update_signature(file: &Path) -> Result<String> {
         Command::new("openssl")
             .args(["dgst", "-sha256", "-sign"])
             .arg(update_key())
-            .args(["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32", "-out"])
+            .args([
+                "-sigopt",
+                "rsa_padding_mode:pss",
+                "-sigopt",
+                "rsa_pss_saltlen:32",
+                "-out",
+            ])
             .arg(&signature)
             .arg(file),
     )?;
-    let text = shell::run(Command::new("openssl").args(["base64", "-A", "-in"]).arg(&signature))?;
+    let text = shell::run(
+        Command::new("openssl")
+            .args(["base64", "-A", "-in"])
+            .arg(&signature),
+    )?;
     std::fs::remove_file(&signature)?;
     Ok(text.trim().to_owned())
 }
@@ -140,7 +162,13 @@ pub fn update_signature(file: &Path) -> Result<String> {
 /// Of imgtool and openssl.
 pub fn key_hash(key: &Path) -> Result<[u8; 32]> {
     let raw = paths::build().join("key-hash.tmp");
-    shell::run(imgtool().args(["getpubhash", "-e", "raw", "-k"]).arg(key).arg("-o").arg(&raw))?;
+    shell::run(
+        imgtool()
+            .args(["getpubhash", "-e", "raw", "-k"])
+            .arg(key)
+            .arg("-o")
+            .arg(&raw),
+    )?;
     let bytes = std::fs::read(&raw)?;
     std::fs::remove_file(&raw)?;
     bytes

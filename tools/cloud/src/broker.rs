@@ -1,0 +1,158 @@
+//! A real mosquitto with mutual TLS on loopback.
+//!
+//! Owns the broker's process, configuration and per-thing access rules. Two listeners: mutual
+//! TLS for devices (the user name is the certificate's CN, the thing), and a plain one, for the
+//! service itself and for whoever watches; both on 127.0.0.1 only.
+
+use crate::pki::{Authority, Subject};
+use anyhow::{Context, Result, bail};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How the broker shows itself.
+#[derive(Debug, Clone)]
+pub struct Config<'a> {
+    /// Folder for keys, certificates and state.
+    pub dir: &'a Path,
+    /// Name in the server's certificate.
+    pub host: &'a str,
+    /// First and last day of the server's certificate; see [`Subject`].
+    pub validity: Option<(&'a str, &'a str)>,
+    /// Port of the TLS listener; a free one when absent.
+    pub port: Option<u16>,
+}
+
+/// A running broker; it stops when dropped.
+pub struct Broker {
+    child: Option<Child>,
+    config: PathBuf,
+    authority: Authority,
+    /// TLS port, for devices.
+    pub port: u16,
+    /// Plain port, for this machine's tools.
+    pub plain_port: u16,
+}
+
+impl Broker {
+    /// Makes what is missing of authority and server certificate, and starts mosquitto.
+    ///
+    /// # Errors
+    /// When mosquitto is missing (Debian package mosquitto) or does not listen within ten seconds;
+    /// with its log.
+    pub fn start(config: &Config<'_>) -> Result<Broker> {
+        let dir = config.dir;
+        let authority = Authority::open(&dir.join("ca"), "Tockstone local root")?;
+        let server = Subject {
+            name: config.host,
+            dns: &[config.host],
+            validity: config.validity,
+        };
+        let (certificate, key) = authority.issue("server", &server)?;
+        let port = config.port.map_or_else(free_port, Ok)?;
+        let plain_port = free_port()?;
+        let acl = dir.join("acl");
+        std::fs::write(
+            &acl,
+            "pattern readwrite $aws/things/%u/#\npattern readwrite %u/#\n",
+        )?;
+        let mut text = format!(
+            "per_listener_settings true\nlog_type all\nlog_dest file {log}\npersistence true\n\
+             persistence_location {dir}/\nmax_inflight_messages 100\nmax_keepalive 1200\n\
+             listener {port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\n\
+             require_certificate true\nuse_identity_as_username true\nmax_qos 1\nacl_file {acl}\n\
+             listener {plain_port} 127.0.0.1\nallow_anonymous true\n",
+            log = dir.join("mosquitto.log").display(),
+            dir = dir.display(),
+            ca = authority.certificate().display(),
+            certificate = certificate.display(),
+            key = key.display(),
+            acl = acl.display(),
+        );
+        if Command::new("id").arg("-u").output()?.stdout == b"0\n" {
+            // Started by root, mosquitto would change to a user that cannot read the keys.
+            text.push_str("user root\n");
+        }
+        let path = dir.join("mosquitto.conf");
+        std::fs::write(&path, text)?;
+        let mut broker = Broker {
+            child: None,
+            config: path,
+            authority,
+            port,
+            plain_port,
+        };
+        broker.resume()?;
+        Ok(broker)
+    }
+
+    /// The authority that devices' certificates come from.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Takes the broker away, as a failing network would; see [`Broker::resume`].
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+            qemu_harness::track::remove(child.id());
+        }
+    }
+
+    /// Starts it again on the same ports.
+    ///
+    /// # Errors
+    /// See [`Broker::start`].
+    pub fn resume(&mut self) -> Result<()> {
+        self.stop();
+        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
+            .into_iter()
+            .find(|p| Path::new(p).is_file())
+            .unwrap_or("mosquitto");
+        let mut child = Command::new(program)
+            .arg("-c")
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("mosquitto does not start (Debian package mosquitto)")?;
+        qemu_harness::track::add(child.id());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let listens = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        while !(listens(self.plain_port) && listens(self.port)) {
+            let ended = child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                let _ = child.kill();
+                let output = child.wait_with_output()?;
+                let log = std::fs::read_to_string(self.config.with_file_name("mosquitto.log"));
+                bail!(
+                    "mosquitto does not listen: {}{}",
+                    String::from_utf8_lossy(&output.stderr),
+                    log.unwrap_or_default()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.child = Some(child);
+        Ok(())
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A TCP port on loopback that nobody uses now.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
+}

@@ -1,0 +1,195 @@
+//! The stand-in against a real mosquitto, as a device sees it.
+
+use cloud::{Cloud, Mischief, OtaFile, broker};
+use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn folder(name: &str) -> std::path::PathBuf {
+    let dir = std::env::temp_dir().join(format!("tockstone-cloud-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn start(dir: &std::path::Path) -> Cloud {
+    Cloud::start(&broker::Config {
+        dir,
+        host: "iot.tockstone.test",
+        validity: None,
+        port: None,
+    })
+    .unwrap()
+}
+
+/// A client on the plain listener and what it receives.
+fn client(cloud: &Cloud, filters: &[&str]) -> (Client, Receiver<(String, Vec<u8>)>) {
+    let mut options = MqttOptions::new("test", "127.0.0.1", cloud.broker.plain_port);
+    options.set_max_packet_size(1 << 20, 1 << 20);
+    let (client, mut connection) = Client::new(options, 100);
+    let (sender, receiver) = channel();
+    let (ready, subscribed) = channel();
+    for filter in filters {
+        client.subscribe(*filter, QoS::AtLeastOnce).unwrap();
+    }
+    std::thread::spawn(move || {
+        for event in connection.iter() {
+            match event {
+                Ok(Event::Incoming(Packet::Publish(p))) => {
+                    if sender.send((p.topic, p.payload.to_vec())).is_err() {
+                        return;
+                    }
+                }
+                Ok(Event::Incoming(Packet::SubAck(_))) => drop(ready.send(())),
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    });
+    for _ in filters {
+        subscribed.recv_timeout(LIMIT).unwrap();
+    }
+    (client, receiver)
+}
+
+#[test]
+fn an_update_is_announced_fetched_and_reported() {
+    let dir = folder("update");
+    let mut cloud = start(&dir);
+    let thing = cloud.create_thing("lamp").unwrap();
+    assert_eq!(thing.certificate[0], 0x30);
+    let (client, inbox) = client(
+        &cloud,
+        &["$aws/things/lamp/jobs/#", "$aws/things/lamp/streams/#"],
+    );
+    let next = |ending: &str| loop {
+        let (topic, payload) = inbox
+            .recv_timeout(LIMIT)
+            .unwrap_or_else(|e| panic!("{ending}: {e}"));
+        if topic.ends_with(ending) {
+            return (topic, payload);
+        }
+    };
+    let file = vec![0x5A; 10_000];
+    let job = cloud
+        .create_ota_update(
+            "lamp",
+            "one",
+            &[OtaFile::rsa("non_secure image", file, "c2ln")],
+        )
+        .unwrap();
+    assert_eq!(job, "AFR_OTA-one");
+    next("notify-next");
+    client
+        .publish(
+            "$aws/things/lamp/jobs/start-next",
+            QoS::AtLeastOnce,
+            false,
+            "{}",
+        )
+        .unwrap();
+    let (_, payload) = next("start-next/accepted");
+    let answer: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    let document = &answer["execution"]["jobDocument"]["afr_ota"];
+    assert_eq!(document["files"][0]["sig-sha256-rsa"], "c2ln");
+    let stream = document["streamname"].as_str().unwrap();
+    cloud.set_mischief(Mischief {
+        duplicate: 1,
+        ..Mischief::default()
+    });
+    // {f: 0, l: 4096, o: 2, n: 1}
+    let get = [
+        0xA4, 0x61, b'f', 0, 0x61, b'l', 0x19, 0x10, 0, 0x61, b'o', 2, 0x61, b'n', 1,
+    ];
+    client
+        .publish(
+            format!("$aws/things/lamp/streams/{stream}/get/cbor"),
+            QoS::AtMostOnce,
+            false,
+            get,
+        )
+        .unwrap();
+    for _ in 0..2 {
+        let (_, payload) = next("data/cbor");
+        // f, i = 2, l = 1808
+        assert_eq!(
+            &payload[..12],
+            [
+                0xBF, 0x61, b'f', 0, 0x61, b'i', 2, 0x61, b'l', 0x19, 7, 0x10
+            ]
+        );
+    }
+    let update = r#"{"status":"SUCCEEDED","expectedVersion":2}"#;
+    client
+        .publish(
+            format!("$aws/things/lamp/jobs/{job}/update"),
+            QoS::AtLeastOnce,
+            false,
+            update,
+        )
+        .unwrap();
+    next("update/accepted");
+    let done = cloud
+        .wait_job("lamp", &job, LIMIT, |e| e.status.is_terminal())
+        .unwrap();
+    let states: Vec<&str> = done.history.iter().map(|c| c.status.name()).collect();
+    assert_eq!(states, ["QUEUED", "IN_PROGRESS", "SUCCEEDED"]);
+    assert!(
+        cloud
+            .create_ota_update("nobody", "x", &[])
+            .unwrap_err()
+            .to_string()
+            .contains("no thing")
+    );
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn devices_need_their_own_certificate_and_see_their_own_topics() {
+    let dir = folder("mutual");
+    let mut cloud = start(&dir);
+    let lamp = cloud.create_thing("lamp").unwrap();
+    let publish = |topic: &str, with_key: bool| {
+        let mut command = Command::new("mosquitto_pub");
+        command.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &cloud.broker.port.to_string(),
+            "-q",
+            "1",
+            "-V",
+            "5",
+        ]);
+        command.args(["-t", topic, "-m", "hello", "--insecure", "--cafile"]);
+        command.arg(cloud.broker.authority().certificate());
+        if with_key {
+            command
+                .arg("--cert")
+                .arg(&lamp.files.0)
+                .arg("--key")
+                .arg(&lamp.files.1);
+        }
+        command
+            .output()
+            .expect("mosquitto_pub (Debian package mosquitto-clients)")
+    };
+    assert!(!publish("lamp/ml/inference", false).status.success());
+    assert!(publish("lamp/ml/inference", true).status.success());
+    publish("other/ml/inference", true);
+    std::thread::sleep(Duration::from_millis(300));
+    let topics: Vec<String> = cloud.messages().into_iter().map(|m| m.topic).collect();
+    assert_eq!(topics, ["lamp/ml/inference"]);
+    drop(cloud);
+    let mut cloud = start(&dir);
+    assert_eq!(
+        cloud.create_thing("lamp").unwrap().key,
+        lamp.key,
+        "the registry survives a restart"
+    );
+    assert!(cloud.create_thing("no spaces").is_err());
+    std::fs::remove_dir_all(dir).unwrap();
+}

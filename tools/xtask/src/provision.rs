@@ -1,0 +1,231 @@
+//! The factory: writes the provisioning record of a device.
+//!
+//! Owns which object belongs to which client. Owners: -1 is the kernel; a product app's client id
+//! is -1 less its ShortId (apps.rs), which the ShortId table that is provisioned for the kernel
+//! says too. Key ids and PS uids are the reference's: device key 1, update key 0x11, device
+//! certificate PS 5, roots PS 7; ours beside them: endpoint PS 8, thing name PS 9.
+
+use crate::{apps, shell, sign};
+use anyhow::{Context, Result, anyhow, bail};
+use memory_map::Map;
+use provisioning::{Encoder, Endpoint, Item, KeyAttributes, Object, Record};
+use psa_interface::key::usage;
+use psa_interface::{Algorithm, KeyType};
+use qemu_harness::FlashFile;
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+/// Client id of the kernel itself.
+pub const KERNEL: i32 = -1;
+/// The kernel's ITS object that maps ShortIds to client ids (docs/syscalls).
+pub const SHORT_ID_TABLE: u64 = 0x544F_434B_0000_0001;
+/// The kernel's key that verifies app credentials.
+pub const APP_KEY: u32 = 0x20;
+/// Private key for TLS client authentication.
+pub const DEVICE_KEY: u32 = 1;
+/// Public key that verifies update jobs.
+pub const UPDATE_KEY: u32 = 0x11;
+const PS_DEVICE_CERTIFICATE: u64 = 5;
+const PS_ROOTS: u64 = 7;
+const PS_ENDPOINT: u64 = 8;
+const PS_THING: u64 = 9;
+
+/// What makes a device this device.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// AWS IoT thing name.
+    pub thing: String,
+    /// Host name of the broker: SNI and the certificate check use it.
+    pub host: String,
+    /// TCP port of the broker.
+    pub port: u16,
+    /// Address that saves the look-up.
+    pub address: Option<[u8; 4]>,
+    /// Device certificate, DER.
+    pub certificate: Vec<u8>,
+    /// Its private key: P-256 scalar, big endian.
+    pub key: [u8; 32],
+    /// Trusted roots, DER, one behind the other.
+    pub roots: Vec<u8>,
+}
+
+/// Writes the record for `identity` into the flash file, for the next boot to consume.
+///
+/// # Errors
+/// Names what is a placeholder, too large, or not to be had.
+pub fn write(flash: &FlashFile, map: &Map, identity: &Identity) -> Result<()> {
+    refuse_placeholders(identity)?;
+    let client = |app: &str| apps::short_id(map, app).map(|id| KERNEL - id as i32);
+    let (net, agent, inference) = (
+        client("net-mqtt")?,
+        client("ota-agent")?,
+        client("inference")?,
+    );
+    let short_ids: Vec<u8> = (1..=map.app.len() as u32)
+        .flat_map(|short_id| short_id.to_le_bytes())
+        .collect();
+    let mut endpoint = format!("{}:{}", identity.host, identity.port);
+    if let Some([a, b, c, d]) = identity.address {
+        endpoint.push_str(&format!(":{a}.{b}.{c}.{d}"));
+    }
+    let app_key = public_point(&sign::app_key())?;
+    let update_key = rsa_public_key(&sign::update_key())?;
+    let ecdsa = Algorithm::ecdsa(Algorithm::SHA_256);
+    let key = |id, key_type: KeyType, bits, usage, algorithm: Algorithm| Item::Key {
+        id,
+        attributes: KeyAttributes {
+            key_type: key_type.0,
+            bits,
+            usage,
+            algorithm: algorithm.0,
+        },
+    };
+    let ps = |uid| Item::Ps { uid, flags: 0 };
+    let thing = identity.thing.as_bytes();
+    let objects: [(i32, Item, &[u8]); 10] = [
+        (
+            KERNEL,
+            Item::Its {
+                uid: SHORT_ID_TABLE,
+                flags: 0,
+            },
+            &short_ids,
+        ),
+        (
+            KERNEL,
+            key(
+                APP_KEY,
+                KeyType::ECC_PUBLIC_KEY_SECP_R1,
+                256,
+                usage::VERIFY_HASH,
+                ecdsa,
+            ),
+            &app_key,
+        ),
+        (
+            net,
+            key(
+                DEVICE_KEY,
+                KeyType::ECC_KEY_PAIR_SECP_R1,
+                256,
+                usage::SIGN_HASH,
+                ecdsa,
+            ),
+            &identity.key,
+        ),
+        (net, ps(PS_DEVICE_CERTIFICATE), &identity.certificate),
+        (net, ps(PS_ROOTS), &identity.roots),
+        (net, ps(PS_ENDPOINT), endpoint.as_bytes()),
+        (net, ps(PS_THING), thing),
+        (
+            agent,
+            key(
+                UPDATE_KEY,
+                KeyType::RSA_PUBLIC_KEY,
+                3072,
+                usage::VERIFY_HASH,
+                Algorithm::rsa_pss(Algorithm::SHA_256),
+            ),
+            &update_key,
+        ),
+        (agent, ps(PS_THING), thing),
+        (inference, ps(PS_THING), thing),
+    ];
+
+    let mut region = vec![0; map.region("provisioning").map_err(|e| anyhow!(e))?.size as usize];
+    let record = Record {
+        huk: &random()?,
+        iak: &scalar()?,
+        seed: &random()?,
+        secure_key_hash: &sign::key_hash(&sign::Image::Secure.key())?,
+        non_secure_key_hash: &sign::key_hash(&sign::Image::NonSecure.key())?,
+        thing_name: &identity.thing,
+        endpoint: Endpoint {
+            host: &identity.host,
+            port: identity.port,
+            address: identity.address,
+        },
+    };
+    let fault = |e| anyhow!("provisioning record: {e:?}");
+    let mut encoder = Encoder::new(&mut region, &record, objects.len()).map_err(fault)?;
+    for (owner, item, data) in objects {
+        encoder
+            .object(&Object { owner, item, data })
+            .map_err(fault)?;
+    }
+    let size = encoder.finish().map_err(fault)?;
+    flash.erase("provisioning")?;
+    flash.write("provisioning", 0, &region[..size])
+}
+
+/// The placeholders that the reference ships must never reach a device.
+fn refuse_placeholders(identity: &Identity) -> Result<()> {
+    for (what, value) in [
+        ("thing name", &identity.thing),
+        ("endpoint", &identity.host),
+    ] {
+        let upper = value.to_uppercase();
+        if value.is_empty()
+            || upper.contains("PLACEHOLDER")
+            || upper.contains("YOUR_")
+            || value.starts_with('<')
+        {
+            bail!("the {what} is a placeholder: `{value}`");
+        }
+    }
+    Ok(())
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut out = [0; N];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut out)?;
+    Ok(out)
+}
+
+/// A fresh P-256 private scalar.
+fn scalar() -> Result<[u8; 32]> {
+    let mut bytes: [u8; 32] = random()?;
+    // Below the group's order, which starts with 32 one-bits; and not zero.
+    bytes[0] &= 0x7F;
+    bytes[31] |= 1;
+    Ok(bytes)
+}
+
+/// Uncompressed point of an EC public key: the last 65 bytes of its SubjectPublicKeyInfo.
+fn public_point(key: &Path) -> Result<Vec<u8>> {
+    let der = public_der(key, &["-outform", "DER"])?;
+    let at = der.len().checked_sub(65).filter(|at| der[*at] == 4);
+    at.map(|at| der[at..].to_vec())
+        .with_context(|| format!("{}: no P-256 key", key.display()))
+}
+
+/// PKCS#1 RSAPublicKey, as `psa_import_key` takes it.
+fn rsa_public_key(key: &Path) -> Result<Vec<u8>> {
+    let out = key.with_extension("pub.tmp");
+    shell::run(
+        Command::new("openssl")
+            .args(["rsa", "-RSAPublicKey_out", "-outform", "DER", "-in"])
+            .arg(key)
+            .arg("-out")
+            .arg(&out),
+    )?;
+    let der = std::fs::read(&out)?;
+    std::fs::remove_file(&out)?;
+    Ok(der)
+}
+
+fn public_der(key: &Path, args: &[&str]) -> Result<Vec<u8>> {
+    let out = key.with_extension("pub.tmp");
+    shell::run(
+        Command::new("openssl")
+            .args(["pkey", "-pubout", "-in"])
+            .arg(key)
+            .args(args)
+            .arg("-out")
+            .arg(&out),
+    )?;
+    let der = std::fs::read(&out)?;
+    std::fs::remove_file(&out)?;
+    Ok(der)
+}

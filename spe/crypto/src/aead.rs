@@ -1,0 +1,103 @@
+//! AEAD calls: one-shot, in a stream through a small private buffer.
+//!
+//! Decryption releases plaintext before the tag is known, into the caller's own output, and takes
+//! all of it back (zeros, length 0) when the tag does not match.
+
+use psa_interface::key::usage;
+use psa_interface::{Algorithm, CryptoIovec, Status};
+use spm::{Call, Input};
+
+use crate::arguments::{CHUNK, each_chunk, output, put, require_room};
+use crate::entropy::Entropy;
+use crate::keys::KeyStore;
+use crate::primitives::aead::{self, Aead, TAG};
+use crate::primitives::equal;
+use crate::service::CryptoService;
+use zeroize::Zeroizing;
+
+impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
+    fn aead_start(
+        &mut self,
+        iov: &CryptoIovec,
+        call: &Call<'_, '_>,
+        flags: u32,
+    ) -> Result<(Aead, usize), Status> {
+        let alg = Algorithm(iov.alg);
+        if !alg.is_aead() || alg.is_wildcard() {
+            return Err(Status::INVALID_ARGUMENT);
+        }
+        let key = self.keys.get_for(call.client.0, iov.key_id, flags, alg)?;
+        let tag = aead::tag_length(alg)?;
+        if !aead::compatible(key.attributes.key_type, alg) {
+            return Err(Status::INVALID_ARGUMENT);
+        }
+        let nonce = iov.nonce().ok_or(Status::INVALID_ARGUMENT)?;
+        let mut aead = Aead::new(alg, key.data, nonce)?;
+        each_chunk(call.input(2), |chunk| aead.additional_data(chunk));
+        Ok((aead, tag))
+    }
+
+    pub(crate) fn aead_encrypt(
+        &mut self,
+        iov: &CryptoIovec,
+        call: &mut Call<'_, '_>,
+    ) -> Result<(), Status> {
+        let (mut aead, tag) = self.aead_start(iov, call, usage::ENCRYPT)?;
+        let text = call.input(1);
+        require_room(call, 0, text.len().saturating_add(tag))?;
+        transform(text, text.len(), call, |chunk| aead.encrypt(chunk))?;
+        put(call, 0, aead.finish().get(..tag).unwrap_or_default())
+    }
+
+    pub(crate) fn aead_decrypt(
+        &mut self,
+        iov: &CryptoIovec,
+        call: &mut Call<'_, '_>,
+    ) -> Result<(), Status> {
+        let (mut aead, tag) = self.aead_start(iov, call, usage::DECRYPT)?;
+        let text = call.input(1);
+        let len = text
+            .len()
+            .checked_sub(tag)
+            .ok_or(Status::INVALID_ARGUMENT)?;
+        require_room(call, 0, len)?;
+        // Fetched before anything is written: output and input may overlap.
+        let mut received = [0; TAG];
+        let received = received.get_mut(..tag).ok_or(Status::INVALID_ARGUMENT)?;
+        text.read(len, received);
+        transform(text, len, call, |chunk| aead.decrypt(chunk))?;
+        if equal(aead.finish().get(..tag).unwrap_or_default(), received) {
+            Ok(())
+        } else {
+            Err(Status::INVALID_SIGNATURE) // The dispatcher clears every output.
+        }
+    }
+}
+
+/// Passes the first `len` bytes of `input` through `f` into output 0.
+fn transform(
+    input: Input<'_>,
+    len: usize,
+    call: &mut Call<'_, '_>,
+    mut f: impl FnMut(&mut [u8]),
+) -> Result<(), Status> {
+    if len == 0 {
+        return Ok(());
+    }
+    let out = output(call, 0)?;
+    let mut buffer = Zeroizing::new([0; CHUNK]);
+    let mut at = 0;
+    while at < len {
+        let want = (len - at).min(CHUNK);
+        let chunk = buffer.get_mut(..want).ok_or(Status::GENERIC_ERROR)?;
+        if input.read(at, chunk) != want {
+            return Err(Status::GENERIC_ERROR);
+        }
+        f(chunk);
+        if !out.append(chunk) {
+            return Err(Status::BUFFER_TOO_SMALL);
+        }
+        at += want;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Randomness: the trait that the service draws from, and a generator over a stored seed.
+//!
+//! Does not own the seed: who stores it gets the next one together with the generator, and writes
+//! it before the first byte is served.
+
+use chacha20::cipher::{KeyIvInit, StreamCipher};
+use psa_interface::Status;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::primitives::hash::{self, HashAlg};
+use crate::primitives::hmac::hmac;
+
+/// A cryptographically secure source of random bytes.
+pub trait Entropy {
+    /// Fills `out`.
+    ///
+    /// # Errors
+    /// INSUFFICIENT_ENTROPY, or HARDWARE_FAILURE; `out` is then unspecified.
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), Status>;
+}
+
+impl<E: Entropy + ?Sized> Entropy for &mut E {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), Status> {
+        (**self).fill(out)
+    }
+}
+
+/// A deterministic generator with fast key erasure: ChaCha20 whose key is replaced by its own
+/// first output before any other output is given away.
+pub struct Drbg {
+    key: [u8; 32],
+}
+
+impl Drbg {
+    /// From a stored 64-byte seed and other inputs (boot counter, device id): the generator, and
+    /// the seed that must replace the stored one **before** the generator is used. Neither can be
+    /// computed from the other.
+    pub fn from_seed(seed: &[u8; 64], inputs: &[&[u8]]) -> (Self, Zeroizing<[u8; 64]>) {
+        // HKDF-Extract over length-prefixed inputs, keyed by the seed; then one label each.
+        let mut extract = crate::primitives::hmac::Hmac::new(HashAlg::Sha512, seed);
+        for input in inputs {
+            extract.update(&(input.len() as u64).to_le_bytes());
+            extract.update(input);
+        }
+        let root = extract.finish();
+        let mut key = [0; 32];
+        let derived = hmac(HashAlg::Sha512, &root, &[b"generator"]);
+        for (to, byte) in key.iter_mut().zip(derived.iter()) {
+            *to = *byte;
+        }
+        let mut next = Zeroizing::new([0; 64]);
+        let derived = hmac(HashAlg::Sha512, &root, &[b"next seed"]);
+        for (to, byte) in next.iter_mut().zip(derived.iter()) {
+            *to = *byte;
+        }
+        (Drbg { key }, next)
+    }
+
+    /// Mixes in fresh entropy; never makes the state weaker.
+    pub fn reseed(&mut self, entropy: &[u8]) {
+        let mixed = hash::digest(HashAlg::Sha512, &[b"reseed", &self.key, entropy]);
+        for (to, byte) in self.key.iter_mut().zip(mixed.iter()) {
+            *to = *byte;
+        }
+    }
+}
+
+impl Entropy for Drbg {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), Status> {
+        // A fresh key each time: the nonce may stay zero. 2^32 blocks are more than memory holds.
+        let mut stream = chacha20::ChaCha20::new(&self.key.into(), &[0; 12].into());
+        self.key.fill(0);
+        stream.apply_keystream(&mut self.key);
+        out.fill(0);
+        stream
+            .try_apply_keystream(out)
+            .map_err(|_| Status::INSUFFICIENT_ENTROPY)
+    }
+}
+
+impl Drop for Drbg {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_differ_and_never_repeat() {
+        let (mut a, next) = Drbg::from_seed(&[7; 64], &[b"boot 1"]);
+        let (mut same, _) = Drbg::from_seed(&[7; 64], &[b"boot 1"]);
+        let (mut other_input, _) = Drbg::from_seed(&[7; 64], &[b"boot 2"]);
+        let (mut split_input, _) = Drbg::from_seed(&[7; 64], &[b"boot", b" 1"]);
+        let (mut after, _) = Drbg::from_seed(&next, &[b"boot 1"]);
+        let draw = |d: &mut Drbg| {
+            let mut out = [0; 48];
+            d.fill(&mut out).unwrap();
+            out
+        };
+        let first = draw(&mut a);
+        assert_eq!(first, draw(&mut same));
+        let others = [
+            draw(&mut a),
+            draw(&mut other_input),
+            draw(&mut split_input),
+            draw(&mut after),
+        ];
+        for (i, other) in others.iter().enumerate() {
+            assert_ne!(*other, first);
+            assert!(others[..i].iter().all(|o| o != other));
+        }
+        same.reseed(b"x");
+        assert_ne!(draw(&mut same), others[0]);
+    }
+}

@@ -1,0 +1,168 @@
+//! SHA-256, SHA-384 and SHA-512 (FIPS 180-4) behind one type that a caller chooses at run time.
+
+use core::ops::Deref;
+
+use psa_interface::Algorithm;
+use sha2::Digest as _;
+use zeroize::Zeroize;
+
+/// Longest digest, bytes.
+pub const MAX_HASH: usize = 64;
+/// Longest block, bytes.
+pub const MAX_BLOCK: usize = 128;
+
+/// A hash that is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashAlg {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl HashAlg {
+    /// The hash `alg` is; `None` when it is not a hash, or not offered.
+    pub const fn from_alg(alg: Algorithm) -> Option<Self> {
+        match alg {
+            Algorithm::SHA_256 => Some(HashAlg::Sha256),
+            Algorithm::SHA_384 => Some(HashAlg::Sha384),
+            Algorithm::SHA_512 => Some(HashAlg::Sha512),
+            _ => None,
+        }
+    }
+
+    /// The hash inside `alg`; `None` when there is none, or it is not offered.
+    pub const fn inside(alg: Algorithm) -> Option<Self> {
+        match alg.hash_of() {
+            Some(hash) => Self::from_alg(hash),
+            None => None,
+        }
+    }
+
+    /// Digest length, bytes.
+    #[allow(clippy::len_without_is_empty)]
+    pub const fn len(self) -> usize {
+        match self {
+            HashAlg::Sha256 => 32,
+            HashAlg::Sha384 => 48,
+            HashAlg::Sha512 => 64,
+        }
+    }
+
+    /// Block length, bytes.
+    pub const fn block_len(self) -> usize {
+        match self {
+            HashAlg::Sha256 => 64,
+            HashAlg::Sha384 | HashAlg::Sha512 => 128,
+        }
+    }
+}
+
+/// A digest (or MAC, or pseudorandom key); erased when dropped.
+#[derive(Clone)]
+pub struct Digest {
+    bytes: [u8; MAX_HASH],
+    len: usize,
+}
+
+impl Digest {
+    /// All zero, `len` bytes (at most [`MAX_HASH`]).
+    pub(crate) fn zero(len: usize) -> Self {
+        Digest {
+            bytes: [0; MAX_HASH],
+            len: len.min(MAX_HASH),
+        }
+    }
+
+    /// The first bytes of `from`, at most [`MAX_HASH`].
+    pub(crate) fn copy(from: &[u8]) -> Self {
+        let mut out = Self::zero(from.len());
+        for (to, byte) in out.bytes.iter_mut().zip(from) {
+            *to = *byte;
+        }
+        out
+    }
+
+    pub(crate) fn fill(&mut self, byte: u8) {
+        self.bytes.fill(byte);
+    }
+
+    pub(crate) fn as_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+impl Deref for Digest {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Drop for Digest {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+/// A running hash; the state is erased when dropped.
+#[derive(Clone)]
+#[allow(clippy::large_enum_variant)] // The small one is inside the same slot anyway.
+pub enum Hash {
+    /// SHA-256.
+    Sha256(sha2::Sha256),
+    /// SHA-384.
+    Sha384(sha2::Sha384),
+    /// SHA-512.
+    Sha512(sha2::Sha512),
+}
+
+impl Hash {
+    /// An empty hash.
+    pub fn new(alg: HashAlg) -> Self {
+        match alg {
+            HashAlg::Sha256 => Hash::Sha256(sha2::Sha256::new()),
+            HashAlg::Sha384 => Hash::Sha384(sha2::Sha384::new()),
+            HashAlg::Sha512 => Hash::Sha512(sha2::Sha512::new()),
+        }
+    }
+
+    /// Which one it is.
+    pub fn alg(&self) -> HashAlg {
+        match self {
+            Hash::Sha256(_) => HashAlg::Sha256,
+            Hash::Sha384(_) => HashAlg::Sha384,
+            Hash::Sha512(_) => HashAlg::Sha512,
+        }
+    }
+
+    /// Appends `data`.
+    pub fn update(&mut self, data: &[u8]) {
+        match self {
+            Hash::Sha256(h) => h.update(data),
+            Hash::Sha384(h) => h.update(data),
+            Hash::Sha512(h) => h.update(data),
+        }
+    }
+
+    /// The digest.
+    pub fn finish(self) -> Digest {
+        match self {
+            Hash::Sha256(h) => Digest::copy(&h.finalize()),
+            Hash::Sha384(h) => Digest::copy(&h.finalize()),
+            Hash::Sha512(h) => Digest::copy(&h.finalize()),
+        }
+    }
+}
+
+/// The digest of the concatenation of `parts`.
+pub fn digest(alg: HashAlg, parts: &[&[u8]]) -> Digest {
+    let mut hash = Hash::new(alg);
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finish()
+}

@@ -1,0 +1,20 @@
+//! Primitives: what the service and other secure services compute with. No policy, no keys kept.
+//!
+//! Everything here takes plain bytes, never panics on any of them, and erases what it held of a
+//! secret. Constant time with respect to secrets as far as the underlying crates are.
+
+pub mod aead;
+pub mod hash;
+pub mod hkdf;
+pub mod hmac;
+pub mod p256;
+#[cfg(feature = "p384")]
+pub mod p384;
+mod rfc6979;
+pub mod rsa;
+
+/// Whether two byte strings are equal, in time that depends on their lengths only.
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    use subtle::ConstantTimeEq;
+    a.ct_eq(b).into()
+}

@@ -1,0 +1,223 @@
+//! P-256 (SP 800-186): key pairs, ECDH, ECDSA. Points are 04‖X‖Y, signatures r‖s, big-endian.
+//!
+//! Two back ends with one contract: portable Rust (feature `p256-rust`, which wins) and Cortex-M
+//! assembler (`p256-asm`). Public points are checked to lie on the curve by both.
+
+use zeroize::Zeroizing;
+
+use super::hash::HashAlg;
+use super::rfc6979::Candidates;
+
+/// Private key, bytes.
+pub const SECRET: usize = 32;
+/// Uncompressed point, bytes.
+pub const PUBLIC: usize = 65;
+/// Signature, bytes.
+pub const SIGNATURE: usize = 64;
+
+#[cfg(feature = "p256-rust")]
+use rust as back_end;
+
+#[cfg(all(feature = "p256-asm", not(feature = "p256-rust")))]
+use assembler as back_end;
+
+#[cfg(not(any(feature = "p256-rust", feature = "p256-asm")))]
+compile_error!("choose a P-256 back end: feature p256-rust or p256-asm");
+
+/// Whether `secret` lies in 1..n.
+pub fn is_secret(secret: &[u8; SECRET]) -> bool {
+    back_end::is_secret(secret)
+}
+
+/// Whether `point` is an uncompressed point of the curve.
+pub fn is_public(point: &[u8]) -> bool {
+    uncompressed(point).is_some_and(back_end::is_public)
+}
+
+/// The public key of `secret`; `None` when it is none.
+pub fn public_key(secret: &[u8; SECRET]) -> Option<[u8; PUBLIC]> {
+    back_end::public_key(secret)
+}
+
+/// ECDH: the shared X coordinate; `None` when either side is no key.
+pub fn ecdh(secret: &[u8; SECRET], peer: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+    back_end::ecdh(secret, uncompressed(peer)?)
+}
+
+/// Signs `hash` (any length: P-256 uses the leftmost 256 bits). The nonce is RFC 6979's over
+/// `alg`; with `extra` random bytes, hedged; with none, deterministic. `None` when `secret` is no
+/// key.
+pub fn sign(
+    alg: HashAlg,
+    secret: &[u8; SECRET],
+    hash: &[u8],
+    extra: &[u8],
+) -> Option<[u8; SIGNATURE]> {
+    if !back_end::is_secret(secret) {
+        return None;
+    }
+    let z = leftmost_256(hash);
+    let mut candidates = Candidates::new(alg, secret, &z, extra);
+    let mut k = Zeroizing::new([0; 32]);
+    // A candidate fails with probability 2^-32: a hundred in a row means something broke.
+    for _ in 0..100 {
+        candidates.next(&mut k);
+        if let Some(signature) = back_end::sign(secret, &z, &k) {
+            return Some(signature);
+        }
+    }
+    None
+}
+
+/// Whether `signature` is one of `hash` under `public`.
+pub fn verify(public: &[u8], hash: &[u8], signature: &[u8; SIGNATURE]) -> bool {
+    uncompressed(public)
+        .is_some_and(|point| back_end::verify(point, &leftmost_256(hash), signature))
+}
+
+fn uncompressed(point: &[u8]) -> Option<&[u8; PUBLIC]> {
+    <&[u8; PUBLIC]>::try_from(point).ok().filter(|p| p[0] == 4)
+}
+
+/// bits2int of a hash in whole bytes (FIPS 186-5 §6.4.1), as 32 big-endian bytes.
+fn leftmost_256(hash: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    let hash = hash.get(..32).unwrap_or(hash);
+    for (to, byte) in out.iter_mut().skip(32 - hash.len()).zip(hash) {
+        *to = *byte;
+    }
+    out
+}
+
+#[cfg(feature = "p256-rust")]
+mod rust {
+    //! RustCrypto's arithmetic.
+
+    use ecdsa::hazmat;
+    use p256::ecdsa::Signature;
+    use p256::elliptic_curve::sec1::ToSec1Point;
+    use p256::{NonZeroScalar, PublicKey, SecretKey};
+    use zeroize::Zeroizing;
+
+    pub fn is_secret(secret: &[u8; 32]) -> bool {
+        SecretKey::from_slice(secret).is_ok()
+    }
+
+    pub fn is_public(point: &[u8; 65]) -> bool {
+        PublicKey::from_sec1_bytes(point).is_ok()
+    }
+
+    pub fn public_key(secret: &[u8; 32]) -> Option<[u8; 65]> {
+        let point = SecretKey::from_slice(secret)
+            .ok()?
+            .public_key()
+            .to_sec1_point(false);
+        point.as_bytes().try_into().ok()
+    }
+
+    pub fn ecdh(secret: &[u8; 32], peer: &[u8; 65]) -> Option<Zeroizing<[u8; 32]>> {
+        let secret = SecretKey::from_slice(secret).ok()?;
+        let peer = PublicKey::from_sec1_bytes(peer).ok()?;
+        let shared = secret.diffie_hellman(&peer);
+        Some(Zeroizing::new((*shared.raw_secret_bytes()).into()))
+    }
+
+    pub fn sign(secret: &[u8; 32], z: &[u8; 32], k: &[u8; 32]) -> Option<[u8; 64]> {
+        let scalar = |bytes: &[u8; 32]| {
+            Option::<NonZeroScalar>::from(NonZeroScalar::from_repr((*bytes).into()))
+        };
+        let (signature, _) = hazmat::sign_prehashed(&scalar(secret)?, &scalar(k)?, z).ok()?;
+        Some(signature.to_bytes().into())
+    }
+
+    pub fn verify(public: &[u8; 65], z: &[u8; 32], signature: &[u8; 64]) -> bool {
+        let (Ok(public), Ok(signature)) = (
+            PublicKey::from_sec1_bytes(public),
+            Signature::from_slice(signature),
+        ) else {
+            return false;
+        };
+        hazmat::verify_prehashed(&public.to_projective(), z, &signature).is_ok()
+    }
+}
+
+#[cfg(all(feature = "p256-asm", not(feature = "p256-rust")))]
+mod assembler {
+    //! The assembler of Emill's P256-Cortex-M4 as Rust functions. Words are little-endian.
+
+    use zeroize::{Zeroize, Zeroizing};
+
+    fn words(bytes: &[u8]) -> [u32; 8] {
+        let mut out = [0; 8];
+        for (to, chunk) in out.iter_mut().rev().zip(bytes.chunks_exact(4)) {
+            *to = chunk
+                .iter()
+                .fold(0, |word, byte| word << 8 | u32::from(*byte));
+        }
+        out
+    }
+
+    fn bytes(words: &[u32; 8], out: &mut [u8]) {
+        for (to, word) in out.chunks_exact_mut(4).zip(words.iter().rev()) {
+            to.copy_from_slice(&word.to_be_bytes());
+        }
+    }
+
+    fn secret_words(secret: &[u8; 32]) -> Zeroizing<[u32; 8]> {
+        Zeroizing::new(words(secret))
+    }
+
+    fn coordinates(point: &[u8; 65]) -> ([u32; 8], [u32; 8]) {
+        let (x, y) = point[1..].split_at(32);
+        (words(x), words(y))
+    }
+
+    pub fn is_secret(secret: &[u8; 32]) -> bool {
+        p256_cm4::check_range_n(&secret_words(secret))
+    }
+
+    pub fn is_public(point: &[u8; 65]) -> bool {
+        let (mut x, mut y) = ([0; 8], [0; 8]);
+        p256_cm4::octet_string_to_point(&mut x, &mut y, point)
+    }
+
+    pub fn public_key(secret: &[u8; 32]) -> Option<[u8; 65]> {
+        let (mut x, mut y) = ([0; 8], [0; 8]);
+        if !p256_cm4::keygen(&mut x, &mut y, &secret_words(secret)) {
+            return None;
+        }
+        let mut out = [4; 65];
+        let (to_x, to_y) = out[1..].split_at_mut(32);
+        bytes(&x, to_x);
+        bytes(&y, to_y);
+        Some(out)
+    }
+
+    pub fn ecdh(secret: &[u8; 32], peer: &[u8; 65]) -> Option<Zeroizing<[u8; 32]>> {
+        // The crate does not check the scalar here.
+        let secret = secret_words(secret);
+        let (x, y) = coordinates(peer);
+        let mut out = Zeroizing::new([0; 32]);
+        (p256_cm4::check_range_n(&secret)
+            && p256_cm4::ecdh_calc_shared_secret(&mut out, &secret, &x, &y))
+        .then_some(out)
+    }
+
+    pub fn sign(secret: &[u8; 32], z: &[u8; 32], k: &[u8; 32]) -> Option<[u8; 64]> {
+        let (mut r, mut s) = ([0; 8], [0; 8]);
+        let mut k = words(k);
+        let done = p256_cm4::sign(&mut r, &mut s, z, &secret_words(secret), &k);
+        k.zeroize();
+        let mut out = [0; 64];
+        let (to_r, to_s) = out.split_at_mut(32);
+        bytes(&r, to_r);
+        bytes(&s, to_s);
+        done.then_some(out)
+    }
+
+    pub fn verify(public: &[u8; 65], z: &[u8; 32], signature: &[u8; 64]) -> bool {
+        let (x, y) = coordinates(public);
+        let (r, s) = signature.split_at(32);
+        p256_cm4::verify(&x, &y, z, &words(r), &words(s))
+    }
+}

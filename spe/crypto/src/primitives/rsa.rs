@@ -1,0 +1,233 @@
+//! RSA signature verification (RFC 8017): RSASSA-PSS and RSASSA-PKCS1-v1_5, public keys only.
+//!
+//! Moduli of 2048, 3072 and 4096 bits. Nothing here is secret, so time may depend on all of it.
+
+use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
+use crypto_bigint::{Odd, U2048, U3072, U4096, Uint};
+
+use super::hash::{Hash, HashAlg, MAX_HASH, digest};
+
+/// Longest modulus and signature, bytes.
+pub const MAX_MODULUS: usize = 512;
+
+/// A public key, borrowed from its encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey<'a> {
+    /// Big-endian, no leading zero.
+    modulus: &'a [u8],
+    exponent: u32,
+}
+
+impl<'a> PublicKey<'a> {
+    /// Parses PKCS#1 `RSAPublicKey` in DER (RFC 8017 §A.1.1). `None` unless it is exactly one, with
+    /// an odd modulus of an offered size and an odd exponent of 3 to 2^32 − 1.
+    pub fn parse(der: &'a [u8]) -> Option<Self> {
+        let (body, rest) = element(der, 0x30)?;
+        let (modulus, body) = positive_integer(body)?;
+        let (exponent, end) = positive_integer(body)?;
+        if !rest.is_empty() || !end.is_empty() || exponent.len() > 4 {
+            return None;
+        }
+        let exponent = exponent
+            .iter()
+            .fold(0, |e: u32, byte| e << 8 | u32::from(*byte));
+        let top_bit = modulus.first()? & 0x80 != 0;
+        let odd = modulus.last()? & 1 == 1;
+        let sized = matches!(modulus.len(), 256 | 384 | 512);
+        (top_bit && odd && sized && exponent >= 3 && exponent & 1 == 1)
+            .then_some(PublicKey { modulus, exponent })
+    }
+
+    /// Size of the modulus, bits.
+    pub fn bits(&self) -> u16 {
+        (self.modulus.len() * 8) as u16
+    }
+
+    /// RSASSA-PSS with MGF1 over the same hash; the salt is as long as the hash, or of any length.
+    pub fn verify_pss(&self, alg: HashAlg, hash: &[u8], signature: &[u8], any_salt: bool) -> bool {
+        let mut buffer = [0; MAX_MODULUS];
+        let Some(em) = self.open(signature, &mut buffer) else {
+            return false;
+        };
+        pss_matches(alg, hash, em, any_salt).unwrap_or(false)
+    }
+
+    /// RSASSA-PKCS1-v1_5 with a DigestInfo of `alg`.
+    pub fn verify_pkcs1v15(&self, alg: HashAlg, hash: &[u8], signature: &[u8]) -> bool {
+        let mut buffer = [0; MAX_MODULUS];
+        let Some(em) = self.open(signature, &mut buffer) else {
+            return false;
+        };
+        pkcs1v15_matches(alg, hash, em).unwrap_or(false)
+    }
+
+    /// signature ^ exponent mod modulus, as long as the modulus.
+    fn open<'b>(&self, signature: &[u8], out: &'b mut [u8; MAX_MODULUS]) -> Option<&'b mut [u8]> {
+        if signature.len() != self.modulus.len() {
+            return None;
+        }
+        let out = out.get_mut(..self.modulus.len())?;
+        match self.modulus.len() {
+            256 => power::<{ U2048::LIMBS }>(self, signature, out),
+            384 => power::<{ U3072::LIMBS }>(self, signature, out),
+            512 => power::<{ U4096::LIMBS }>(self, signature, out),
+            _ => return None,
+        }?;
+        Some(out)
+    }
+}
+
+/// Writes base ^ exponent mod modulus; all slices have exactly `LIMBS` limbs. `None` when base is
+/// not reduced.
+fn power<const LIMBS: usize>(key: &PublicKey<'_>, base: &[u8], out: &mut [u8]) -> Option<()> {
+    let modulus = uint::<LIMBS>(key.modulus)?;
+    let base = uint::<LIMBS>(base)?;
+    if base >= modulus {
+        return None;
+    }
+    let odd = Option::<Odd<Uint<LIMBS>>>::from(modulus.to_odd())?;
+    let params = FixedMontyParams::new_vartime(odd);
+    let base = FixedMontyForm::new(&base, &params);
+    let mut power = base;
+    let bits = 32 - key.exponent.leading_zeros();
+    for bit in (0..bits.saturating_sub(1)).rev() {
+        power = power.square();
+        if key.exponent >> bit & 1 == 1 {
+            power = power.mul(&base);
+        }
+    }
+    let result = power.retrieve();
+    let limb_bytes = crypto_bigint::Limb::BYTES;
+    for (to, limb) in out
+        .chunks_exact_mut(limb_bytes)
+        .zip(result.as_limbs().iter().rev())
+    {
+        to.copy_from_slice(&limb.0.to_be_bytes());
+    }
+    Some(())
+}
+
+fn uint<const LIMBS: usize>(bytes: &[u8]) -> Option<Uint<LIMBS>> {
+    // from_be_slice panics on any other length.
+    (bytes.len() == LIMBS * crypto_bigint::Limb::BYTES).then(|| Uint::from_be_slice(bytes))
+}
+
+/// EMSA-PSS-VERIFY (RFC 8017 §9.1.2) where the modulus has a whole number of bytes: emBits is
+/// 8·len − 1. Unmasks `em` in place.
+fn pss_matches(alg: HashAlg, hash: &[u8], em: &mut [u8], any_salt: bool) -> Option<bool> {
+    let h_len = alg.len();
+    if hash.len() != h_len || em.last() != Some(&0xBC) {
+        return Some(false);
+    }
+    let db_len = em.len().checked_sub(h_len + 1)?;
+    let (db, rest) = em.split_at_mut_checked(db_len)?;
+    let h = rest.get(..h_len)?;
+    if db.first()? & 0x80 != 0 {
+        return Some(false);
+    }
+    mgf1_xor(alg, h, db);
+    *db.first_mut()? &= 0x7F;
+    let one = db.iter().position(|byte| *byte != 0)?;
+    if db.get(one) != Some(&1) {
+        return Some(false);
+    }
+    let salt = db.get(one + 1..)?;
+    if !any_salt && salt.len() != h_len {
+        return Some(false);
+    }
+    Some(*digest(alg, &[&[0; 8], hash, salt]) == *h)
+}
+
+/// XORs MGF1(seed) onto `data` (RFC 8017 §B.2.1).
+fn mgf1_xor(alg: HashAlg, seed: &[u8], data: &mut [u8]) {
+    let mut seeded = Hash::new(alg);
+    seeded.update(seed);
+    for (counter, chunk) in data.chunks_mut(alg.len()).enumerate() {
+        let mut hash = seeded.clone();
+        hash.update(&(counter as u32).to_be_bytes());
+        for (to, mask) in chunk.iter_mut().zip(hash.finish().iter()) {
+            *to ^= *mask;
+        }
+    }
+}
+
+/// DigestInfo up to the hash (RFC 8017 §9.2, note 1).
+fn digest_info(alg: HashAlg) -> [u8; 19] {
+    let (oid, len) = match alg {
+        HashAlg::Sha256 => (1, 32),
+        HashAlg::Sha384 => (2, 48),
+        HashAlg::Sha512 => (3, 64),
+    };
+    [
+        0x30,
+        17 + len,
+        0x30,
+        0x0D,
+        0x06,
+        0x09,
+        0x60,
+        0x86,
+        0x48,
+        0x01,
+        0x65,
+        0x03,
+        0x04,
+        0x02,
+        oid,
+        0x05,
+        0x00,
+        0x04,
+        len,
+    ]
+}
+
+/// EMSA-PKCS1-v1_5: the encoded message is built anew and compared, never parsed.
+fn pkcs1v15_matches(alg: HashAlg, hash: &[u8], em: &[u8]) -> Option<bool> {
+    if hash.len() != alg.len() {
+        return Some(false);
+    }
+    let mut tail = [0; 1 + 19 + MAX_HASH];
+    let tail = tail.get_mut(..20 + hash.len())?;
+    tail.get_mut(1..20)?.copy_from_slice(&digest_info(alg));
+    tail.get_mut(20..)?.copy_from_slice(hash);
+    let (padding, end) = em.split_at_checked(em.len().checked_sub(tail.len())?)?;
+    let (start, filler) = padding.split_at_checked(2)?;
+    Some(start == [0, 1] && filler.iter().all(|b| *b == 0xFF) && filler.len() >= 8 && end == tail)
+}
+
+/// One DER element with a definite, minimal length: its contents, and what follows.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&found, rest) = der.split_first()?;
+    let (&first, mut rest) = rest.split_first()?;
+    if found != tag {
+        return None;
+    }
+    let len = if first < 0x80 {
+        usize::from(first)
+    } else {
+        let count = usize::from(first & 0x7F);
+        let (bytes, after) = rest.split_at_checked(count)?;
+        if !(1..=2).contains(&count) {
+            return None;
+        }
+        rest = after;
+        let len = bytes
+            .iter()
+            .fold(0, |len, byte| len << 8 | usize::from(*byte));
+        if len < if count == 1 { 0x80 } else { 0x100 } {
+            return None;
+        }
+        len
+    };
+    rest.split_at_checked(len)
+}
+
+/// A positive DER integer without its sign byte, and what follows.
+fn positive_integer(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (bytes, rest) = element(der, 0x02)?;
+    match bytes {
+        [0, next, ..] if next & 0x80 != 0 => Some((bytes.get(1..)?, rest)),
+        [first, ..] if *first != 0 && first & 0x80 == 0 => Some((bytes, rest)),
+        _ => None,
+    }
+}

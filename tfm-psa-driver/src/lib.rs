@@ -5,15 +5,16 @@
 //! thread mode. Does not own what a service's vectors mean (`psa-client`), nor whose id a process
 //! has (`capsules-psa`). Portable: the way in is a [`Gate`]; the real one, `Veneers`, exists
 //! with the feature `veneers`, and tests bring their own.
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "fake")), no_std)]
 #![deny(unsafe_code)]
 
+mod border;
 mod spe;
 mod vectors;
-#[cfg(feature = "veneers")]
-mod veneers;
 
-pub use spe::{ClientId, Gate, KernelClient, SelectError, Spe, ctrl_param};
-pub use vectors::{InVec, OutVec};
+#[cfg(feature = "fake")]
+pub use border::fake;
 #[cfg(feature = "veneers")]
-pub use veneers::{Veneers, tfm_pendsv_handler};
+pub use border::veneers::{Veneers, tfm_pendsv_handler};
+pub use spe::{ClientId, Gate, KernelClient, SelectError, Spe};
+pub use vectors::{InVec, OutVec};

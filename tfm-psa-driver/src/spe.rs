@@ -7,11 +7,8 @@
 use crate::{InVec, OutVec};
 use core::cell::Cell;
 use psa_client::Transport;
-
-const PSA_ERROR_PROGRAMMER_ERROR: i32 = -129;
-const PSA_ERROR_NOT_PERMITTED: i32 = -133;
-/// Vectors of a call, inputs and outputs together (`PSA_MAX_IOVEC`).
-const PSA_MAX_IOVEC: usize = 4;
+use psa_interface::service::MAX_IOVEC;
+use psa_interface::{CtrlParam, Status};
 
 /// A non-secure PSA client id: negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,14 +139,14 @@ impl<G: Gate> Spe<G> {
         outputs: &mut [OutVec<'_>],
     ) -> i32 {
         let Some(ctrl) = ctrl_param(call_type, inputs.len(), outputs.len()) else {
-            return PSA_ERROR_PROGRAMMER_ERROR;
+            return Status::PROGRAMMER_ERROR.0;
         };
         if self.inside.replace(true) {
-            return PSA_ERROR_PROGRAMMER_ERROR;
+            return Status::PROGRAMMER_ERROR.0;
         }
         let status = match self.select_client(client) {
             Ok(()) => self.gate.call(handle, ctrl, inputs, outputs),
-            Err(SelectError) => PSA_ERROR_NOT_PERMITTED,
+            Err(SelectError) => Status::NOT_PERMITTED.0,
         };
         self.inside.set(false);
         status
@@ -167,22 +164,22 @@ impl<G: Gate> Transport for KernelClient<'_, G> {
         in_vecs: &[&[u8]],
         out_vecs: &mut [psa_client::OutVec<'_>],
     ) -> i32 {
-        if in_vecs.len() + out_vecs.len() > PSA_MAX_IOVEC {
-            return PSA_ERROR_PROGRAMMER_ERROR;
+        if in_vecs.len() + out_vecs.len() > MAX_IOVEC {
+            return Status::PROGRAMMER_ERROR.0;
         }
-        let mut inputs = [InVec::EMPTY; PSA_MAX_IOVEC];
+        let mut inputs = [InVec::EMPTY; MAX_IOVEC];
         for (to, from) in inputs.iter_mut().zip(in_vecs) {
             *to = InVec::new(from);
         }
-        let mut outputs = [const { OutVec::EMPTY }; PSA_MAX_IOVEC];
+        let mut outputs = [const { OutVec::EMPTY }; MAX_IOVEC];
         let (ins, outs) = (in_vecs.len(), out_vecs.len());
         let (status, written) = {
-            let mut written = [0; PSA_MAX_IOVEC];
+            let mut written = [0; MAX_IOVEC];
             for (to, from) in outputs.iter_mut().zip(out_vecs.iter_mut()) {
                 *to = OutVec::own(from.buf);
             }
             let (Some(inputs), Some(outputs)) = (inputs.get(..ins), outputs.get_mut(..outs)) else {
-                return PSA_ERROR_PROGRAMMER_ERROR;
+                return Status::PROGRAMMER_ERROR.0;
             };
             let status = self
                 .0
@@ -200,13 +197,15 @@ impl<G: Gate> Transport for KernelClient<'_, G> {
     }
 }
 
-/// `type | out_len << 16 | in_len << 24` (TF-M `tfm_psa_call_pack.h`); `None` where a client
-/// must refuse: a negative type, more than four vectors.
-pub fn ctrl_param(call_type: i16, in_len: usize, out_len: usize) -> Option<u32> {
-    if call_type < 0 || in_len + out_len > PSA_MAX_IOVEC {
-        return None;
-    }
-    Some(call_type as u32 | (out_len as u32) << 16 | (in_len as u32) << 24)
+/// `ctrl_param` of a call; `None` where a client must refuse: a negative type, more than four
+/// vectors.
+fn ctrl_param(call_type: i16, in_len: usize, out_len: usize) -> Option<u32> {
+    let param = CtrlParam {
+        call_type,
+        in_len: u8::try_from(in_len).ok()?,
+        out_len: u8::try_from(out_len).ok()?,
+    };
+    param.pack().filter(|_| param.is_acceptable())
 }
 
 #[cfg(test)]

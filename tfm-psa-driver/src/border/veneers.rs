@@ -1,16 +1,15 @@
 //! The real way in: TF-M's veneers, and the exception from which identity is changed.
 //!
-//! Owns all unsafe code of this crate. TF-M takes `psa_call` from thread mode and the `nsce`
+//! TF-M takes `psa_call` from thread mode and the `nsce`
 //! functions from handler mode only (reference tfm.md §A.1, §A.5). The kernel runs in privileged
 //! thread mode, so a context change goes through PendSV: the request is left in statics, PendSV
 //! is pended, and [`tfm_pendsv_handler`] (which the board's vector table names) makes the call.
 //! PendSV is used for nothing else. Invariant: after the barrier the request has been served, or
 //! is withdrawn; PendSV never stays pending into a process.
-#![allow(unsafe_code)]
-
 use crate::{ClientId, Gate, InVec, OutVec, SelectError};
 use core::arch::asm;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering, compiler_fence};
+use psa_interface::Status;
 
 // SAFETY: the names, arguments and results are TF-M's (psa/client.h, tfm_nsce.h); the board links
 // the object whose absolute symbols are the secure image's entry points. An entry follows AAPCS.
@@ -28,7 +27,6 @@ unsafe extern "C" {
     safe fn tfm_nsce_load_ctx(token: u32, nsid: i32) -> u32;
 }
 
-const PSA_ERROR_PROGRAMMER_ERROR: i32 = -129;
 /// Interrupt Control and State Register (ARMv8-M ARM D1.2.125); the non-secure one here.
 const ICSR: *mut u32 = 0xE000_ED04 as *mut u32;
 const PENDSVSET: u32 = 1 << 28;
@@ -79,7 +77,7 @@ impl Gate for Veneers {
         let counts = (outputs.len() as u32) << 16 | (inputs.len() as u32) << 24;
         // The counts in `ctrl` bound what the secure side reads and writes.
         if ctrl & 0xFFFF_0000 != counts || in_handler_mode() {
-            return PSA_ERROR_PROGRAMMER_ERROR;
+            return Status::PROGRAMMER_ERROR.0;
         }
         // SAFETY: both arrays are live for the call and as long as `ctrl` says; each descriptor
         // borrows the memory it names (see `vectors`), shared outputs as cells. The secure side

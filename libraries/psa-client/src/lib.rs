@@ -103,7 +103,7 @@ fn call_exact<const N: usize>(
 /// same to the service, and an absent one costs nothing.
 fn trimmed<'v, 'b>(in_vecs: &'v [&'b [u8]]) -> &'v [&'b [u8]] {
     match in_vecs.split_last() {
-        Some((last, rest)) if last.is_empty() => rest,
+        Some(([], rest)) => rest,
         _ => in_vecs,
     }
 }

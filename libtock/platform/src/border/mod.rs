@@ -1,0 +1,11 @@
+//! Where references become register values and back: the crate's only `unsafe`.
+//!
+//! Owns the implementation of [`crate::Syscalls`] over the raw calls ([`syscalls_impl`]), buffers
+//! that are lent for ever ([`lent`]) and memory that another process shares ([`shared`]).
+
+mod lent;
+mod shared;
+mod syscalls_impl;
+
+pub use lent::{StaticAllowRw, StaticBuffer};
+pub use shared::{IpcInbox, IpcNotice, SharedMemory};

@@ -1,0 +1,57 @@
+//! Sharing memory and upcalls with the kernel for as long as a scope lasts.
+//!
+//! Owns the proof: a list element lives in [`scope`]'s own frame, is never moved out, and revokes
+//! when dropped; `'share` outlives the list (drop check), so nothing shared dies before that.
+//! An element that shared nothing makes no system call when it is dropped.
+
+/// A share-list element or a tuple of up to twelve lists.
+pub trait List: Default {}
+
+/// Names an element of a list that is in scope.
+pub struct Handle<'handle, L: List> {
+    pub(crate) list: &'handle L,
+}
+
+impl<L: List> Clone for Handle<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L: List> Copy for Handle<'_, L> {}
+
+/// Runs `f` with a handle to a fresh list; revokes everything shared through it afterwards.
+pub fn scope<L: List, Output, F>(f: F) -> Output
+where
+    F: FnOnce(Handle<'_, L>) -> Output,
+{
+    let list = L::default();
+    f(Handle { list: &list })
+}
+
+impl List for () {}
+
+macro_rules! tuples {
+    ($($list:ident $index:tt),+) => {
+        impl<$($list: List),+> List for ($($list,)+) {}
+
+        impl<'handle, $($list: List),+> Handle<'handle, ($($list,)+)> {
+            /// One handle for each element.
+            pub fn split(self) -> ($(Handle<'handle, $list>,)+) {
+                ($(Handle { list: &self.list.$index },)+)
+            }
+        }
+    };
+}
+tuples!(A 0);
+tuples!(A 0, B 1);
+tuples!(A 0, B 1, C 2);
+tuples!(A 0, B 1, C 2, D 3);
+tuples!(A 0, B 1, C 2, D 3, E 4);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);

@@ -26,6 +26,8 @@ impl XorShift {
 
 /// What must be stored: bytes and flags by (client, uid).
 pub(crate) type Model = BTreeMap<(i32, u64), (Vec<u8>, u32)>;
+/// A change that power interrupted: name, and what would be there now.
+pub(crate) type Open = ((i32, u64), Option<(Vec<u8>, u32)>);
 
 pub(crate) fn read<S: Storage>(s: &mut S, name: (i32, u64)) -> Result<(Vec<u8>, u32), Status> {
     let info = s.info(ClientId(name.0), name.1)?;
@@ -45,7 +47,7 @@ pub(crate) fn change<S: Storage>(
     model: &mut Model,
     uids: u64,
     max: u64,
-) -> Result<(), ((i32, u64), Option<(Vec<u8>, u32)>)> {
+) -> Result<(), Open> {
     let name = (CLIENTS[r.below(3) as usize], 1 + r.below(uids));
     let client = ClientId(name.0);
     if r.below(4) == 0 {
@@ -73,12 +75,7 @@ pub(crate) fn change<S: Storage>(
 }
 
 /// The store equals the model; the interrupted object may be new instead.
-pub(crate) fn check<S: Storage>(
-    s: &mut S,
-    model: &mut Model,
-    uids: u64,
-    open: Option<((i32, u64), Option<(Vec<u8>, u32)>)>,
-) {
+pub(crate) fn check<S: Storage>(s: &mut S, model: &mut Model, uids: u64, open: Option<Open>) {
     for client in CLIENTS {
         for uid in 1..=uids {
             let name = (client, uid);

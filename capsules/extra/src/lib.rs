@@ -1,2 +1,10 @@
-//! Further Tock capsules: ethernet tap, date and time, key-value, audio ROM.
+//! Further Tock capsules: ethernet tap, date and time, audio ROM.
+//!
+//! Owns the syscall side of what some boards have. Knows the `kernel` crate and its HIL traits,
+//! no chip.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod audio_rom;
+pub mod date_time;
+pub mod ethernet_tap;

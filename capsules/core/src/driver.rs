@@ -1,0 +1,35 @@
+//! Driver numbers.
+//!
+//! Owns the list (`reference/tock.md` §5.1); the 0xA0000 row is this project's.
+
+/// Driver number of a syscall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum NUM {
+    /// One alarm per process.
+    Alarm = 0x0,
+    /// Console.
+    Console = 0x1,
+    /// LEDs.
+    Led = 0x2,
+    /// Debug words without an allow.
+    LowLevelDebug = 0x8,
+    /// Inter-process communication.
+    Ipc = 0x10000,
+    /// Raw Ethernet frames.
+    EthernetTap = 0x30007,
+    /// Random bytes.
+    Rng = 0x40001,
+    /// Wall clock.
+    DateTime = 0x90007,
+    /// PSA crypto service.
+    PsaCrypto = 0xA0000,
+    /// PSA storage services.
+    PsaStorage = 0xA0001,
+    /// PSA firmware update service.
+    PsaFwu = 0xA0002,
+    /// Platform and attestation services.
+    PsaPlatform = 0xA0003,
+    /// Clips in the audio ROM.
+    AudioRom = 0xA0004,
+}

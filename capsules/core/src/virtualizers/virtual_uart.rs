@@ -1,0 +1,324 @@
+//! Many users of one UART.
+//!
+//! Owns whose turn it is to send: one whole buffer at a time, in turn. What is received goes to
+//! every device that receives, a character at a time, since devices may start and stop at any one.
+
+use core::cell::Cell;
+use kernel::ErrorCode;
+use kernel::collections::list::{List, ListLink, ListNode};
+use kernel::deferred_call::{DeferredCall, DeferredCallClient};
+use kernel::hil::uart::{Error, Receive, ReceiveClient, Transmit, TransmitClient, UartData};
+use kernel::utilities::cells::{MapCell, OptionalCell, TakeCell};
+
+/// Shortest receive buffer that the mux can use, bytes.
+pub const RX_BUF_LEN: usize = 64;
+
+struct Transfer {
+    buffer: &'static mut [u8],
+    length: usize,
+    done: usize,
+}
+
+/// The UART that is shared.
+pub struct MuxUart<'a> {
+    uart: &'a dyn UartData<'a>,
+    devices: List<'a, UartDevice<'a>>,
+    sending: OptionalCell<&'a UartDevice<'a>>,
+    buffer: TakeCell<'static, [u8]>,
+    receiving: Cell<bool>,
+    deferred: DeferredCall,
+}
+
+impl<'a> MuxUart<'a> {
+    /// Over `uart`, whose client the board makes this. `buffer` holds what is received.
+    pub fn new(uart: &'a dyn UartData<'a>, buffer: &'static mut [u8]) -> Self {
+        MuxUart {
+            uart,
+            devices: List::new(),
+            sending: OptionalCell::empty(),
+            buffer: TakeCell::new(buffer),
+            receiving: Cell::new(false),
+            deferred: DeferredCall::new(),
+        }
+    }
+
+    fn send_next(&self) {
+        if self.sending.is_some() {
+            return;
+        }
+        let Some(device) = self.devices.iter().find(|d| d.waits_to_send()) else {
+            return;
+        };
+        let Some(transfer) = device.transmit.take() else {
+            return;
+        };
+        self.sending.set(device);
+        if let Err((error, buffer)) = self.uart.transmit_buffer(transfer.buffer, transfer.length) {
+            self.sending.clear();
+            // Told later: this may be inside the device's own call.
+            device.failed.set(Some(error));
+            device.transmit.put(Transfer {
+                buffer,
+                length: transfer.length,
+                done: 0,
+            });
+            self.deferred.set();
+        }
+    }
+
+    fn receive_next(&self) {
+        if self.receiving.get() || !self.devices.iter().any(|d| d.receive.is_some()) {
+            return;
+        }
+        if let Some(buffer) = self.buffer.take() {
+            self.receiving.set(true);
+            if let Err((error, buffer)) = self.uart.receive_buffer(buffer, 1) {
+                self.receiving.set(false);
+                self.buffer.replace(buffer);
+                for device in self.devices.iter().filter(|d| d.receive.is_some()) {
+                    device.receive_failed.set(Some(error));
+                }
+                self.deferred.set();
+            }
+        }
+    }
+}
+
+impl TransmitClient for MuxUart<'_> {
+    fn transmitted_buffer(
+        &self,
+        buffer: &'static mut [u8],
+        length: usize,
+        result: Result<(), ErrorCode>,
+    ) {
+        if let Some(device) = self.sending.take() {
+            // The others first, or a client that sends from its callback would go on for ever.
+            self.last(device);
+            self.send_next();
+            device
+                .transmit_client
+                .map(|client| client.transmitted_buffer(buffer, length, result));
+        }
+        self.send_next();
+    }
+}
+
+impl<'a> MuxUart<'a> {
+    /// Puts `device` behind every other that waits.
+    fn last(&self, device: &UartDevice<'a>) {
+        let highest = self.devices.iter().map(|d| d.turn.get()).max().unwrap_or(0);
+        device.turn.set(highest.wrapping_add(1));
+    }
+}
+
+impl ReceiveClient for MuxUart<'_> {
+    fn received_buffer(
+        &self,
+        buffer: &'static mut [u8],
+        length: usize,
+        result: Result<(), ErrorCode>,
+        error: Error,
+    ) {
+        self.receiving.set(false);
+        let byte = buffer.first().copied().filter(|_| length > 0);
+        self.buffer.replace(buffer);
+        for device in self.devices.iter() {
+            device.received(byte, result, error);
+        }
+        self.receive_next();
+    }
+}
+
+impl DeferredCallClient for MuxUart<'_> {
+    fn handle_deferred_call(&self) {
+        for device in self.devices.iter() {
+            if let Some(error) = device.failed.take() {
+                if let Some(t) = device.transmit.take() {
+                    device
+                        .transmit_client
+                        .map(|client| client.transmitted_buffer(t.buffer, 0, Err(error)));
+                }
+            }
+            if let Some(error) = device.receive_failed.take() {
+                let kind = match error {
+                    ErrorCode::CANCEL => Error::Aborted,
+                    _ => Error::None,
+                };
+                device.finish_receive(Err(error), kind);
+            }
+        }
+        self.send_next();
+        self.receive_next();
+    }
+
+    fn register(&'static self) {
+        self.deferred.register(self);
+    }
+}
+
+/// One user of a [`MuxUart`].
+pub struct UartDevice<'a> {
+    mux: &'a MuxUart<'a>,
+    receiver: bool,
+    turn: Cell<u32>,
+    transmit: MapCell<Transfer>,
+    failed: Cell<Option<ErrorCode>>,
+    receive: MapCell<Transfer>,
+    receive_failed: Cell<Option<ErrorCode>>,
+    transmit_client: OptionalCell<&'a dyn TransmitClient>,
+    receive_client: OptionalCell<&'a dyn ReceiveClient>,
+    next: ListLink<'a, UartDevice<'a>>,
+}
+
+impl<'a> UartDevice<'a> {
+    /// On `mux`; takes part after [`setup`](Self::setup). Only a `receiver` may receive.
+    pub const fn new(mux: &'a MuxUart<'a>, receiver: bool) -> Self {
+        UartDevice {
+            mux,
+            receiver,
+            turn: Cell::new(0),
+            transmit: MapCell::empty(),
+            failed: Cell::new(None),
+            receive: MapCell::empty(),
+            receive_failed: Cell::new(None),
+            transmit_client: OptionalCell::empty(),
+            receive_client: OptionalCell::empty(),
+            next: ListLink::empty(),
+        }
+    }
+
+    /// Joins the mux. Once.
+    pub fn setup(&'a self) {
+        self.mux.devices.push_head(self);
+    }
+
+    fn waits_to_send(&self) -> bool {
+        let ready = |d: &UartDevice<'a>| d.transmit.is_some() && d.failed.get().is_none();
+        ready(self)
+            && self
+                .mux
+                .devices
+                .iter()
+                .all(|d| !ready(d) || self.turn.get() <= d.turn.get())
+    }
+
+    fn received(&self, byte: Option<u8>, result: Result<(), ErrorCode>, error: Error) {
+        let full = self.receive.map_or(false, |r| {
+            if let (Some(byte), Some(to)) = (byte, r.buffer.get_mut(r.done)) {
+                *to = byte;
+                r.done += 1;
+            }
+            r.done == r.length || result.is_err()
+        });
+        if full {
+            self.finish_receive(result, error);
+        }
+    }
+
+    fn finish_receive(&self, result: Result<(), ErrorCode>, error: Error) {
+        if let Some(r) = self.receive.take() {
+            self.receive_client
+                .map(|client| client.received_buffer(r.buffer, r.done, result, error));
+        }
+    }
+}
+
+impl<'a> ListNode<'a, UartDevice<'a>> for UartDevice<'a> {
+    fn next(&'a self) -> &'a ListLink<'a, UartDevice<'a>> {
+        &self.next
+    }
+}
+
+impl<'a> Transmit<'a> for UartDevice<'a> {
+    fn set_transmit_client(&self, client: &'a dyn TransmitClient) {
+        self.transmit_client.set(client);
+    }
+
+    fn transmit_buffer(
+        &self,
+        buffer: &'static mut [u8],
+        length: usize,
+    ) -> Result<(), (ErrorCode, &'static mut [u8])> {
+        let sending = self
+            .mux
+            .sending
+            .map_or(false, |device| core::ptr::eq(device, self));
+        if sending || self.transmit.is_some() {
+            return Err((ErrorCode::BUSY, buffer));
+        }
+        if length == 0 || length > buffer.len() {
+            return Err((ErrorCode::SIZE, buffer));
+        }
+        self.transmit.put(Transfer {
+            buffer,
+            length,
+            done: 0,
+        });
+        self.mux.send_next();
+        Ok(())
+    }
+
+    fn transmit_word(&self, _word: u32) -> Result<(), ErrorCode> {
+        Err(ErrorCode::NOSUPPORT)
+    }
+
+    fn transmit_abort(&self) -> Result<(), ErrorCode> {
+        if self.transmit.is_some() {
+            self.failed.set(Some(ErrorCode::CANCEL));
+            self.mux.deferred.set();
+            return Err(ErrorCode::BUSY);
+        }
+        let sending = self
+            .mux
+            .sending
+            .map_or(false, |device| core::ptr::eq(device, self));
+        if sending {
+            self.mux.uart.transmit_abort()
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<'a> Receive<'a> for UartDevice<'a> {
+    fn set_receive_client(&self, client: &'a dyn ReceiveClient) {
+        self.receive_client.set(client);
+    }
+
+    fn receive_buffer(
+        &self,
+        buffer: &'static mut [u8],
+        length: usize,
+    ) -> Result<(), (ErrorCode, &'static mut [u8])> {
+        if !self.receiver {
+            return Err((ErrorCode::NOSUPPORT, buffer));
+        }
+        if self.receive.is_some() {
+            return Err((ErrorCode::BUSY, buffer));
+        }
+        if length == 0 || length > buffer.len() {
+            return Err((ErrorCode::SIZE, buffer));
+        }
+        self.receive.put(Transfer {
+            buffer,
+            length,
+            done: 0,
+        });
+        self.mux.receive_next();
+        Ok(())
+    }
+
+    fn receive_word(&self) -> Result<(), ErrorCode> {
+        Err(ErrorCode::NOSUPPORT)
+    }
+
+    fn receive_abort(&self) -> Result<(), ErrorCode> {
+        if self.receive.is_none() {
+            return Ok(());
+        }
+        // The hardware goes on waiting for a character, for whoever receives next.
+        self.receive_failed.set(Some(ErrorCode::CANCEL));
+        self.mux.deferred.set();
+        Err(ErrorCode::BUSY)
+    }
+}

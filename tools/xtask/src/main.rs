@@ -5,13 +5,18 @@
 
 mod apps;
 mod build;
+mod demo;
 mod flash;
 mod paths;
 mod provision;
+mod run;
 mod setup;
 mod shell;
 mod sign;
+mod system;
+mod test;
 mod veneers;
+mod view;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -29,6 +34,12 @@ enum Verb {
     Setup,
     /// Builds and signs the images and apps, and the updates
     Build,
+    /// Boots a device and a local cloud, consoles on the terminal
+    Run,
+    /// From reset to an over-the-air update, shown and checked from outside
+    Demo(demo::Options),
+    /// Runs all tests, or one layer of them
+    Test(test::Options),
 }
 
 fn main() -> Result<()> {
@@ -41,7 +52,13 @@ fn main() -> Result<()> {
         Verb::Setup => setup::everything().map(drop),
         Verb::Build => {
             setup::everything()?;
-            build::all().map(drop)
+            build::all()
         }
+        Verb::Run => {
+            build::all()?;
+            run::run()
+        }
+        Verb::Demo(options) => demo::run(&options),
+        Verb::Test(options) => test::run(&options),
     }
 }

@@ -1,0 +1,48 @@
+//! `cargo xtask run`: boots a device without a script, its consoles on the terminal.
+//!
+//! Owns the pairing of UART lines and terminal; keys go to the non-secure console.
+
+use crate::system::System;
+use anyhow::Result;
+use qemu_harness::Uart;
+use std::io::BufRead;
+use std::time::Duration;
+
+/// Boots and shows until Ctrl-C.
+///
+/// # Errors
+/// Of the system; when QEMU ends by itself, its output.
+pub fn run() -> Result<()> {
+    let system = System::new("tockstone-run")?;
+    println!(
+        "run: broker on 127.0.0.1:{} (mutual TLS) and :{} (plain, for mosquitto_sub); Ctrl-C ends it",
+        system.cloud.broker.port, system.cloud.broker.plain_port
+    );
+    let mut device = system.boot()?;
+    show("secure  | ", device.secure.clone());
+    show("console | ", device.console.clone());
+    let keys = device.console.clone();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if keys.send(&format!("{line}\n")).is_err() {
+                return;
+            }
+        }
+    });
+    loop {
+        device.check()?;
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn show(prefix: &'static str, uart: Uart) {
+    std::thread::spawn(move || {
+        let mut position = 0;
+        while let Ok((next, line)) =
+            uart.wait_from(position, Duration::from_secs(3600), |_| true, "a line")
+        {
+            println!("{prefix}{}", line.text);
+            position = next;
+        }
+    });
+}

@@ -1,0 +1,138 @@
+//! A device and its cloud: what `run`, `demo` and the end-to-end tests start from.
+//!
+//! Owns the folder that a system lives in, its stand-in cloud and its flash file. A system that
+//! is dropped takes its processes and its folder with it.
+
+use crate::provision::{self, Identity};
+use crate::{flash, paths};
+use anyhow::Result;
+use cloud::{Cloud, broker};
+use memory_map::Map;
+use qemu_harness::{Config, Device, FlashFile};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Name in the broker's certificate; the device finds it under QEMU's address for the host.
+pub const HOST: &str = "iot.tockstone.test";
+/// QEMU's user network shows the host's loopback here.
+const HOST_ADDRESS: [u8; 4] = [10, 0, 2, 2];
+
+/// A folder that goes when it is dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A new folder in the system's place for temporary files.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn new(name: &str) -> Result<Scratch> {
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let dir =
+            std::env::temp_dir().join(format!("tockstone-{name}-{}-{serial}", std::process::id()));
+        std::fs::create_dir_all(&dir)?;
+        Ok(Scratch(dir))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A device, not yet started, and the cloud that it belongs to.
+pub struct System {
+    /// The cloud.
+    pub cloud: Cloud,
+    /// The device's flash.
+    pub flash: FlashFile,
+    /// The board.
+    pub map: Map,
+    /// Thing name.
+    pub thing: String,
+    /// Dropped last, when nothing uses its files any more.
+    pub scratch: Scratch,
+}
+
+impl System {
+    /// A provisioned device with the factory's images, and a cloud that knows it.
+    ///
+    /// # Errors
+    /// Names what has not been built or cannot start.
+    pub fn new(thing: &str) -> Result<System> {
+        System::with(thing, |_| {}, None)
+    }
+
+    /// As [`System::new`]; `identity` may change what the device is provisioned with, `validity`
+    /// what the broker's certificate says.
+    ///
+    /// # Errors
+    /// See [`System::new`].
+    pub fn with(
+        thing: &str,
+        identity: impl FnOnce(&mut Identity),
+        validity: Option<(&str, &str)>,
+    ) -> Result<System> {
+        let map = paths::map()?;
+        let scratch = Scratch::new("system")?;
+        let config = broker::Config {
+            dir: scratch.path(),
+            host: HOST,
+            validity,
+            port: None,
+        };
+        let mut cloud = Cloud::start(&config)?;
+        let registered = cloud.create_thing(thing)?;
+        let mut of_device = Identity {
+            thing: thing.into(),
+            host: HOST.into(),
+            port: cloud.broker.port,
+            address: Some(HOST_ADDRESS),
+            certificate: registered.certificate,
+            key: registered.key,
+            roots: registered.root,
+        };
+        identity(&mut of_device);
+        let flash = flash::factory(&scratch.path().join("flash.bin"), &map)?;
+        provision::write(&flash, &map, &of_device)?;
+        Ok(System {
+            cloud,
+            flash,
+            map,
+            thing: thing.into(),
+            scratch,
+        })
+    }
+
+    /// Powers the device.
+    ///
+    /// # Errors
+    /// Of QEMU.
+    pub fn boot(&self) -> Result<Device> {
+        Device::start(&self.config())
+    }
+
+    /// How [`System::boot`] starts it.
+    pub fn config(&self) -> Config {
+        Config::new(&loader(), self.flash.path())
+    }
+
+    /// A sparse copy of the flash, for a refusal that must not touch the device.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn copy_flash(&self, name: &str) -> Result<FlashFile> {
+        self.flash.copy_to(&self.scratch.path().join(name))
+    }
+}
+
+/// The built loader.
+pub fn loader() -> PathBuf {
+    paths::build().join("loader.elf")
+}

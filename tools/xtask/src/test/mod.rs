@@ -1,0 +1,162 @@
+//! `cargo xtask test`: every layer, or one, or one case of it.
+//!
+//! Owns how cases run and are counted. A QEMU layer is a list of named cases; two run at a time,
+//! since the machine has two cores; each starts from files of its own.
+
+mod e2e;
+mod host;
+mod loader;
+
+use crate::{build, setup};
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// What `test` was asked for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// One layer; all of them when absent
+    #[arg(value_parser = ["host", "loader", "e2e"])]
+    pub layer: Option<String>,
+    /// Only the case with this id
+    #[arg(long)]
+    pub case: Option<String>,
+    /// Write the results to this file
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}
+
+/// A test that needs a device.
+pub struct Case {
+    /// Name, for `--case`.
+    pub id: &'static str,
+    /// Runs it.
+    pub run: fn() -> Result<()>,
+}
+
+/// What a layer found.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub passed: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    /// Layer's own figures.
+    pub counters: serde_json::Map<String, Value>,
+}
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// When a case failed.
+pub fn run(options: &Options) -> Result<()> {
+    let start = Instant::now();
+    setup::everything()?;
+    let wanted = |name: &str| options.layer.as_deref().is_none_or(|l| l == name);
+    let mut results: Vec<(&str, Outcome, f64)> = Vec::new();
+    let mut timed = |name: &'static str, run: &mut dyn FnMut() -> Result<Outcome>| -> Result<()> {
+        if !wanted(name) {
+            return Ok(());
+        }
+        println!("== {name}");
+        let start = Instant::now();
+        let outcome = run()?;
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "{name}: {} passed, {} failed, {} skipped in {seconds:.0} s",
+            outcome.passed, outcome.failed, outcome.skipped
+        );
+        results.push((name, outcome, seconds));
+        Ok(())
+    };
+    timed("host", &mut || host::run(options.case.as_deref()))?;
+    if options.layer.as_deref() != Some("host") {
+        let start = Instant::now();
+        build::all()?;
+        println!("build: {:.0} s", start.elapsed().as_secs_f64());
+    }
+    timed("loader", &mut || {
+        Ok(cases(&loader::CASES, options.case.as_deref()))
+    })?;
+    timed("e2e", &mut || {
+        Ok(cases(&e2e::CASES, options.case.as_deref()))
+    })?;
+
+    if let Some(file) = &options.json {
+        let layers: Vec<Value> = results
+            .iter()
+            .map(|(name, o, seconds)| {
+                json!({"name": name, "passed": o.passed, "failed": o.failed, "skipped": o.skipped,
+                    "seconds": seconds, "counters": o.counters})
+            })
+            .collect();
+        std::fs::write(
+            file,
+            serde_json::to_vec_pretty(&json!({ "layers": layers }))?,
+        )?;
+    }
+    let sum = |f: fn(&Outcome) -> usize| results.iter().map(|(_, o, _)| f(o)).sum::<usize>();
+    let (passed, failed, skipped) = (sum(|o| o.passed), sum(|o| o.failed), sum(|o| o.skipped));
+    println!("all layers in {:.0} s", start.elapsed().as_secs_f64());
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed > 0 {
+        bail!("{failed} cases failed");
+    }
+    if passed == 0 {
+        bail!("no case ran");
+    }
+    Ok(())
+}
+
+/// Runs cases, two at a time.
+fn cases(list: &[Case], only: Option<&str>) -> Outcome {
+    let chosen: Vec<&Case> = list
+        .iter()
+        .filter(|c| only.is_none_or(|id| id == c.id))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let failures: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let start = Instant::now();
+                    let result = (case.run)();
+                    let seconds = start.elapsed().as_secs_f64();
+                    match result {
+                        Ok(()) => println!("ok    {} ({seconds:.1} s)", case.id),
+                        Err(e) => {
+                            println!("FAIL  {} ({seconds:.1} s)\n{e:?}", case.id);
+                            if let Ok(mut list) = failures.lock() {
+                                list.push(case.id.to_owned());
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let failed = failures.lock().map_or(1, |list| list.len());
+    let mut digest = Sha256::new();
+    for case in &chosen {
+        digest.update(case.id.as_bytes());
+        digest.update([b'\n']);
+    }
+    let digest: String = digest
+        .finalize()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    let mut counters = serde_json::Map::new();
+    counters.insert("seed".into(), 0.into());
+    counters.insert("digest".into(), digest.into());
+    Outcome {
+        passed: chosen.len() - failed,
+        failed,
+        skipped: list.len() - chosen.len(),
+        counters,
+    }
+}

@@ -1,0 +1,4 @@
+//! Collections without a heap.
+pub mod list;
+pub mod queue;
+pub mod ring_buffer;

@@ -1,0 +1,159 @@
+//! A queue over a borrowed slice. All slots are usable.
+
+use super::queue::Queue;
+
+/// Ring of `Copy` elements in memory that its owner lends.
+pub struct RingBuffer<'a, T: 'a> {
+    ring: &'a mut [T],
+    head: usize,
+    len: usize,
+}
+
+impl<'a, T: Copy> RingBuffer<'a, T> {
+    /// An empty ring; what the slice holds is overwritten.
+    pub fn new(ring: &'a mut [T]) -> RingBuffer<'a, T> {
+        RingBuffer {
+            ring,
+            head: 0,
+            len: 0,
+        }
+    }
+
+    /// How many slots there are.
+    pub fn available_len(&self) -> usize {
+        self.ring.len() - self.len
+    }
+
+    fn slot(&self, i: usize) -> usize {
+        let at = self.head + i;
+        if at >= self.ring.len() {
+            at - self.ring.len()
+        } else {
+            at
+        }
+    }
+
+    /// The `i`-th oldest.
+    pub fn get(&self, i: usize) -> Option<&T> {
+        if i < self.len {
+            self.ring.get(self.slot(i))
+        } else {
+            None
+        }
+    }
+
+    /// From oldest to newest.
+    pub fn iter(&self) -> impl Iterator<Item = &T> + '_ {
+        (0..self.len).filter_map(|i| self.get(i))
+    }
+}
+
+impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
+    fn has_elements(&self) -> bool {
+        self.len != 0
+    }
+    fn is_full(&self) -> bool {
+        self.len == self.ring.len()
+    }
+    fn len(&self) -> usize {
+        self.len
+    }
+    fn enqueue(&mut self, val: T) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        let at = self.slot(self.len);
+        match self.ring.get_mut(at) {
+            Some(s) => {
+                *s = val;
+                self.len += 1;
+                true
+            }
+            None => false,
+        }
+    }
+    fn push(&mut self, val: T) -> Option<T> {
+        let old = if self.is_full() { self.dequeue() } else { None };
+        self.enqueue(val);
+        old
+    }
+    fn dequeue(&mut self) -> Option<T> {
+        let val = *self.get(0)?;
+        self.head = self.slot(1);
+        self.len -= 1;
+        Some(val)
+    }
+    fn remove_first_matching<F: Fn(&T) -> bool>(&mut self, f: F) -> Option<T> {
+        let at = self.iter().position(f)?;
+        let val = *self.get(at)?;
+        for i in at..self.len - 1 {
+            let (to, from) = (self.slot(i), self.slot(i + 1));
+            self.ring.copy_within(from..from + 1, to);
+        }
+        self.len -= 1;
+        Some(val)
+    }
+    fn empty(&mut self) {
+        self.head = 0;
+        self.len = 0;
+    }
+    fn retain<F: FnMut(&T) -> bool>(&mut self, mut f: F) {
+        let mut kept = 0;
+        for i in 0..self.len {
+            let from = self.slot(i);
+            if self.ring.get(from).is_some_and(&mut f) {
+                let to = self.slot(kept);
+                self.ring.copy_within(from..from + 1, to);
+                kept += 1;
+            }
+        }
+        self.len = kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behaves_as_a_bounded_fifo_under_every_operation() {
+        let mut store = [0u32; 5];
+        let mut ring = RingBuffer::new(&mut store);
+        let mut model = std::collections::VecDeque::new();
+        let mut x = 0x2545_F491u32;
+        for step in 0..20_000u32 {
+            x ^= x << 13;
+            x ^= x >> 17;
+            x ^= x << 5;
+            match x % 6 {
+                0 | 1 => {
+                    let fits = model.len() < 5;
+                    if fits {
+                        model.push_back(step);
+                    }
+                    assert_eq!(ring.enqueue(step), fits);
+                }
+                2 => assert_eq!(ring.dequeue(), model.pop_front()),
+                3 => {
+                    let old = if model.len() == 5 {
+                        model.pop_front()
+                    } else {
+                        None
+                    };
+                    model.push_back(step);
+                    assert_eq!(ring.push(step), old);
+                }
+                4 => {
+                    let at = model.iter().position(|v| v % 3 == 0);
+                    let want = at.and_then(|i| model.remove(i));
+                    assert_eq!(ring.remove_first_matching(|v| v % 3 == 0), want);
+                }
+                _ => {
+                    model.retain(|v| v % 4 != 1);
+                    ring.retain(|v| v % 4 != 1);
+                }
+            }
+            assert!(ring.iter().eq(model.iter()));
+        }
+    }
+}

@@ -1,0 +1,623 @@
+//! Grants: memory for drivers inside each process, which the process itself cannot reach.
+//!
+//! Owns the layout of one grant: a counters word (byte 0 upcalls, 1 read-only, 2 read-write), the
+//! saved upcalls, read-only and read-write buffers as pairs of words, padding, and the driver's
+//! `T`. Invariants: memory is handed out by the process only after zeroing its header, only one
+//! borrow of a `T` exists at a time (the process's `entered` mark), and what is stored in the pairs
+//! was checked by the process when it was stored.
+
+use crate::capabilities::MemoryAllocationCapability;
+use crate::kernel::Kernel;
+use crate::process::{Error, Process, ProcessCustomGrantIdentifier, Task};
+use crate::processbuffer::{
+    ReadOnlyProcessBuffer, ReadOnlyProcessBufferRef, ReadWriteProcessBuffer,
+    ReadWriteProcessBufferRef,
+};
+use crate::syscall::SyscallDriver;
+use crate::upcall::{Upcall, UpcallError, UpcallId};
+use crate::{ErrorCode, ProcessId};
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::mem::{align_of, size_of};
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+/// How many upcalls a driver has.
+pub trait UpcallSize {
+    /// The number.
+    const COUNT: u8;
+}
+/// `NUM` upcalls.
+pub struct UpcallCount<const NUM: u8>;
+impl<const NUM: u8> UpcallSize for UpcallCount<NUM> {
+    const COUNT: u8 = NUM;
+}
+
+/// How many read-only buffers a driver has.
+pub trait AllowRoSize {
+    /// The number.
+    const COUNT: u8;
+}
+/// `NUM` read-only buffers.
+pub struct AllowRoCount<const NUM: u8>;
+impl<const NUM: u8> AllowRoSize for AllowRoCount<NUM> {
+    const COUNT: u8 = NUM;
+}
+
+/// How many read-write buffers a driver has.
+pub trait AllowRwSize {
+    /// The number.
+    const COUNT: u8;
+}
+/// `NUM` read-write buffers.
+pub struct AllowRwCount<const NUM: u8>;
+impl<const NUM: u8> AllowRwSize for AllowRwCount<NUM> {
+    const COUNT: u8 = NUM;
+}
+
+/// Two words: (appdata, function) or (address, length).
+#[repr(C)]
+struct Pair(Cell<usize>, Cell<usize>);
+
+/// The kernel's part of one allocated grant.
+#[derive(Clone, Copy)]
+struct KernelPart<'a> {
+    upcalls: &'a [Pair],
+    allow_ro: &'a [Pair],
+    allow_rw: &'a [Pair],
+}
+
+const fn kernel_part_size(up: u8, ro: u8, rw: u8) -> usize {
+    size_of::<usize>() + (up as usize + ro as usize + rw as usize) * size_of::<Pair>()
+}
+
+const fn offset_of_t<T>(up: u8, ro: u8, rw: u8) -> usize {
+    kernel_part_size(up, ro, rw).next_multiple_of(align_of::<T>())
+}
+
+impl<'a> KernelPart<'a> {
+    /// Writes an empty kernel part.
+    ///
+    /// # Safety
+    /// `ptr` is word-aligned, unshared and has `kernel_part_size(up, ro, rw)` bytes.
+    unsafe fn initialize(ptr: NonNull<u8>, up: u8, ro: u8, rw: u8) {
+        // SAFETY: the caller gives this many unshared bytes, aligned for the counters word.
+        unsafe {
+            ptr.as_ptr().write_bytes(0, kernel_part_size(up, ro, rw));
+            let counters = usize::from(up) | usize::from(ro) << 8 | usize::from(rw) << 16;
+            ptr.as_ptr().cast::<usize>().write(counters);
+        }
+    }
+
+    /// Views the kernel part of an allocated grant.
+    ///
+    /// # Safety
+    /// `ptr` came from `initialize` and its memory stays allocated during `'a`.
+    unsafe fn from_ptr(ptr: NonNull<u8>) -> Self {
+        // SAFETY: `initialize` wrote the counters word, and as many pairs as it says follow it;
+        // pairs are only ever reached through shared cells.
+        unsafe {
+            let counters = ptr.as_ptr().cast::<usize>().read();
+            let pairs: *const Pair = ptr.as_ptr().add(size_of::<usize>()).cast();
+            let (up, ro, rw) = (
+                counters & 0xff,
+                (counters >> 8) & 0xff,
+                (counters >> 16) & 0xff,
+            );
+            KernelPart {
+                upcalls: core::slice::from_raw_parts(pairs, up),
+                allow_ro: core::slice::from_raw_parts(pairs.add(up), ro),
+                allow_rw: core::slice::from_raw_parts(pairs.add(up + ro), rw),
+            }
+        }
+    }
+}
+
+/// Runs `f` on the kernel part of the driver's grant in `process`, allocating it if need be.
+fn with_kernel_part<R>(
+    process: &dyn Process,
+    driver: &dyn SyscallDriver,
+    driver_num: usize,
+    f: impl FnOnce(KernelPart<'_>) -> Result<R, ErrorCode>,
+) -> Result<R, ErrorCode> {
+    let grant_num = match process.lookup_grant_from_driver_num(driver_num) {
+        Ok(n) => n,
+        Err(_) => {
+            driver
+                .allocate_grant(process.processid())
+                .map_err(|_| ErrorCode::NOMEM)?;
+            process
+                .lookup_grant_from_driver_num(driver_num)
+                .map_err(|_| ErrorCode::NOSUPPORT)?
+        }
+    };
+    let ptr = process
+        .enter_grant(grant_num)
+        .map_err(|_| ErrorCode::NOMEM)?;
+    // SAFETY: the process only returns grants that `ProcessGrant::new` initialised, and no process
+    // memory is released while the kernel runs this function.
+    let r = f(unsafe { KernelPart::from_ptr(ptr) });
+    process.leave_grant(grant_num);
+    r
+}
+
+/// Swaps an upcall; returns the one before.
+pub(crate) fn subscribe(
+    process: &dyn Process,
+    driver: &dyn SyscallDriver,
+    upcall: Upcall,
+) -> Result<Upcall, ErrorCode> {
+    with_kernel_part(process, driver, upcall.upcall_id.driver_num, |part| {
+        let saved = part
+            .upcalls
+            .get(upcall.upcall_id.subscribe_num)
+            .ok_or(ErrorCode::NOSUPPORT)?;
+        let appdata = saved.0.replace(upcall.appdata.as_usize());
+        let fn_ptr = saved.1.replace(upcall.fn_ptr.addr());
+        Ok(Upcall {
+            upcall_id: upcall.upcall_id,
+            appdata: appdata.into(),
+            fn_ptr: fn_ptr.into(),
+        })
+    })
+}
+
+/// Swaps a read-only buffer; returns the address and length before.
+pub(crate) fn allow_ro(
+    process: &dyn Process,
+    driver: &dyn SyscallDriver,
+    driver_num: usize,
+    allow_num: usize,
+    buffer: ReadOnlyProcessBuffer,
+) -> Result<(*const u8, usize), ErrorCode> {
+    with_kernel_part(process, driver, driver_num, |part| {
+        let saved = part.allow_ro.get(allow_num).ok_or(ErrorCode::NOSUPPORT)?;
+        let (ptr, len) = buffer.consume();
+        let ptr = saved.0.replace(ptr.expose_provenance());
+        let len = saved.1.replace(len);
+        Ok((core::ptr::with_exposed_provenance(ptr), len))
+    })
+}
+
+/// Swaps a read-write buffer; returns the address and length before.
+pub(crate) fn allow_rw(
+    process: &dyn Process,
+    driver: &dyn SyscallDriver,
+    driver_num: usize,
+    allow_num: usize,
+    buffer: ReadWriteProcessBuffer,
+) -> Result<(*mut u8, usize), ErrorCode> {
+    with_kernel_part(process, driver, driver_num, |part| {
+        let saved = part.allow_rw.get(allow_num).ok_or(ErrorCode::NOSUPPORT)?;
+        let (ptr, len) = buffer.consume();
+        let ptr = saved.0.replace(ptr.expose_provenance());
+        let len = saved.1.replace(len);
+        Ok((core::ptr::with_exposed_provenance_mut(ptr), len))
+    })
+}
+
+/// The driver's own part, borrowed.
+pub struct GrantData<'a, T: 'a + ?Sized> {
+    data: &'a mut T,
+}
+impl<T: ?Sized> Deref for GrantData<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.data
+    }
+}
+impl<T: ?Sized> DerefMut for GrantData<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.data
+    }
+}
+
+/// The kernel's part as a driver may use it: schedule upcalls, reach shared buffers.
+pub struct GrantKernelData<'a> {
+    part: KernelPart<'a>,
+    driver_num: usize,
+    process: &'a dyn Process,
+}
+
+impl GrantKernelData<'_> {
+    fn upcall_id(&self, subscribe_num: usize) -> UpcallId {
+        UpcallId {
+            driver_num: self.driver_num,
+            subscribe_num,
+        }
+    }
+
+    /// Queues an upcall with three words.
+    ///
+    /// # Errors
+    /// [`UpcallError`]. With no function subscribed the event is queued for Yield-WaitFor alone.
+    pub fn schedule_upcall(
+        &self,
+        subscribe_num: usize,
+        r: (usize, usize, usize),
+    ) -> Result<(), UpcallError> {
+        let saved = self
+            .part
+            .upcalls
+            .get(subscribe_num)
+            .ok_or(UpcallError::InvalidSubscribeNum)?;
+        Upcall {
+            upcall_id: self.upcall_id(subscribe_num),
+            appdata: saved.0.get().into(),
+            fn_ptr: saved.1.get().into(),
+        }
+        .schedule(self.process, r)
+    }
+
+    /// Takes the oldest queued event of this subscription back.
+    pub fn remove_upcall(&self, subscribe_num: usize) -> Option<Task> {
+        self.process.remove_upcall(self.upcall_id(subscribe_num))
+    }
+
+    /// Takes all queued calls of this subscription back; returns how many.
+    pub fn remove_pending_upcalls(&self, subscribe_num: usize) -> usize {
+        self.process
+            .remove_pending_upcalls(self.upcall_id(subscribe_num))
+    }
+
+    /// A buffer shared by Read-Only Allow; empty when none was.
+    ///
+    /// # Errors
+    /// `AddressOutOfBounds`: the driver has no such buffer.
+    pub fn get_readonly_processbuffer(
+        &self,
+        allow_ro_num: usize,
+    ) -> Result<ReadOnlyProcessBufferRef<'_>, Error> {
+        let saved = self
+            .part
+            .allow_ro
+            .get(allow_ro_num)
+            .ok_or(Error::AddressOutOfBounds)?;
+        // SAFETY: the process checked the range when it was allowed and never gives it up (the
+        // allow high-water mark); a reset forgets the grant together with it.
+        Ok(unsafe {
+            ReadOnlyProcessBufferRef::new(
+                core::ptr::with_exposed_provenance(saved.0.get()),
+                saved.1.get(),
+                self.process.processid(),
+            )
+        })
+    }
+
+    /// A buffer shared by Read-Write Allow; empty when none was.
+    ///
+    /// # Errors
+    /// `AddressOutOfBounds`: the driver has no such buffer.
+    pub fn get_readwrite_processbuffer(
+        &self,
+        allow_rw_num: usize,
+    ) -> Result<ReadWriteProcessBufferRef<'_>, Error> {
+        let saved = self
+            .part
+            .allow_rw
+            .get(allow_rw_num)
+            .ok_or(Error::AddressOutOfBounds)?;
+        // SAFETY: as for read-only buffers, and the range is the process's RAM.
+        Ok(unsafe {
+            ReadWriteProcessBufferRef::new(
+                core::ptr::with_exposed_provenance_mut(saved.0.get()),
+                saved.1.get(),
+                self.process.processid(),
+            )
+        })
+    }
+}
+
+/// One driver's grant in all processes.
+pub struct Grant<T: Default, Upcalls: UpcallSize, AllowROs: AllowRoSize, AllowRWs: AllowRwSize> {
+    pub(crate) kernel: &'static Kernel,
+    driver_num: usize,
+    grant_num: usize,
+    #[allow(clippy::type_complexity)]
+    _phantom: PhantomData<(T, Upcalls, AllowROs, AllowRWs)>,
+}
+
+impl<T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> Grant<T, U, RO, RW> {
+    pub(crate) fn new(kernel: &'static Kernel, driver_num: usize, grant_num: usize) -> Self {
+        Grant {
+            kernel,
+            driver_num,
+            grant_num,
+            _phantom: PhantomData,
+        }
+    }
+
+    /// Calls `fun` with the grant in this process, allocating it first if need be.
+    ///
+    /// # Errors
+    /// `NoSuchApp`, `InactiveApp`, `OutOfMemory`; `AlreadyInUse` when it is entered already
+    /// (upstream panics there).
+    pub fn enter<F, R>(&self, process_id: ProcessId, fun: F) -> Result<R, Error>
+    where
+        F: FnOnce(&mut GrantData<T>, &GrantKernelData) -> R,
+    {
+        let process = self
+            .kernel
+            .process_ref(process_id)
+            .ok_or(Error::NoSuchApp)?;
+        ProcessGrant::new(self, process)?.access(|d, k, _| fun(d, k))
+    }
+
+    /// As [`Self::enter`], with an allocator of further grant memory.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub fn enter_with_allocator<F, R>(&self, process_id: ProcessId, fun: F) -> Result<R, Error>
+    where
+        F: FnOnce(&mut GrantData<T>, &GrantKernelData, &mut GrantRegionAllocator) -> R,
+    {
+        let process = self
+            .kernel
+            .process_ref(process_id)
+            .ok_or(Error::NoSuchApp)?;
+        ProcessGrant::new(self, process)?.access(fun)
+    }
+
+    /// Calls `fun` for every process in which the grant is allocated.
+    pub fn each<F>(&self, mut fun: F)
+    where
+        F: FnMut(ProcessId, &mut GrantData<T>, &GrantKernelData),
+    {
+        for pg in self.iter() {
+            let id = pg.processid();
+            let _ = pg.access(|d, k, _| fun(id, d, k));
+        }
+    }
+
+    /// The grant in every process in which it is allocated.
+    pub fn iter(&self) -> Iter<'_, T, U, RO, RW> {
+        Iter {
+            grant: self,
+            index: 0,
+        }
+    }
+}
+
+/// Iterator of [`Grant::iter`].
+pub struct Iter<'a, T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> {
+    grant: &'a Grant<T, U, RO, RW>,
+    index: usize,
+}
+
+impl<'a, T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> Iterator
+    for Iter<'a, T, U, RO, RW>
+{
+    type Item = ProcessGrant<'a, T, U, RO, RW>;
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.index < self.grant.kernel.slots() {
+            let process = self.grant.kernel.process_at(self.index);
+            self.index += 1;
+            if let Some(p) = process
+                && p.grant_is_allocated(self.grant.grant_num) == Some(true)
+            {
+                return Some(ProcessGrant::known(self.grant, p));
+            }
+        }
+        None
+    }
+}
+
+/// One driver's grant in one process; it is allocated.
+pub struct ProcessGrant<'a, T: 'a, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> {
+    process: &'a dyn Process,
+    driver_num: usize,
+    grant_num: usize,
+    #[allow(clippy::type_complexity)]
+    _phantom: PhantomData<(T, U, RO, RW)>,
+}
+
+impl<'a, T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize>
+    ProcessGrant<'a, T, U, RO, RW>
+{
+    fn known(grant: &Grant<T, U, RO, RW>, process: &'a dyn Process) -> Self {
+        ProcessGrant {
+            process,
+            driver_num: grant.driver_num,
+            grant_num: grant.grant_num,
+            _phantom: PhantomData,
+        }
+    }
+
+    fn new(grant: &Grant<T, U, RO, RW>, process: &'a dyn Process) -> Result<Self, Error> {
+        match process.grant_is_allocated(grant.grant_num) {
+            None => return Err(Error::InactiveApp),
+            Some(true) => {}
+            Some(false) => {
+                let (up, ro, rw) = (U::COUNT, RO::COUNT, RW::COUNT);
+                let offset = offset_of_t::<T>(up, ro, rw);
+                let align = align_of::<T>().max(align_of::<usize>());
+                let ptr = process
+                    .allocate_grant(
+                        grant.grant_num,
+                        grant.driver_num,
+                        offset + size_of::<T>(),
+                        align,
+                    )
+                    .map_err(|()| Error::OutOfMemory)?;
+                // SAFETY: the process just gave out this many unshared bytes with this alignment;
+                // `T` lies at its own alignment behind the kernel's part.
+                unsafe {
+                    KernelPart::initialize(ptr, up, ro, rw);
+                    ptr.as_ptr().add(offset).cast::<T>().write(T::default());
+                }
+            }
+        }
+        Ok(Self::known(grant, process))
+    }
+
+    /// The process.
+    pub fn processid(&self) -> ProcessId {
+        self.process.processid()
+    }
+
+    /// Calls `fun` with the grant.
+    ///
+    /// # Panics
+    /// When the grant is entered already: a driver's own mistake, as upstream.
+    pub fn enter<F, R>(self, fun: F) -> R
+    where
+        F: FnOnce(&mut GrantData<T>, &GrantKernelData) -> R,
+    {
+        match self.try_enter(fun) {
+            Some(r) => r,
+            None => panic!("grant entered twice"),
+        }
+    }
+
+    /// Calls `fun` with the grant, unless it is entered already.
+    pub fn try_enter<F, R>(self, fun: F) -> Option<R>
+    where
+        F: FnOnce(&mut GrantData<T>, &GrantKernelData) -> R,
+    {
+        self.access(|d, k, _| fun(d, k)).ok()
+    }
+
+    /// As [`Self::enter`], with an allocator of further grant memory.
+    ///
+    /// # Panics
+    /// As [`Self::enter`].
+    pub fn enter_with_allocator<F, R>(self, fun: F) -> R
+    where
+        F: FnOnce(&mut GrantData<T>, &GrantKernelData, &mut GrantRegionAllocator) -> R,
+    {
+        match self.access(fun) {
+            Ok(r) => r,
+            Err(_) => panic!("grant entered twice"),
+        }
+    }
+
+    fn access<F, R>(self, fun: F) -> Result<R, Error>
+    where
+        F: FnOnce(&mut GrantData<T>, &GrantKernelData, &mut GrantRegionAllocator) -> R,
+    {
+        let ptr = self.process.enter_grant(self.grant_num)?;
+        let offset = offset_of_t::<T>(U::COUNT, RO::COUNT, RW::COUNT);
+        // SAFETY: `new` initialised the kernel's part and the `T` behind it, and `enter_grant`
+        // refuses a second borrow until `leave_grant`.
+        let (part, data) = unsafe {
+            (
+                KernelPart::from_ptr(ptr),
+                &mut *ptr.as_ptr().add(offset).cast::<T>(),
+            )
+        };
+        let mut allocator = GrantRegionAllocator {
+            process: self.process,
+        };
+        let kernel_data = GrantKernelData {
+            part,
+            driver_num: self.driver_num,
+            process: self.process,
+        };
+        let r = fun(&mut GrantData { data }, &kernel_data, &mut allocator);
+        self.process.leave_grant(self.grant_num);
+        Ok(r)
+    }
+}
+
+/// Further grant memory, allocated while a grant is entered. Freed when the process resets.
+pub struct CustomGrant<T> {
+    identifier: ProcessCustomGrantIdentifier,
+    process_id: ProcessId,
+    len: usize,
+    _phantom: PhantomData<T>,
+}
+
+impl<T> CustomGrant<T> {
+    /// The process.
+    pub fn processid(&self) -> ProcessId {
+        self.process_id
+    }
+
+    /// Calls `fun` with it. It takes `&mut self`, so that one borrow exists at a time.
+    ///
+    /// # Errors
+    /// `NoSuchApp`, `InactiveApp`.
+    pub fn enter<F, R>(&mut self, fun: F) -> Result<R, Error>
+    where
+        F: FnOnce(GrantData<'_, [T]>) -> R,
+    {
+        let process = self
+            .process_id
+            .kernel()
+            .process_ref(self.process_id)
+            .ok_or(Error::NoSuchApp)?;
+        let ptr = process.enter_custom_grant(self.identifier)?;
+        // SAFETY: `alloc_n_with` wrote `len` elements there; this value is their only owner and is
+        // borrowed mutably.
+        let data = unsafe { core::slice::from_raw_parts_mut(ptr.cast::<T>(), self.len) };
+        Ok(fun(GrantData { data }))
+    }
+}
+
+/// Allocates further grant memory.
+pub struct GrantRegionAllocator<'a> {
+    process: &'a dyn Process,
+}
+
+impl GrantRegionAllocator<'_> {
+    /// One element that `init` makes.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn alloc_with<T, F: FnOnce() -> T>(&self, init: F) -> Result<CustomGrant<T>, Error> {
+        let mut init = Some(init);
+        let mut made = None;
+        self.alloc_many(1, |_| match init.take() {
+            Some(f) => Some(f()),
+            None => made.take(),
+        })
+    }
+
+    /// `N` elements that `init` makes.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn alloc_n_with<T, F: FnMut(usize) -> T, const N: usize>(
+        &self,
+        mut init: F,
+    ) -> Result<CustomGrant<T>, Error> {
+        self.alloc_many(N, |i| Some(init(i)))
+    }
+
+    fn alloc_many<T>(
+        &self,
+        len: usize,
+        mut init: impl FnMut(usize) -> Option<T>,
+    ) -> Result<CustomGrant<T>, Error> {
+        let size = size_of::<T>().checked_mul(len).ok_or(Error::OutOfMemory)?;
+        let (identifier, ptr) = self
+            .process
+            .allocate_custom_grant(size, align_of::<T>())
+            .map_err(|()| Error::OutOfMemory)?;
+        for i in 0..len {
+            let value = init(i).ok_or(Error::KernelError)?;
+            // SAFETY: the process just gave out room for `len` elements, aligned and unshared.
+            unsafe { ptr.as_ptr().cast::<T>().add(i).write(value) };
+        }
+        Ok(CustomGrant {
+            identifier,
+            process_id: self.process.processid(),
+            len,
+            _phantom: PhantomData,
+        })
+    }
+}
+
+impl Kernel {
+    /// Makes a driver's grant.
+    ///
+    /// # Panics
+    /// After processes are loaded: their grant tables have no room for it.
+    pub fn create_grant<T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize>(
+        &'static self,
+        driver_num: usize,
+        _capability: &dyn MemoryAllocationCapability,
+    ) -> Grant<T, U, RO, RW> {
+        Grant::new(self, driver_num, self.next_grant_number())
+    }
+}

@@ -1,0 +1,465 @@
+//! The main loop and the system call rules.
+//!
+//! Owns the order of work (interrupts and deferred calls before processes, unless the scheduler says
+//! otherwise) and what each call does before a driver sees it. It knows no chip, and processes only
+//! through their trait. A process's answer is always one of its call's variants: subscribe and allow
+//! answer refusals with two words, never with plain failure.
+
+use crate::capabilities::{
+    ExternalProcessCapability, MainLoopCapability, ProcessManagementCapability,
+};
+use crate::deferred_call::DeferredCall;
+use crate::grant;
+use crate::ipc::IPC;
+use crate::memop;
+use crate::platform::chip::Chip;
+use crate::platform::mpu::MPU;
+use crate::platform::{
+    ContextSwitchCallback, KernelResources, ProcessFault, SchedulerTimer, SyscallDriverLookup,
+    SyscallFilter, WatchDog,
+};
+use crate::process::{Process, ProcessSlot, State, StoppedExecutingReason, Task};
+use crate::scheduler::{Scheduler, SchedulingDecision};
+use crate::syscall::{ContextSwitchReason, Syscall, SyscallDriver, SyscallReturn, YieldVariant};
+use crate::upcall::{Upcall, UpcallId};
+use crate::{ErrorCode, ProcessId};
+use core::cell::Cell;
+use core::num::NonZeroU32;
+
+/// With less of its slice left than this, in microseconds, a process is not entered again.
+pub(crate) const MIN_QUANTA_THRESHOLD_US: u32 = 500;
+
+/// The kernel: its process slots and counters.
+pub struct Kernel {
+    slots: &'static [ProcessSlot],
+    next_identifier: Cell<usize>,
+    grant_counter: Cell<usize>,
+    grants_finalized: Cell<bool>,
+}
+
+impl Kernel {
+    /// Over these slots.
+    pub const fn new(processes: &'static [ProcessSlot]) -> Kernel {
+        Kernel {
+            slots: processes,
+            next_identifier: Cell::new(0),
+            grant_counter: Cell::new(0),
+            grants_finalized: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> Option<&'static ProcessSlot> {
+        self.slots.get(index)
+    }
+
+    pub(crate) fn free_slot(&self) -> Option<usize> {
+        self.slots.iter().position(|s| s.get().is_none())
+    }
+
+    pub(crate) fn process_at(&self, index: usize) -> Option<&'static dyn Process> {
+        self.slots.get(index)?.get()
+    }
+
+    pub(crate) fn process_ref(&self, id: ProcessId) -> Option<&'static dyn Process> {
+        self.process_at(id.slot()).filter(|p| p.processid() == id)
+    }
+
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &'static dyn Process> + '_ {
+        self.slots.iter().filter_map(ProcessSlot::get)
+    }
+
+    pub(crate) fn create_process_identifier(&self) -> usize {
+        let id = self.next_identifier.get();
+        self.next_identifier.set(id + 1);
+        id
+    }
+
+    pub(crate) fn next_grant_number(&self) -> usize {
+        assert!(!self.grants_finalized.get(), "grant made after processes");
+        let n = self.grant_counter.get();
+        self.grant_counter.set(n + 1);
+        n
+    }
+
+    pub(crate) fn grant_count(&self) -> usize {
+        self.grant_counter.get()
+    }
+
+    pub(crate) fn finalize_grants(&self) -> usize {
+        self.grants_finalized.set(true);
+        self.grant_count()
+    }
+
+    /// How many grants there are; there will be no more.
+    pub fn get_grant_count_and_finalize_external(
+        &self,
+        _cap: &dyn ExternalProcessCapability,
+    ) -> usize {
+        self.finalize_grants()
+    }
+
+    /// Calls `f` with the process, or returns `default`.
+    pub fn process_map_or_external<F, R>(
+        &self,
+        default: R,
+        id: ProcessId,
+        f: F,
+        _cap: &dyn ProcessManagementCapability,
+    ) -> R
+    where
+        F: FnOnce(&dyn Process) -> R,
+    {
+        self.process_ref(id).map_or(default, |p| f(p))
+    }
+
+    /// Calls `f` with every process.
+    pub fn process_each_capability<F: FnMut(&dyn Process)>(
+        &'static self,
+        _cap: &dyn ProcessManagementCapability,
+        mut f: F,
+    ) {
+        for p in self.processes() {
+            f(p);
+        }
+    }
+
+    /// Every process.
+    pub fn process_iter_capability(
+        &self,
+        _cap: &dyn ProcessManagementCapability,
+    ) -> impl Iterator<Item = &'static dyn Process> + '_ {
+        self.processes()
+    }
+
+    /// Faults every process.
+    pub fn hardfault_all_apps(&self, _cap: &dyn ProcessManagementCapability) {
+        for p in self.processes() {
+            p.set_fault_state();
+        }
+    }
+
+    /// One turn of the main loop.
+    pub fn kernel_loop_operation<KR: KernelResources<C>, C: Chip, const NUM_PROCS: u8>(
+        &self,
+        resources: &KR,
+        chip: &C,
+        ipc: Option<&IPC<NUM_PROCS>>,
+        no_sleep: bool,
+        _capability: &dyn MainLoopCapability,
+    ) {
+        let scheduler = resources.scheduler();
+        resources.watchdog().tickle();
+        if scheduler.do_kernel_work_now(chip) {
+            scheduler.execute_kernel_work(chip);
+            return;
+        }
+        match scheduler.next() {
+            SchedulingDecision::RunProcess((id, timeslice_us)) => {
+                if let Some(process) = self.process_ref(id) {
+                    let (reason, time) =
+                        self.do_process(resources, chip, process, ipc, timeslice_us);
+                    scheduler.result(reason, time);
+                }
+            }
+            SchedulingDecision::TrySleep => {
+                if !no_sleep {
+                    chip.with_interrupts_disabled(|| {
+                        // A deferred call cannot appear between the check and the sleep, and an
+                        // interrupt ends the sleep even while masked.
+                        if !chip.has_pending_interrupts() && !DeferredCall::has_tasks() {
+                            resources.watchdog().suspend();
+                            chip.sleep();
+                            resources.watchdog().resume();
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// The main loop.
+    pub fn kernel_loop<KR: KernelResources<C>, C: Chip, const NUM_PROCS: u8>(
+        &self,
+        resources: &KR,
+        chip: &C,
+        ipc: Option<&IPC<NUM_PROCS>>,
+        capability: &dyn MainLoopCapability,
+    ) -> ! {
+        resources.watchdog().setup();
+        DeferredCall::verify_setup();
+        loop {
+            self.kernel_loop_operation(resources, chip, ipc, false, capability);
+        }
+    }
+
+    /// Runs one process until it waits, ends, or must make room.
+    fn do_process<KR: KernelResources<C>, C: Chip, const NUM_PROCS: u8>(
+        &self,
+        resources: &KR,
+        chip: &C,
+        process: &dyn Process,
+        ipc: Option<&IPC<NUM_PROCS>>,
+        timeslice_us: Option<NonZeroU32>,
+    ) -> (StoppedExecutingReason, Option<u32>) {
+        let timer = resources.scheduler_timer();
+        timer.reset();
+        if let Some(us) = timeslice_us {
+            timer.start(us);
+        }
+        let id = process.processid();
+        let reason = loop {
+            if timeslice_us.is_some()
+                && timer
+                    .get_remaining_us()
+                    .is_none_or(|us| us.get() <= MIN_QUANTA_THRESHOLD_US)
+            {
+                process.debug_timeslice_expired();
+                break StoppedExecutingReason::TimesliceExpired;
+            }
+            if !resources.scheduler().continue_process(id, chip) {
+                break StoppedExecutingReason::KernelPreemption;
+            }
+            match process.get_state() {
+                State::Running => {
+                    resources
+                        .context_switch_callback()
+                        .context_switch_hook(process);
+                    process.setup_mpu();
+                    chip.mpu().enable_app_mpu();
+                    timer.arm();
+                    let reason = process.switch_to();
+                    timer.disarm();
+                    // SAFETY: no userspace runs before the next `enable_app_mpu`.
+                    unsafe { chip.mpu().disable_app_mpu() };
+                    match reason {
+                        Some(ContextSwitchReason::SyscallFired { syscall }) => {
+                            self.handle_syscall(
+                                resources.syscall_driver_lookup(),
+                                resources.syscall_filter(),
+                                process,
+                                syscall,
+                            );
+                        }
+                        Some(ContextSwitchReason::Interrupted) => {}
+                        Some(ContextSwitchReason::Fault) | None => {
+                            if resources
+                                .process_fault()
+                                .process_fault_hook(process)
+                                .is_err()
+                            {
+                                process.set_fault_state();
+                            }
+                        }
+                    }
+                }
+                State::Yielded => match process.dequeue_task() {
+                    None => break StoppedExecutingReason::NoWorkLeft,
+                    Some(Task::FunctionCall(call)) => process.set_process_function(call),
+                    // Nobody waits for it any more.
+                    Some(Task::ReturnValue(_)) => {}
+                    Some(Task::IPC((from, kind))) => {
+                        if let Some(ipc) = ipc {
+                            let _ = ipc.schedule_upcall(process.processid(), from, kind);
+                        }
+                    }
+                },
+                State::YieldedFor(upcall_id) => match process.remove_upcall(upcall_id) {
+                    None => break StoppedExecutingReason::NoWorkLeft,
+                    Some(Task::FunctionCall(c)) => process.set_syscall_return_value(
+                        SyscallReturn::YieldWaitFor(c.argument0, c.argument1, c.argument2),
+                    ),
+                    Some(Task::ReturnValue(r)) => process.set_syscall_return_value(
+                        SyscallReturn::YieldWaitFor(r.argument0, r.argument1, r.argument2),
+                    ),
+                    Some(Task::IPC(_)) => {}
+                },
+                State::Faulted | State::Terminated => {
+                    break StoppedExecutingReason::StoppedFaulted;
+                }
+                State::Stopped(_) => break StoppedExecutingReason::Stopped,
+            }
+            // A restart gives it a new identity; the scheduler then starts a slice of its own.
+            if process.processid() != id {
+                break StoppedExecutingReason::StoppedFaulted;
+            }
+        };
+        let time = timeslice_us.map(|us| {
+            us.get()
+                .saturating_sub(timer.get_remaining_us().map_or(0, NonZeroU32::get))
+        });
+        timer.reset();
+        (reason, time)
+    }
+
+    /// Applies the rules of TRD104 to one call.
+    #[inline]
+    pub(crate) fn handle_syscall<L: SyscallDriverLookup, F: SyscallFilter>(
+        &self,
+        lookup: &L,
+        filter: &F,
+        process: &dyn Process,
+        syscall: Syscall,
+    ) {
+        process.debug_syscall_called(syscall);
+        match syscall {
+            Syscall::Yield { yield_type } => Self::handle_yield(process, yield_type),
+            Syscall::Memop { operand, arg0 } => {
+                process.set_syscall_return_value(memop::memop(process, operand, arg0));
+            }
+            Syscall::Exit {
+                which,
+                completion_code,
+            } => match which {
+                0 => process.terminate(Some(completion_code as u32)),
+                1 => process.try_restart(Some(completion_code as u32)),
+                _ => process.set_syscall_return_value(SyscallReturn::Failure(ErrorCode::NOSUPPORT)),
+            },
+            Syscall::Command {
+                driver_number,
+                subdriver_number,
+                arg0,
+                arg1,
+            } => {
+                let ret = match filter.filter_syscall(process, &syscall) {
+                    Err(e) => SyscallReturn::Failure(e),
+                    Ok(()) => lookup.with_driver(driver_number, |driver| match driver {
+                        Some(d) => SyscallReturn::from_command_return(d.command(
+                            subdriver_number,
+                            arg0,
+                            arg1,
+                            process.processid(),
+                        )),
+                        None => SyscallReturn::Failure(ErrorCode::NODEVICE),
+                    }),
+                };
+                process.set_syscall_return_value(ret);
+            }
+            _ => {
+                let ret = Self::handle_sharing(lookup, filter, process, syscall);
+                process.set_syscall_return_value(ret);
+            }
+        }
+    }
+
+    fn handle_yield(process: &dyn Process, yield_type: YieldVariant) {
+        match yield_type {
+            YieldVariant::NoWait { ptr } => {
+                // Events without a function cannot run, and must not make the process wait.
+                let runs = process.purge_null_tasks();
+                process.set_byte(ptr, u8::from(runs));
+                if runs {
+                    process.set_yielded_state();
+                }
+            }
+            YieldVariant::Wait => process.set_yielded_state(),
+            YieldVariant::WaitFor {
+                driver_number,
+                subdriver_number,
+            } => process.set_yielded_for_state(UpcallId {
+                driver_num: driver_number,
+                subscribe_num: subdriver_number,
+            }),
+            YieldVariant::Unknown => {}
+        }
+    }
+
+    /// Subscribe and the three allows.
+    fn handle_sharing<L: SyscallDriverLookup, F: SyscallFilter>(
+        lookup: &L,
+        filter: &F,
+        process: &dyn Process,
+        syscall: Syscall,
+    ) -> SyscallReturn {
+        let allowed = filter.filter_syscall(process, &syscall);
+        let with =
+            |num: usize, f: &dyn Fn(&dyn SyscallDriver) -> Result<SyscallReturn, ErrorCode>| {
+                allowed.and_then(|()| {
+                    lookup.with_driver(num, |d| d.map_or(Err(ErrorCode::NODEVICE), f))
+                })
+            };
+        match syscall {
+            Syscall::Subscribe {
+                driver_number,
+                subdriver_number,
+                upcall_ptr,
+                appdata,
+            } => {
+                let upcall_id = UpcallId {
+                    driver_num: driver_number,
+                    subscribe_num: subdriver_number,
+                };
+                let valid = upcall_ptr.is_null()
+                    || process.is_valid_upcall_function_pointer(upcall_ptr.as_ptr());
+                let result = if valid {
+                    with(driver_number, &|driver| {
+                        let old = grant::subscribe(
+                            process,
+                            driver,
+                            Upcall {
+                                upcall_id,
+                                appdata,
+                                fn_ptr: upcall_ptr,
+                            },
+                        )?;
+                        process.remove_pending_upcalls(upcall_id);
+                        Ok(SyscallReturn::SubscribeSuccess(
+                            old.fn_ptr.as_ptr(),
+                            old.appdata.as_usize(),
+                        ))
+                    })
+                } else {
+                    Err(ErrorCode::INVAL)
+                };
+                result.unwrap_or_else(|e| {
+                    SyscallReturn::SubscribeFailure(e, upcall_ptr.as_ptr(), appdata.as_usize())
+                })
+            }
+            Syscall::ReadWriteAllow {
+                driver_number,
+                subdriver_number,
+                allow_address,
+                allow_size,
+            } => with(driver_number, &|driver| {
+                let buffer = process.build_readwrite_process_buffer(allow_address, allow_size)?;
+                let (ptr, len) =
+                    grant::allow_rw(process, driver, driver_number, subdriver_number, buffer)?;
+                Ok(SyscallReturn::AllowReadWriteSuccess(ptr, len))
+            })
+            .unwrap_or_else(|e| SyscallReturn::AllowReadWriteFailure(e, allow_address, allow_size)),
+            Syscall::ReadOnlyAllow {
+                driver_number,
+                subdriver_number,
+                allow_address,
+                allow_size,
+            } => with(driver_number, &|driver| {
+                let buffer = process.build_readonly_process_buffer(allow_address, allow_size)?;
+                let (ptr, len) =
+                    grant::allow_ro(process, driver, driver_number, subdriver_number, buffer)?;
+                Ok(SyscallReturn::AllowReadOnlySuccess(ptr, len))
+            })
+            .unwrap_or_else(|e| SyscallReturn::AllowReadOnlyFailure(e, allow_address, allow_size)),
+            Syscall::UserspaceReadableAllow {
+                driver_number,
+                subdriver_number,
+                allow_address,
+                allow_size,
+            } => with(driver_number, &|driver| {
+                let buffer = process.build_readwrite_process_buffer(allow_address, allow_size)?;
+                let old = driver
+                    .allow_userspace_readable(process.processid(), subdriver_number, buffer)
+                    .map_err(|(_, e)| e)?;
+                let (ptr, len) = old.consume();
+                Ok(SyscallReturn::UserspaceReadableAllowSuccess(ptr, len))
+            })
+            .unwrap_or_else(|e| {
+                SyscallReturn::UserspaceReadableAllowFailure(e, allow_address, allow_size)
+            }),
+            // The caller hands only these four over.
+            _ => SyscallReturn::Failure(ErrorCode::NOSUPPORT),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Slots for processes.
+
+use super::Process;
+use core::cell::Cell;
+
+/// Room for one process.
+pub struct ProcessSlot {
+    pub(crate) proc: Cell<Option<&'static dyn Process>>,
+}
+
+impl ProcessSlot {
+    /// An empty one.
+    pub const fn empty() -> Self {
+        ProcessSlot {
+            proc: Cell::new(None),
+        }
+    }
+    pub(crate) fn get(&self) -> Option<&'static dyn Process> {
+        self.proc.get()
+    }
+}
+
+/// Room for `N` processes.
+pub struct ProcessArray<const N: usize> {
+    slots: [ProcessSlot; N],
+}
+
+impl<const N: usize> ProcessArray<N> {
+    /// All empty.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        ProcessArray {
+            slots: [const { ProcessSlot::empty() }; N],
+        }
+    }
+    /// For [`crate::Kernel::new`].
+    pub fn as_slice(&self) -> &[ProcessSlot] {
+        &self.slots
+    }
+}

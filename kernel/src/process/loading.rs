@@ -1,0 +1,469 @@
+//! Finding binaries in flash, checking them, and making processes of them.
+//!
+//! Owns the scan rule (`reference/tock.md` §2.4), the choice among versions of one application, and
+//! where in RAM a process goes. Unlike upstream, flash is a list of regions, so that a gap in one
+//! does not hide the next, and RAM is placed by looking at the processes that are there, so that
+//! flash order and RAM order are free.
+
+use super::*;
+use crate::deferred_call::{DeferredCall, DeferredCallClient};
+use crate::platform::chip::Chip;
+use crate::process_checker::{
+    AppIdPolicy, ProcessCheckError, ProcessCheckerMachine, ProcessCheckerMachineClient,
+};
+use crate::utilities::cells::{MapCell, OptionalCell};
+use core::cell::Cell;
+use tock_tbf::types::InitialTbfParseError;
+
+/// Why a binary did not become a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessLoadError {
+    /// No RAM for it.
+    NotEnoughMemory,
+    /// The MPU cannot cover its flash.
+    MpuInvalidFlashLength,
+    /// The MPU cannot cover its memory.
+    MpuConfigurationError,
+    /// It is linked for RAM that it cannot get.
+    MemoryAddressMismatch {
+        /// What it would get.
+        actual_address: u32,
+        /// What it is linked for.
+        expected_address: u32,
+    },
+    /// All slots are taken.
+    NoProcessSlot,
+    /// Its header forbids.
+    BinaryError(ProcessBinaryError),
+    /// Its credentials forbid.
+    CheckError(ProcessCheckError),
+    /// The same application is there already, or comes in a newer version.
+    Superseded,
+    /// The kernel contradicts itself.
+    InternalError,
+}
+
+impl From<ProcessBinaryError> for ProcessLoadError {
+    fn from(e: ProcessBinaryError) -> Self {
+        ProcessLoadError::BinaryError(e)
+    }
+}
+
+/// A stretch of flash with binaries.
+#[derive(Clone, Copy)]
+pub struct FlashRegion {
+    /// The bytes.
+    pub flash: &'static [u8],
+    /// Where the list ends, look again at the next multiple of so many bytes; 0: do not.
+    pub stride: usize,
+}
+
+/// What a scan finds next.
+enum Found {
+    /// The region's end.
+    End,
+    /// Something that is no usable binary; go on at the offset.
+    Bad(usize, ProcessBinaryError),
+    /// A binary; go on at the offset.
+    Binary(usize, ProcessBinary),
+}
+
+/// Looks at `offset`. Every answer but `End` moves on, so that a scan ends.
+fn scan(region: &FlashRegion, offset: usize) -> Found {
+    let end_of_list = || {
+        // Rows of a pool: a gap, or a size that lies, hides only what is before the next row.
+        let next = offset.checked_add(1).and_then(|o| {
+            (region.stride > 0).then(|| o.checked_next_multiple_of(region.stride))?
+        });
+        match next {
+            Some(n) if n < region.flash.len() => {
+                Found::Bad(n, ProcessBinaryError::TbfHeaderNotFound)
+            }
+            _ => Found::End,
+        }
+    };
+    let Some(rest) = region.flash.get(offset..) else {
+        return Found::End;
+    };
+    let Some(start) = rest.first_chunk::<8>() else {
+        return Found::End;
+    };
+    let (version, header_size, total_size) = match tock_tbf::parse::parse_tbf_header_lengths(start)
+    {
+        Ok(lengths) => lengths,
+        Err(InitialTbfParseError::UnableToParse) => return end_of_list(),
+        Err(InitialTbfParseError::InvalidHeader(size)) => {
+            return match offset.checked_add(size as usize) {
+                Some(next) if next < region.flash.len() => Found::Bad(
+                    next,
+                    ProcessBinaryError::TbfHeaderParseFailure(
+                        tock_tbf::types::TbfParseError::InternalError,
+                    ),
+                ),
+                _ => end_of_list(),
+            };
+        }
+    };
+    let Some(flash) = rest.get(..total_size as usize) else {
+        return end_of_list();
+    };
+    let next = offset + flash.len();
+    match ProcessBinary::create(flash, usize::from(header_size), version) {
+        Ok(binary) => Found::Binary(next, binary),
+        Err(e) => Found::Bad(next, e),
+    }
+}
+
+/// Free RAM for a process: at its fixed address, else the first gap that is large enough.
+fn place(
+    kernel: &Kernel,
+    ram: (*mut u8, usize),
+    fixed: Option<u32>,
+    size: usize,
+) -> Option<(*mut u8, usize)> {
+    let (base, len) = (ram.0.addr(), ram.1);
+    let end = base.checked_add(len)?;
+    let taken = || {
+        kernel.processes().map(|p| {
+            let a = p.get_addresses();
+            (a.sram_start, a.sram_end)
+        })
+    };
+    let room = |start: usize| {
+        if start < base || start >= end || taken().any(|(s, e)| start >= s && start < e) {
+            return None;
+        }
+        let next = taken().map(|(s, _)| s).filter(|s| *s > start).min();
+        let limit = next.unwrap_or(end).min(end);
+        Some((ram.0.wrapping_add(start - base), limit - start))
+    };
+    match fixed {
+        Some(start) => room(start as usize),
+        None => core::iter::once(base)
+            .chain(taken().map(|(_, e)| e))
+            .filter_map(room)
+            .filter(|(_, len)| *len > size)
+            .min_by_key(|(p, _)| p.addr()),
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn create_process<C: Chip>(
+    kernel: &'static Kernel,
+    chip: &'static C,
+    binary: &ProcessBinary,
+    ram: (*mut u8, usize),
+    fault_policy: &'static dyn ProcessFaultPolicy,
+    storage_policy: &dyn ProcessStandardStoragePermissionsPolicy,
+    app_id: ShortId,
+) -> Result<&'static dyn Process, ProcessLoadError> {
+    let index = kernel.free_slot().ok_or(ProcessLoadError::NoProcessSlot)?;
+    let slot = kernel.slot(index).ok_or(ProcessLoadError::NoProcessSlot)?;
+    let size = binary.header.get_minimum_app_ram_size() as usize;
+    let fixed = binary.header.get_fixed_address_ram();
+    let mut result = Err(ProcessLoadError::NotEnoughMemory);
+    // What the control block adds is only known to the process: try ever larger gaps.
+    let mut at_least = size;
+    while let Some(room) = place(kernel, ram, fixed, at_least) {
+        // SAFETY: `place` found the range outside every process, inside RAM that the board gave away.
+        result = unsafe {
+            ProcessStandard::create(
+                kernel,
+                chip,
+                binary,
+                room,
+                fault_policy,
+                storage_policy,
+                app_id,
+                index,
+            )
+        };
+        if fixed.is_some() || result.as_ref().err() != Some(&ProcessLoadError::NotEnoughMemory) {
+            break;
+        }
+        at_least = room.1;
+    }
+    let process = result?;
+    slot.proc.set(Some(process));
+    Ok(process)
+}
+
+/// Loads every binary of `app_flash`, unchecked and unnamed, in flash order. One that cannot be
+/// loaded is skipped and does not stop the others.
+///
+/// # Errors
+/// None today; upstream's signature.
+pub fn load_processes<C: Chip>(
+    kernel: &'static Kernel,
+    chip: &'static C,
+    app_flash: &'static [u8],
+    app_memory: &'static mut [u8],
+    fault_policy: &'static dyn ProcessFaultPolicy,
+    _capability: &dyn crate::capabilities::ProcessManagementCapability,
+) -> Result<(), ProcessLoadError> {
+    let region = FlashRegion {
+        flash: app_flash,
+        stride: 0,
+    };
+    let ram = (app_memory.as_mut_ptr(), app_memory.len());
+    let mut offset = 0;
+    loop {
+        match scan(&region, offset) {
+            Found::End => return Ok(()),
+            Found::Bad(next, _) => offset = next,
+            Found::Binary(next, binary) => {
+                offset = next;
+                let _ = create_process(
+                    kernel,
+                    chip,
+                    &binary,
+                    ram,
+                    fault_policy,
+                    &(),
+                    ShortId::LocallyUnique,
+                );
+            }
+        }
+    }
+}
+
+/// Hears of loading.
+pub trait ProcessLoadingAsyncClient {
+    /// One binary became a process, or did not.
+    fn process_loaded(&self, result: Result<(), ProcessLoadError>);
+    /// All are done.
+    fn process_loading_finished(&self);
+    /// As `process_loaded`, with the binary's name and what became of it.
+    fn process_loaded_detail(
+        &self,
+        _name: &'static str,
+        _result: Result<&'static dyn Process, ProcessLoadError>,
+    ) {
+    }
+}
+
+/// Loads in the background.
+pub trait ProcessLoadingAsync<'a> {
+    /// Whom to tell.
+    fn set_client(&self, client: &'a dyn ProcessLoadingAsyncClient);
+    /// Who names applications.
+    fn set_policy(&self, policy: &'a dyn AppIdPolicy);
+    /// Starts.
+    fn start(&self);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Discover,
+    Create,
+}
+
+/// Finds all binaries, has each one's credentials checked, then creates processes, newest version
+/// of each application only. One step for each deferred call.
+pub struct SequentialProcessLoaderMachine<'a, C: Chip + 'static> {
+    deferred_call: DeferredCall,
+    client: OptionalCell<&'a dyn ProcessLoadingAsyncClient>,
+    app_id_policy: OptionalCell<&'a dyn AppIdPolicy>,
+    checker: &'static ProcessCheckerMachine,
+    binaries: MapCell<&'static mut [Option<ProcessBinary>]>,
+    kernel: &'static Kernel,
+    chip: &'static C,
+    flash: &'static [FlashRegion],
+    ram: (*mut u8, usize),
+    fault_policy: &'static dyn ProcessFaultPolicy,
+    storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy,
+    phase: Cell<Phase>,
+    region: Cell<usize>,
+    offset: Cell<usize>,
+    created: Cell<usize>,
+}
+
+impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
+    /// A loader; `flash` is scanned in order, `app_memory` is given away to processes.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        checker: &'static ProcessCheckerMachine,
+        binaries: &'static mut [Option<ProcessBinary>],
+        kernel: &'static Kernel,
+        chip: &'static C,
+        flash: &'static [FlashRegion],
+        app_memory: &'static mut [u8],
+        fault_policy: &'static dyn ProcessFaultPolicy,
+        storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy,
+        app_id_policy: &'a dyn AppIdPolicy,
+        _capability: &dyn crate::capabilities::ProcessManagementCapability,
+    ) -> Self {
+        SequentialProcessLoaderMachine {
+            deferred_call: DeferredCall::new(),
+            client: OptionalCell::empty(),
+            app_id_policy: OptionalCell::new(app_id_policy),
+            checker,
+            binaries: MapCell::new(binaries),
+            kernel,
+            chip,
+            flash,
+            ram: (app_memory.as_mut_ptr(), app_memory.len()),
+            fault_policy,
+            storage_policy,
+            phase: Cell::new(Phase::Idle),
+            region: Cell::new(0),
+            offset: Cell::new(0),
+            created: Cell::new(0),
+        }
+    }
+
+    fn tell(&self, name: &'static str, result: Result<&'static dyn Process, ProcessLoadError>) {
+        self.client.map(|c| {
+            c.process_loaded_detail(name, result);
+            c.process_loaded(result.map(|_| ()));
+        });
+    }
+
+    /// One step of the scan; checking a binary ends the step, the checker's answer starts the next.
+    fn discover(&self) {
+        let Some(region) = self.flash.get(self.region.get()) else {
+            self.phase.set(Phase::Create);
+            self.deferred_call.set();
+            return;
+        };
+        match scan(region, self.offset.get()) {
+            Found::End => {
+                self.region.set(self.region.get() + 1);
+                self.offset.set(0);
+            }
+            Found::Bad(next, e) => {
+                self.offset.set(next);
+                if !matches!(
+                    e,
+                    ProcessBinaryError::TbfHeaderNotFound | ProcessBinaryError::Padding
+                ) {
+                    self.tell("", Err(e.into()));
+                }
+            }
+            Found::Binary(next, binary) => {
+                self.offset.set(next);
+                if self.checker.check(binary).is_ok() {
+                    return;
+                }
+                self.tell(
+                    binary.get_process_name(),
+                    Err(ProcessLoadError::InternalError),
+                );
+            }
+        }
+        self.deferred_call.set();
+    }
+
+    /// Whether the `i`-th binary yields to another one or to a process.
+    fn superseded(&self, list: &[Option<ProcessBinary>], i: usize) -> bool {
+        let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
+            return true;
+        };
+        let my_id = policy.to_short_id(me);
+        let loaded = self
+            .kernel
+            .processes()
+            .any(|p| p.short_app_id() == my_id || !policy.different_identifier_process(me, p));
+        let newer = list.iter().enumerate().any(|(j, other)| {
+            let Some(other) = other else { return false };
+            let same =
+                policy.to_short_id(other) == my_id || !policy.different_identifier(me, other);
+            let (mine, theirs) = (
+                me.header.get_binary_version(),
+                other.header.get_binary_version(),
+            );
+            j != i && same && (theirs > mine || (theirs == mine && j < i))
+        });
+        loaded || newer
+    }
+
+    /// Creates one process.
+    fn create(&self) {
+        let i = self.created.get();
+        self.created.set(i + 1);
+        let next = self.binaries.map(|list| {
+            let binary = *list.get(i)?;
+            Some((binary, binary.is_some() && self.superseded(list, i)))
+        });
+        match next.flatten() {
+            None => {
+                self.phase.set(Phase::Idle);
+                self.client.map(|c| c.process_loading_finished());
+            }
+            Some((None, _)) => self.deferred_call.set(),
+            Some((Some(binary), superseded)) => {
+                let id = self
+                    .app_id_policy
+                    .map_or(ShortId::LocallyUnique, |p| p.to_short_id(&binary));
+                let result = if superseded {
+                    Err(ProcessLoadError::Superseded)
+                } else {
+                    create_process(
+                        self.kernel,
+                        self.chip,
+                        &binary,
+                        self.ram,
+                        self.fault_policy,
+                        self.storage_policy,
+                        id,
+                    )
+                };
+                self.tell(binary.get_process_name(), result);
+                self.deferred_call.set();
+            }
+        }
+    }
+}
+
+impl<'a, C: Chip> ProcessLoadingAsync<'a> for SequentialProcessLoaderMachine<'a, C> {
+    fn set_client(&self, client: &'a dyn ProcessLoadingAsyncClient) {
+        self.client.set(client);
+    }
+    fn set_policy(&self, policy: &'a dyn AppIdPolicy) {
+        self.app_id_policy.set(policy);
+    }
+    fn start(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.phase.set(Phase::Discover);
+            self.deferred_call.set();
+        }
+    }
+}
+
+impl<C: Chip> DeferredCallClient for SequentialProcessLoaderMachine<'_, C> {
+    fn handle_deferred_call(&self) {
+        match self.phase.get() {
+            Phase::Idle => {}
+            Phase::Discover => self.discover(),
+            Phase::Create => self.create(),
+        }
+    }
+    fn register(&'static self) {
+        self.deferred_call.register(self);
+    }
+}
+
+impl<C: Chip> ProcessCheckerMachineClient for SequentialProcessLoaderMachine<'_, C> {
+    fn done(
+        &self,
+        mut binary: ProcessBinary,
+        result: Result<Option<AcceptedCredential>, ProcessCheckError>,
+    ) {
+        let name = binary.get_process_name();
+        match result {
+            Ok(credential) => {
+                binary.credential = credential;
+                let kept = self.binaries.map_or(false, |list| {
+                    let free = list.iter_mut().find(|b| b.is_none());
+                    free.map(|b| *b = Some(binary)).is_some()
+                });
+                if !kept {
+                    self.tell(name, Err(ProcessLoadError::NoProcessSlot));
+                }
+            }
+            Err(e) => self.tell(name, Err(ProcessLoadError::CheckError(e))),
+        }
+        self.deferred_call.set();
+    }
+}

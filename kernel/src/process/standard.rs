@@ -1,0 +1,954 @@
+//! A process in its own RAM block.
+//!
+//! Owns the block's layout, low to high: what the app may use, up to its break; a gap; grants,
+//! growing down; this control block; the task queue; the grant pointer table. Invariants:
+//! `RAM start <= high water <= app break <= kernel break <= control block`; the MPU opens exactly
+//! `[RAM start, break)` (rounded up to its unit, never past the kernel break) and the whole TBF
+//! read-execute; no Rust reference ever covers memory below the kernel break except the cells of
+//! process buffers.
+
+use super::loading::ProcessLoadError;
+use super::*;
+use crate::collections::queue::Queue;
+use crate::collections::ring_buffer::RingBuffer;
+use crate::platform::chip::Chip;
+use crate::platform::mpu::{MPU, Permissions};
+use crate::process_checker::AcceptedCredential;
+use crate::syscall::UserspaceKernelBoundary;
+use crate::utilities::cells::{MapCell, NumericCellExt};
+use core::cell::Cell;
+use core::fmt::Write;
+use core::mem::{align_of, size_of};
+use tock_tbf::types::{CommandPermissions, TbfHeader};
+
+/// Entries of the task queue: upcalls, events and IPC notifications together.
+const QUEUE_LEN: usize = 10;
+/// IPC regions a process may have at a time.
+const MAX_IPC_REGIONS: usize = 6;
+/// A process's block ends on this, so that no two share a QEMU MPU page.
+const BLOCK_UNIT: usize = 1024;
+
+/// One entry of the grant pointer table.
+#[derive(Default)]
+struct GrantPointerEntry {
+    driver_num: Cell<usize>,
+    /// Null until allocated.
+    ptr: Cell<Option<NonNull<u8>>>,
+    entered: Cell<bool>,
+}
+
+type State_<C> = <<C as Chip>::UserspaceKernelBoundary as UserspaceKernelBoundary>::StoredState;
+type Config<C> = <<C as Chip>::MPU as MPU>::MpuConfig;
+
+/// A process.
+pub struct ProcessStandard<C: 'static + Chip> {
+    process_id: Cell<ProcessId>,
+    app_id: ShortId,
+    chip: &'static C,
+    fault_policy: &'static dyn ProcessFaultPolicy,
+    storage_permissions: Cell<StoragePermissions>,
+    flash: &'static [u8],
+    header: TbfHeader<'static>,
+    credential: Option<AcceptedCredential>,
+    memory_start: *mut u8,
+    memory_len: usize,
+    /// Lowest address of the fixed kernel part: where grants start to grow down from.
+    initial_kernel_break: *mut u8,
+    kernel_break: Cell<*mut u8>,
+    app_break: Cell<*const u8>,
+    allow_high_water_mark: Cell<*const u8>,
+    grants: &'static [GrantPointerEntry],
+    tasks: MapCell<RingBuffer<'static, Task>>,
+    state: Cell<State>,
+    stored_state: MapCell<State_<C>>,
+    mpu_config: MapCell<Config<C>>,
+    ipc_regions: [Cell<Option<mpu::Region>>; MAX_IPC_REGIONS],
+    restart_count: Cell<usize>,
+    completion_code: Cell<Option<Option<u32>>>,
+    stack_start: Cell<Option<usize>>,
+    stack_min: Cell<Option<usize>>,
+    heap_start: Cell<Option<usize>>,
+    syscalls: Cell<usize>,
+    dropped: Cell<usize>,
+    expirations: Cell<usize>,
+    last_syscall: Cell<Option<Syscall>>,
+}
+
+/// A place in `[start, start + len)` for `size` bytes below `top`, aligned down.
+fn below(top: usize, size: usize, align: usize) -> Option<usize> {
+    Some(top.checked_sub(size)? & !(align - 1))
+}
+
+impl<C: 'static + Chip> ProcessStandard<C> {
+    /// Creates the process of `pb` at the start of the unallocated RAM; `slot` becomes its index.
+    ///
+    /// # Safety
+    /// The range is RAM that nothing refers to, for ever.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) unsafe fn create(
+        kernel: &'static Kernel,
+        chip: &'static C,
+        pb: &ProcessBinary,
+        unallocated: (*mut u8, usize),
+        fault_policy: &'static dyn ProcessFaultPolicy,
+        storage_policy: &dyn ProcessStandardStoragePermissionsPolicy,
+        app_id: ShortId,
+        slot: usize,
+    ) -> Result<&'static dyn Process, ProcessLoadError> {
+        let boundary = chip.userspace_kernel_boundary();
+        let mut config = chip
+            .mpu()
+            .new_config()
+            .ok_or(ProcessLoadError::MpuConfigurationError)?;
+        chip.mpu()
+            .allocate_region(
+                pb.flash.as_ptr(),
+                pb.flash.len(),
+                pb.flash.len(),
+                Permissions::ReadExecuteOnly,
+                &mut config,
+            )
+            .ok_or(ProcessLoadError::MpuInvalidFlashLength)?;
+
+        let grant_count = kernel.finalize_grants();
+        let initial_app = boundary.initial_process_app_brk_size();
+        let kernel_size = grant_count * size_of::<GrantPointerEntry>()
+            + QUEUE_LEN * size_of::<Task>()
+            + size_of::<Self>()
+            + align_of::<GrantPointerEntry>()
+            + align_of::<Task>()
+            + align_of::<Self>();
+        let app_size = (pb.header.get_minimum_app_ram_size() as usize).max(initial_app);
+        let wanted = app_size
+            .checked_add(kernel_size)
+            .and_then(|n| n.checked_next_multiple_of(BLOCK_UNIT))
+            .ok_or(ProcessLoadError::NotEnoughMemory)?;
+        let (ram, ram_len) = unallocated;
+        let (start, memory_len) = chip
+            .mpu()
+            .allocate_app_memory_region(
+                ram,
+                ram_len,
+                wanted,
+                initial_app,
+                kernel_size,
+                Permissions::ReadWriteOnly,
+                &mut config,
+            )
+            .ok_or(ProcessLoadError::NotEnoughMemory)?;
+        let offset = (start.addr())
+            .checked_sub(ram.addr())
+            .filter(|o| o.checked_add(memory_len).is_some_and(|end| end <= ram_len))
+            .ok_or(ProcessLoadError::InternalError)?;
+        if let Some(want) = pb.header.get_fixed_address_ram()
+            && start.addr() != want as usize
+        {
+            return Err(ProcessLoadError::MemoryAddressMismatch {
+                actual_address: start.addr() as u32,
+                expected_address: want,
+            });
+        }
+        let memory_start = ram.wrapping_add(offset);
+        let end = memory_start.addr() + memory_len;
+
+        let place =
+            |top, size, align| below(top, size, align).ok_or(ProcessLoadError::NotEnoughMemory);
+        let grants_at = place(
+            end,
+            grant_count * size_of::<GrantPointerEntry>(),
+            align_of::<GrantPointerEntry>(),
+        )?;
+        let queue_at = place(grants_at, QUEUE_LEN * size_of::<Task>(), align_of::<Task>())?;
+        let pcb_at = place(queue_at, size_of::<Self>(), align_of::<Self>())?;
+        let at = |addr: usize| memory_start.wrapping_add(addr - memory_start.addr());
+        if pcb_at < memory_start.addr() + initial_app {
+            return Err(ProcessLoadError::NotEnoughMemory);
+        }
+
+        // SAFETY: three disjoint, aligned places in a block that the caller gave away for ever; each
+        // is written before a reference to it is made.
+        let (grants, queue) = unsafe {
+            let grants: *mut GrantPointerEntry = at(grants_at).cast();
+            for i in 0..grant_count {
+                grants.add(i).write(GrantPointerEntry::default());
+            }
+            let queue: *mut Task = at(queue_at).cast();
+            for i in 0..QUEUE_LEN {
+                queue.add(i).write(Task::ReturnValue(ReturnArguments {
+                    upcall_id: UpcallId {
+                        driver_num: 0,
+                        subscribe_num: 0,
+                    },
+                    argument0: 0,
+                    argument1: 0,
+                    argument2: 0,
+                }));
+            }
+            (
+                core::slice::from_raw_parts(grants, grant_count),
+                core::slice::from_raw_parts_mut(queue, QUEUE_LEN),
+            )
+        };
+        let process = ProcessStandard {
+            process_id: Cell::new(ProcessId::new(
+                kernel,
+                kernel.create_process_identifier(),
+                slot,
+            )),
+            app_id,
+            chip,
+            fault_policy,
+            storage_permissions: Cell::new(StoragePermissions::new_null()),
+            flash: pb.flash,
+            header: pb.header,
+            credential: pb.credential,
+            memory_start,
+            memory_len,
+            initial_kernel_break: at(pcb_at),
+            kernel_break: Cell::new(at(pcb_at)),
+            app_break: Cell::new(memory_start.wrapping_add(initial_app)),
+            allow_high_water_mark: Cell::new(memory_start),
+            grants,
+            tasks: MapCell::new(RingBuffer::new(queue)),
+            state: Cell::new(State::Yielded),
+            stored_state: MapCell::new(Default::default()),
+            mpu_config: MapCell::new(config),
+            ipc_regions: [const { Cell::new(None) }; MAX_IPC_REGIONS],
+            restart_count: Cell::new(0),
+            completion_code: Cell::new(None),
+            stack_start: Cell::new(None),
+            stack_min: Cell::new(None),
+            heap_start: Cell::new(None),
+            syscalls: Cell::new(0),
+            dropped: Cell::new(0),
+            expirations: Cell::new(0),
+            last_syscall: Cell::new(None),
+        };
+        // SAFETY: the place of the control block, disjoint from queue, table and app memory.
+        let process: &'static Self = unsafe {
+            let pcb: *mut Self = at(pcb_at).cast();
+            pcb.write(process);
+            &*pcb
+        };
+        process
+            .storage_permissions
+            .set(storage_policy.get_permissions(process));
+        if !process.initialize() {
+            return Err(ProcessLoadError::InternalError);
+        }
+        Ok(process)
+    }
+
+    /// Prepares registers and queues the call of the entry function.
+    fn initialize(&self) -> bool {
+        let boundary = self.chip.userspace_kernel_boundary();
+        let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
+        let ready = self.stored_state.map(|state| {
+            // SAFETY: these are this process's bounds.
+            unsafe { boundary.initialize_process(start, brk, state) }
+        });
+        let entry = self
+            .flash
+            .as_ptr()
+            .addr()
+            .wrapping_add(self.header.get_init_function_offset() as usize);
+        let app_start = self.flash_non_protected_start();
+        ready == Some(Ok(()))
+            && self
+                .enqueue_task(Task::FunctionCall(FunctionCall {
+                    source: FunctionCallSource::Kernel,
+                    argument0: app_start,
+                    argument1: self.memory_start.addr(),
+                    argument2: self.memory_len,
+                    argument3: self.app_break.get().addr().into(),
+                    pc: entry.into(),
+                }))
+                .is_ok()
+    }
+
+    fn flash_start(&self) -> usize {
+        self.flash.as_ptr().addr()
+    }
+    fn flash_end(&self) -> usize {
+        self.flash_start() + self.flash.len()
+    }
+    fn flash_non_protected_start(&self) -> usize {
+        self.flash_start() + self.header.get_protected_size() as usize
+    }
+    fn memory_end(&self) -> usize {
+        self.memory_start.addr() + self.memory_len
+    }
+
+    /// Whether `[addr, addr + size)` lies in `[start, end)`; never true when it wraps.
+    fn within(addr: usize, size: usize, start: usize, end: usize) -> bool {
+        addr >= start && addr.checked_add(size).is_some_and(|e| e <= end)
+    }
+    fn in_app_owned_memory(&self, addr: usize, size: usize) -> bool {
+        Self::within(
+            addr,
+            size,
+            self.memory_start.addr(),
+            self.app_break.get().addr(),
+        )
+    }
+    fn in_app_flash(&self, addr: usize, size: usize) -> bool {
+        Self::within(
+            addr,
+            size,
+            self.flash_non_protected_start(),
+            self.flash_end(),
+        )
+    }
+    fn raise_high_water(&self, end: usize) {
+        if end > self.allow_high_water_mark.get().addr() {
+            self.allow_high_water_mark.set(
+                self.memory_start
+                    .wrapping_add(end - self.memory_start.addr()),
+            );
+        }
+    }
+
+    fn allocate_in_grant_region(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let new = below(self.kernel_break.get().addr(), size, align)?;
+        if new < self.app_break.get().addr() {
+            return None;
+        }
+        let ptr = self
+            .memory_start
+            .wrapping_add(new - self.memory_start.addr());
+        // The break as the MPU rounds it up must stay below grants, too.
+        self.mpu_config
+            .map(|config| {
+                self.chip.mpu().update_app_memory_region(
+                    self.app_break.get(),
+                    ptr,
+                    Permissions::ReadWriteOnly,
+                    config,
+                )
+            })?
+            .ok()?;
+        self.kernel_break.set(ptr);
+        NonNull::new(ptr)
+    }
+
+    /// Back to how it was created, with a new identity.
+    fn reset(&self) -> bool {
+        let kernel = self.process_id.get().kernel();
+        let slot = self.process_id.get().slot();
+        self.process_id.set(ProcessId::new(
+            kernel,
+            kernel.create_process_identifier(),
+            slot,
+        ));
+        let boundary = self.chip.userspace_kernel_boundary();
+        let initial_app = boundary.initial_process_app_brk_size();
+        self.app_break
+            .set(self.memory_start.wrapping_add(initial_app));
+        self.kernel_break.set(self.initial_kernel_break);
+        self.allow_high_water_mark.set(self.memory_start);
+        self.stack_start.set(None);
+        self.stack_min.set(None);
+        self.heap_start.set(None);
+        for region in &self.ipc_regions {
+            region.set(None);
+        }
+        let kernel_size = self.memory_end() - self.initial_kernel_break.addr();
+        let rebuilt = self.mpu_config.map(|config| {
+            let mpu = self.chip.mpu();
+            mpu.reset_config(config);
+            let flash = mpu.allocate_region(
+                self.flash.as_ptr(),
+                self.flash.len(),
+                self.flash.len(),
+                Permissions::ReadExecuteOnly,
+                config,
+            );
+            let ram = mpu.allocate_app_memory_region(
+                self.memory_start,
+                self.memory_len,
+                self.memory_len,
+                initial_app,
+                kernel_size,
+                Permissions::ReadWriteOnly,
+                config,
+            );
+            flash.is_some() && ram == Some((self.memory_start.cast_const(), self.memory_len))
+        });
+        self.state.set(State::Yielded);
+        rebuilt == Some(true) && self.initialize()
+    }
+
+    fn restart(&self) {
+        self.restart_count.increment();
+        if !self.reset() {
+            self.state.set(State::Faulted);
+        }
+    }
+}
+
+impl<C: 'static + Chip> Process for ProcessStandard<C> {
+    fn processid(&self) -> ProcessId {
+        self.process_id.get()
+    }
+    fn short_app_id(&self) -> ShortId {
+        self.app_id
+    }
+    fn binary_version(&self) -> Option<BinaryVersion> {
+        NonZeroU32::new(self.header.get_binary_version()).map(BinaryVersion::new)
+    }
+    fn get_credential(&self) -> Option<AcceptedCredential> {
+        self.credential
+    }
+    fn get_restart_count(&self) -> usize {
+        self.restart_count.get()
+    }
+    fn get_process_name(&self) -> &'static str {
+        self.header.get_package_name().unwrap_or("")
+    }
+    fn get_completion_code(&self) -> Option<Option<u32>> {
+        self.completion_code.get()
+    }
+
+    fn pending_tasks(&self) -> usize {
+        self.tasks.map_or(0, |t| t.len())
+    }
+
+    fn enqueue_task(&self, task: Task) -> Result<(), ErrorCode> {
+        if !self.is_running() {
+            return Err(ErrorCode::NODEVICE);
+        }
+        if self.tasks.map_or(false, |t| t.enqueue(task)) {
+            Ok(())
+        } else {
+            self.dropped.increment();
+            Err(ErrorCode::NOMEM)
+        }
+    }
+
+    fn dequeue_task(&self) -> Option<Task> {
+        self.tasks.and_then(|t| t.dequeue())
+    }
+
+    fn remove_upcall(&self, upcall_id: UpcallId) -> Option<Task> {
+        self.tasks
+            .and_then(|t| t.remove_first_matching(|task| event_of(task) == Some(upcall_id)))
+    }
+
+    fn remove_pending_upcalls(&self, upcall_id: UpcallId) -> usize {
+        self.tasks.map_or(0, |t| {
+            let before = t.len();
+            t.retain(|task| {
+                !matches!(task, Task::FunctionCall(c)
+                    if c.source == FunctionCallSource::Driver(upcall_id))
+            });
+            before - t.len()
+        })
+    }
+
+    fn purge_null_tasks(&self) -> bool {
+        self.tasks.map_or(false, |t| {
+            t.retain(|task| !matches!(task, Task::ReturnValue(_)));
+            t.has_elements()
+        })
+    }
+
+    fn get_state(&self) -> State {
+        self.state.get()
+    }
+
+    fn ready(&self) -> bool {
+        match self.state.get() {
+            State::Running => true,
+            State::Yielded => self.has_tasks(),
+            State::YieldedFor(id) => self
+                .tasks
+                .map_or(false, |t| t.iter().any(|task| event_of(task) == Some(id))),
+            State::Stopped(_) | State::Faulted | State::Terminated => false,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        !matches!(self.state.get(), State::Terminated | State::Faulted)
+    }
+
+    fn set_yielded_state(&self) {
+        if self.state.get() == State::Running {
+            self.state.set(State::Yielded);
+        }
+    }
+
+    fn set_yielded_for_state(&self, upcall_id: UpcallId) {
+        if self.state.get() == State::Running {
+            self.state.set(State::YieldedFor(upcall_id));
+        }
+    }
+
+    fn stop(&self) {
+        let stopped = match self.state.get() {
+            State::Running => StoppedState::Running,
+            State::Yielded => StoppedState::Yielded,
+            State::YieldedFor(id) => StoppedState::YieldedFor(id),
+            _ => return,
+        };
+        self.state.set(State::Stopped(stopped));
+    }
+
+    fn resume(&self) {
+        if let State::Stopped(stopped) = self.state.get() {
+            self.state.set(match stopped {
+                StoppedState::Running => State::Running,
+                StoppedState::Yielded => State::Yielded,
+                StoppedState::YieldedFor(id) => State::YieldedFor(id),
+            });
+        }
+    }
+
+    fn set_fault_state(&self) {
+        match self.fault_policy.action(self) {
+            FaultAction::Panic => {
+                self.state.set(State::Faulted);
+                panic!("process {} faulted", self.get_process_name());
+            }
+            FaultAction::Restart => self.try_restart(None),
+            FaultAction::Stop => {
+                self.terminate(None);
+                self.state.set(State::Faulted);
+            }
+        }
+    }
+
+    fn start(&self, _cap: &dyn crate::capabilities::ProcessStartCapability) {
+        if self.state.get() == State::Terminated && !self.reset() {
+            self.state.set(State::Faulted);
+        }
+    }
+
+    fn try_restart(&self, completion_code: Option<u32>) {
+        if self.is_running() {
+            self.terminate(completion_code);
+            self.restart();
+        }
+    }
+
+    fn terminate(&self, completion_code: Option<u32>) {
+        if !self.is_running() {
+            return;
+        }
+        self.tasks.map(|t| t.empty());
+        for g in self.grants {
+            g.ptr.set(None);
+            g.entered.set(false);
+        }
+        self.completion_code.set(Some(completion_code));
+        self.state.set(State::Terminated);
+    }
+
+    fn brk(&self, new_break: *const u8) -> Result<CapabilityPtr, Error> {
+        if !self.is_running() {
+            return Err(Error::InactiveApp);
+        }
+        let new = new_break.addr();
+        let lowest = self.allow_high_water_mark.get().addr();
+        if new < lowest.max(self.memory_start.addr()) || new >= self.memory_end() {
+            return Err(Error::AddressOutOfBounds);
+        }
+        if new > self.kernel_break.get().addr() {
+            return Err(Error::OutOfMemory);
+        }
+        let new_break = self
+            .memory_start
+            .wrapping_add(new - self.memory_start.addr());
+        self.mpu_config
+            .map(|config| {
+                self.chip.mpu().update_app_memory_region(
+                    new_break,
+                    self.kernel_break.get(),
+                    Permissions::ReadWriteOnly,
+                    config,
+                )
+            })
+            .ok_or(Error::KernelError)?
+            .map_err(|()| Error::OutOfMemory)?;
+        let old = self.app_break.get();
+        if new > old.addr() {
+            let grown = self
+                .memory_start
+                .wrapping_add(old.addr() - self.memory_start.addr());
+            // SAFETY: `[old break, new break)` lies in this block, below the kernel break, where no
+            // reference points (buffers end at or below the old break).
+            unsafe { grown.write_bytes(0, new - old.addr()) };
+        }
+        self.app_break.set(new_break);
+        self.setup_mpu();
+        Ok(old.into())
+    }
+
+    fn sbrk(&self, increment: isize) -> Result<CapabilityPtr, Error> {
+        let new = self
+            .app_break
+            .get()
+            .addr()
+            .checked_add_signed(increment)
+            .ok_or(Error::AddressOutOfBounds)?;
+        self.brk(core::ptr::without_provenance(new))
+    }
+
+    fn number_writeable_flash_regions(&self) -> usize {
+        self.header.number_writeable_flash_regions()
+    }
+    fn get_writeable_flash_region(&self, region_index: usize) -> (usize, usize) {
+        self.header.get_writeable_flash_region(region_index)
+    }
+    fn update_stack_start_pointer(&self, stack_pointer: *const u8) {
+        let a = stack_pointer.addr();
+        if a >= self.memory_start.addr() && a < self.memory_end() {
+            self.stack_start.set(Some(a));
+            self.stack_min.set(Some(a));
+        }
+    }
+    fn update_heap_start_pointer(&self, heap_pointer: *const u8) {
+        let a = heap_pointer.addr();
+        if a >= self.memory_start.addr() && a < self.memory_end() {
+            self.heap_start.set(Some(a));
+        }
+    }
+
+    fn build_readwrite_process_buffer(
+        &self,
+        buf_start_addr: *mut u8,
+        size: usize,
+    ) -> Result<ReadWriteProcessBuffer, ErrorCode> {
+        if !self.is_running() {
+            return Err(ErrorCode::FAIL);
+        }
+        let addr = buf_start_addr.addr();
+        if size != 0 {
+            if !self.in_app_owned_memory(addr, size) {
+                return Err(ErrorCode::INVAL);
+            }
+            self.raise_high_water(addr + size);
+        }
+        // SAFETY: empty, or inside this process's RAM below a break that can no longer drop below
+        // its end.
+        Ok(unsafe { ReadWriteProcessBuffer::new(buf_start_addr, size, self.processid()) })
+    }
+
+    fn build_readonly_process_buffer(
+        &self,
+        buf_start_addr: *const u8,
+        size: usize,
+    ) -> Result<ReadOnlyProcessBuffer, ErrorCode> {
+        if !self.is_running() {
+            return Err(ErrorCode::FAIL);
+        }
+        let addr = buf_start_addr.addr();
+        if size != 0 {
+            if self.in_app_owned_memory(addr, size) {
+                self.raise_high_water(addr + size);
+            } else if !self.in_app_flash(addr, size) {
+                return Err(ErrorCode::INVAL);
+            }
+        }
+        // SAFETY: empty, or inside this process's RAM as above, or inside its flash, which stays.
+        Ok(unsafe { ReadOnlyProcessBuffer::new(buf_start_addr, size, self.processid()) })
+    }
+
+    fn set_byte(&self, addr: *mut u8, value: u8) -> bool {
+        if !self.in_app_owned_memory(addr.addr(), 1) {
+            return false;
+        }
+        let at = self
+            .memory_start
+            .wrapping_add(addr.addr() - self.memory_start.addr());
+        // SAFETY: inside this process's RAM below its break; the process itself does not run.
+        unsafe { at.write_volatile(value) };
+        true
+    }
+
+    fn get_command_permissions(&self, driver_num: usize, offset: usize) -> CommandPermissions {
+        self.header.get_command_permissions(driver_num, offset)
+    }
+    fn get_storage_permissions(&self) -> StoragePermissions {
+        self.storage_permissions.get()
+    }
+
+    fn setup_mpu(&self) {
+        self.mpu_config.map(|config| {
+            // SAFETY: built above for this process.
+            unsafe { self.chip.mpu().configure_mpu(config) };
+        });
+    }
+
+    fn add_mpu_region(
+        &self,
+        unallocated_memory_start: *const u8,
+        unallocated_memory_size: usize,
+        min_region_size: usize,
+    ) -> Option<mpu::Region> {
+        let wanted = mpu::Region::new(unallocated_memory_start, unallocated_memory_size);
+        if self.ipc_regions.iter().any(|r| r.get() == Some(wanted)) {
+            return Some(wanted);
+        }
+        let free = self.ipc_regions.iter().find(|r| r.get().is_none())?;
+        let region = self.mpu_config.and_then(|config| {
+            self.chip.mpu().allocate_region(
+                unallocated_memory_start,
+                unallocated_memory_size,
+                min_region_size,
+                Permissions::ReadWriteOnly,
+                config,
+            )
+        })?;
+        free.set(Some(region));
+        Some(region)
+    }
+
+    fn remove_mpu_region(&self, region: mpu::Region) -> Result<(), ErrorCode> {
+        let held = self.ipc_regions.iter().find(|r| r.get() == Some(region));
+        let held = held.ok_or(ErrorCode::INVAL)?;
+        self.mpu_config
+            .map_or(Err(()), |c| self.chip.mpu().remove_memory_region(region, c))
+            .map_err(|()| ErrorCode::INVAL)?;
+        held.set(None);
+        Ok(())
+    }
+
+    fn allocate_grant(
+        &self,
+        grant_num: usize,
+        driver_num: usize,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, ()> {
+        if !self.is_running() {
+            return Err(());
+        }
+        let entry = self.grants.get(grant_num).ok_or(())?;
+        let taken =
+            |g: &GrantPointerEntry| g.ptr.get().is_some() && g.driver_num.get() == driver_num;
+        if entry.ptr.get().is_some() || self.grants.iter().any(taken) {
+            return Err(());
+        }
+        let ptr = self.allocate_in_grant_region(size, align).ok_or(())?;
+        entry.driver_num.set(driver_num);
+        entry.ptr.set(Some(ptr));
+        Ok(ptr)
+    }
+
+    fn grant_is_allocated(&self, grant_num: usize) -> Option<bool> {
+        if !self.is_running() {
+            return None;
+        }
+        self.grants.get(grant_num).map(|g| g.ptr.get().is_some())
+    }
+
+    fn allocate_custom_grant(
+        &self,
+        size: usize,
+        align: usize,
+    ) -> Result<(ProcessCustomGrantIdentifier, NonNull<u8>), ()> {
+        if !self.is_running() {
+            return Err(());
+        }
+        let ptr = self.allocate_in_grant_region(size, align).ok_or(())?;
+        let offset = self.memory_end() - ptr.as_ptr().addr();
+        Ok((ProcessCustomGrantIdentifier { offset }, ptr))
+    }
+
+    fn enter_grant(&self, grant_num: usize) -> Result<NonNull<u8>, Error> {
+        if !self.is_running() {
+            return Err(Error::InactiveApp);
+        }
+        let entry = self
+            .grants
+            .get(grant_num)
+            .ok_or(Error::AddressOutOfBounds)?;
+        let ptr = entry.ptr.get().ok_or(Error::KernelError)?;
+        if entry.entered.replace(true) {
+            return Err(Error::AlreadyInUse);
+        }
+        Ok(ptr)
+    }
+
+    fn enter_custom_grant(
+        &self,
+        identifier: ProcessCustomGrantIdentifier,
+    ) -> Result<*mut u8, Error> {
+        if !self.is_running() {
+            return Err(Error::InactiveApp);
+        }
+        let at = self.memory_len.checked_sub(identifier.offset);
+        Ok(self
+            .memory_start
+            .wrapping_add(at.ok_or(Error::AddressOutOfBounds)?))
+    }
+
+    fn leave_grant(&self, grant_num: usize) {
+        if let Some(entry) = self.grants.get(grant_num) {
+            entry.entered.set(false);
+        }
+    }
+
+    fn grant_allocated_count(&self) -> Option<usize> {
+        self.is_running()
+            .then(|| self.grants.iter().filter(|g| g.ptr.get().is_some()).count())
+    }
+
+    fn lookup_grant_from_driver_num(&self, driver_num: usize) -> Result<usize, Error> {
+        if !self.is_running() {
+            return Err(Error::InactiveApp);
+        }
+        self.grants
+            .iter()
+            .position(|g| g.driver_num.get() == driver_num && g.ptr.get().is_some())
+            .ok_or(Error::NoSuchApp)
+    }
+
+    fn is_valid_upcall_function_pointer(&self, upcall_fn: *const ()) -> bool {
+        let addr = upcall_fn.addr();
+        self.in_app_flash(addr, 4) || self.in_app_owned_memory(addr, 4)
+    }
+
+    fn set_syscall_return_value(&self, return_value: SyscallReturn) {
+        let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
+        let done = self.stored_state.map(|state| {
+            let boundary = self.chip.userspace_kernel_boundary();
+            // SAFETY: these are this process's bounds.
+            unsafe { boundary.set_syscall_return_value(start, brk, state, return_value) }
+        });
+        match done {
+            Some(Ok(())) => {
+                if let State::YieldedFor(_) = self.state.get() {
+                    self.state.set(State::Running);
+                }
+            }
+            // Its stack pointer left its memory between the call and the answer.
+            _ => self.set_fault_state(),
+        }
+    }
+
+    fn set_process_function(&self, callback: FunctionCall) {
+        let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
+        let done = self.stored_state.map(|state| {
+            let boundary = self.chip.userspace_kernel_boundary();
+            // SAFETY: these are this process's bounds.
+            unsafe { boundary.set_process_function(start, brk, state, callback) }
+        });
+        match done {
+            Some(Ok(())) => self.state.set(State::Running),
+            _ => self.set_fault_state(),
+        }
+    }
+
+    fn switch_to(&self) -> Option<ContextSwitchReason> {
+        if self.state.get() != State::Running {
+            return None;
+        }
+        let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
+        let (reason, sp) = self.stored_state.map(|state| {
+            let boundary = self.chip.userspace_kernel_boundary();
+            // SAFETY: the caller loaded this process's regions into the MPU.
+            unsafe { boundary.switch_to_process(start, brk, state) }
+        })?;
+        if let (Some(sp), Some(min)) = (sp, self.stack_min.get())
+            && sp.addr() < min
+        {
+            self.stack_min.set(Some(sp.addr()));
+        }
+        Some(reason)
+    }
+
+    fn get_addresses(&self) -> ProcessAddresses {
+        ProcessAddresses {
+            flash_start: self.flash_start(),
+            flash_non_protected_start: self.flash_non_protected_start(),
+            flash_integrity_end: self.flash_start() + self.header.get_binary_end() as usize,
+            flash_end: self.flash_end(),
+            sram_start: self.memory_start.addr(),
+            sram_app_brk: self.app_break.get().addr(),
+            sram_grant_start: self.kernel_break.get().addr(),
+            sram_end: self.memory_end(),
+            sram_heap_start: self.heap_start.get(),
+            sram_stack_top: self.stack_start.get(),
+            sram_stack_bottom: self.stack_min.get(),
+        }
+    }
+
+    fn get_sizes(&self) -> ProcessSizes {
+        ProcessSizes {
+            grant_pointers: core::mem::size_of_val(self.grants),
+            upcall_list: QUEUE_LEN * size_of::<Task>(),
+            process_control_block: size_of::<Self>(),
+        }
+    }
+
+    fn get_stored_state(&self, out: &mut [u8]) -> Result<usize, ErrorCode> {
+        self.stored_state.map_or(Err(ErrorCode::FAIL), |s| {
+            self.chip.userspace_kernel_boundary().store_context(s, out)
+        })
+    }
+
+    fn get_fault_report(&self) -> Option<FaultReport> {
+        self.stored_state
+            .and_then(|s| self.chip.userspace_kernel_boundary().fault_report(s))
+    }
+
+    fn print_full_process(&self, w: &mut dyn Write) {
+        let a = self.get_addresses();
+        let _ = writeln!(
+            w,
+            "{} [{:?}] {:?}, ShortId {}, {} restarts, {} syscalls, {} upcalls lost\r\n \
+             flash 0x{:08x}..0x{:08x} ram 0x{:08x}..0x{:08x} break 0x{:08x} grants 0x{:08x}\r",
+            self.get_process_name(),
+            self.processid(),
+            self.state.get(),
+            self.app_id,
+            self.restart_count.get(),
+            self.syscalls.get(),
+            self.dropped.get(),
+            a.flash_start,
+            a.flash_end,
+            a.sram_start,
+            a.sram_end,
+            a.sram_app_brk,
+            a.sram_grant_start,
+        );
+        self.stored_state.map(|state| {
+            let boundary = self.chip.userspace_kernel_boundary();
+            // SAFETY: these are this process's bounds.
+            unsafe { boundary.print_context(self.memory_start, self.app_break.get(), state, w) };
+        });
+    }
+
+    fn debug_syscall_count(&self) -> usize {
+        self.syscalls.get()
+    }
+    fn debug_dropped_upcall_count(&self) -> usize {
+        self.dropped.get()
+    }
+    fn debug_timeslice_expiration_count(&self) -> usize {
+        self.expirations.get()
+    }
+    fn debug_timeslice_expired(&self) {
+        self.expirations.increment();
+    }
+    fn debug_syscall_called(&self, last_syscall: Syscall) {
+        self.syscalls.increment();
+        self.last_syscall.set(Some(last_syscall));
+    }
+    fn debug_syscall_last(&self) -> Option<Syscall> {
+        self.last_syscall.get()
+    }
+}
+
+/// The subscription whose event a task is.
+fn event_of(task: &Task) -> Option<UpcallId> {
+    match task {
+        Task::FunctionCall(FunctionCall {
+            source: FunctionCallSource::Driver(id),
+            ..
+        }) => Some(*id),
+        Task::ReturnValue(r) => Some(r.upcall_id),
+        _ => None,
+    }
+}

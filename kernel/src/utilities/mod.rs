@@ -1,0 +1,24 @@
+//! Building blocks that capsules, chips and boards share.
+pub mod capability_ptr;
+pub mod cells;
+pub mod copy_slice;
+pub mod helpers;
+pub mod io_write;
+pub mod leasable_buffer;
+pub mod machine_register;
+pub mod numeric_cell;
+pub mod single_thread_value;
+pub mod static_init;
+pub mod static_ref;
+pub mod streaming_process_slice;
+
+pub use static_ref::StaticRef;
+
+/// Register definitions, re-exported so that drivers need no dependency of their own.
+pub mod registers {
+    pub use tock_registers::fields::{Field, FieldValue};
+    pub use tock_registers::registers::InMemoryRegister;
+    pub use tock_registers::registers::{Aliased, ReadOnly, ReadWrite, WriteOnly};
+    pub use tock_registers::{LocalRegisterCopy, RegisterLongName};
+    pub use tock_registers::{interfaces, register_bitfields, register_structs};
+}

@@ -156,7 +156,10 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
 
     /// One turn: network, TLS, session, clients. How long the process may sleep at most,
     /// microseconds; a frame or an IPC notification should end the sleep early.
-    pub fn step(&self, session: Pin<&mut impl Future<Output = ()>>) -> u64 {
+    pub fn step<F>(&self, session: Pin<&mut F>) -> u64
+    where
+        F: Future<Output = ()> + ?Sized,
+    {
         let now = self.environment.now_us();
         clock::set_now(now);
         self.busy.set(false);

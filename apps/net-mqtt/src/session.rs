@@ -35,10 +35,25 @@ const SESSION_EXPIRY_S: u32 = 3600;
 /// What minimq keeps in flight at once.
 const MAX_IN_FLIGHT: usize = 8;
 
+/// What a packet adds to topic and payload or filter, and what CONNECT needs in the same memory,
+/// bytes (generous).
+const PACKET_OVERHEAD: usize = 32;
+const CONNECT_WORKSPACE: usize = 256;
+
 /// An operation that the broker has not acknowledged.
 struct InFlight {
     op: Op,
     what: What,
+    /// Bytes that minimq keeps for it.
+    len: usize,
+}
+
+/// Whether minimq has room for one more packet of any size that a client can ask for: a request
+/// is taken from its mailbox only then, so that a full queue shows as BUSY there.
+fn has_room(capacity: usize, in_flight: &[InFlight]) -> bool {
+    let used: usize = in_flight.iter().map(|flight| flight.len).sum();
+    in_flight.len() < MAX_IN_FLIGHT
+        && used + MAX_REQUEST + PACKET_OVERHEAD + CONNECT_WORKSPACE <= capacity
 }
 
 enum What {
@@ -213,13 +228,14 @@ async fn serve<S: Stream, E: Environment, M: Memory>(
     let mut request = [0; MAX_REQUEST];
     loop {
         let mut busy = false;
-        if in_flight.len() < MAX_IN_FLIGHT {
+        let capacity = connection.session().max_tx_packet_size();
+        if has_room(capacity, in_flight) {
             match client_work(shared, connection, in_flight, &mut request).await {
                 Ok(did) => busy |= did,
                 Err(why) => return why,
             }
         }
-        if in_flight.len() < MAX_IN_FLIGHT {
+        if has_room(capacity, in_flight) {
             match filter_work(shared, connection, in_flight).await {
                 Ok(did) => busy |= did,
                 Err(why) => return why,
@@ -291,6 +307,7 @@ async fn client_work<S: Stream, E: Environment, M: Memory>(
             in_flight.push(InFlight {
                 op,
                 what: What::Publish(client, seq),
+                len: topic.len() + payload.len() + PACKET_OVERHEAD,
             });
             return Ok(true);
         }
@@ -324,17 +341,19 @@ async fn filter_work<S: Stream, E: Environment, M: Memory>(
     let Some(work) = shared.service.borrow_mut().next_filter() else {
         return Ok(false);
     };
-    let (number, sent) = match &work {
+    let (number, len, sent) = match &work {
         FilterWork::Subscribe(number, filter, qos) => {
             let options = SubscriptionOptions::default().maximum_qos(level(*qos));
             let topics = [TopicFilter::new(filter).options(options)];
             let sending = connection.subscribe(&topics, &[]);
-            (*number, within(shared, WRITE_MS, sending).await)
+            let sent = within(shared, WRITE_MS, sending).await;
+            (*number, filter.len() + PACKET_OVERHEAD, sent)
         }
         FilterWork::Unsubscribe(number, filter) => {
             let topics = [filter.as_str()];
             let sending = connection.unsubscribe(&topics, &[]);
-            (*number, within(shared, WRITE_MS, sending).await)
+            let sent = within(shared, WRITE_MS, sending).await;
+            (*number, filter.len() + PACKET_OVERHEAD, sent)
         }
     };
     match sent {
@@ -343,6 +362,7 @@ async fn filter_work<S: Stream, E: Environment, M: Memory>(
             in_flight.push(InFlight {
                 op,
                 what: What::Filter(number),
+                len,
             });
             Ok(true)
         }

@@ -64,6 +64,21 @@ impl Memory for Page {
     }
 }
 
+#[cfg(feature = "libtock")]
+impl Memory for libtock_platform::SharedMemory {
+    fn load(&self, index: usize) -> u32 {
+        let mut bytes = [0; 4];
+        // Past the end: reads as 0, as the trait says.
+        let _ = self.read(index * 4, &mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    fn store(&self, index: usize, value: u32) {
+        // Past the end: ignored, as the trait says.
+        let _ = self.write(index * 4, &value.to_le_bytes());
+    }
+}
+
 impl<M: Memory + ?Sized> Memory for &M {
     fn load(&self, index: usize) -> u32 {
         (**self).load(index)

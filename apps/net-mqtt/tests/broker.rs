@@ -1,0 +1,242 @@
+//! The whole device library against a real mosquitto with mutual TLS, as an observer apart sees it.
+
+mod common;
+
+use common::{HOST, Heard, Pki, Running, THING, free_port, mosquitto, publish, subscribe};
+use mqtt_ipc::{Qos, Status};
+use std::time::{Duration, Instant};
+
+/// Reads an observer's log until it has `text`.
+fn observed(log: &std::path::Path, text: &str) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !std::fs::read_to_string(log).unwrap().contains(text) {
+        assert!(Instant::now() < end, "{text:?} not observed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn connects_publishes_and_receives() {
+    let pki = Pki::new();
+    let port = free_port();
+    let _broker = mosquitto(&pki, port);
+    let mut device = Running::new(&pki, "ca.crt", HOST, port, 2);
+    device.expect("mqtt connected", 1);
+    let lines = device.bench().lines.borrow().clone();
+    assert_eq!(
+        lines[..3],
+        [
+            "net-mqtt: dhcp 127.0.0.1".to_string(),
+            "net-mqtt: tls TLSv1.3 TLS13_CHACHA20_POLY1305_SHA256, key in SPE (id 1)".to_string(),
+            format!("net-mqtt: mqtt connected as {THING}"),
+        ]
+    );
+    assert_eq!(device.hear(0), Heard::Result(1, Status::Ok), "the opening");
+    assert_eq!(device.hear(0), Heard::State(true));
+
+    let (_observer, log) = subscribe(&pki, port, "thing-1/#");
+    assert_eq!(
+        device.publish(0, "thing-1/ml/inference", b"yes", Qos::AtLeastOnce),
+        Status::Ok
+    );
+    assert_eq!(
+        device.publish(0, "thing-1/raw", b"unacknowledged", Qos::AtMostOnce),
+        Status::Ok
+    );
+    observed(&log, "thing-1/ml/inference yes");
+    observed(&log, "thing-1/raw unacknowledged");
+
+    // A stream block for one client only; the largest payload there is.
+    assert_eq!(
+        device.subscribe(1, "$aws/things/thing-1/streams/+/data/cbor"),
+        Status::Ok
+    );
+    let block: Vec<u8> = (0..6144u32).map(|i| (i * 7 % 251) as u8).collect();
+    for len in [4096, 6144, 0] {
+        publish(
+            &pki,
+            port,
+            "$aws/things/thing-1/streams/s1/data/cbor",
+            &block[..len],
+            "0",
+        );
+        assert_eq!(
+            device.hear(1),
+            Heard::Message(
+                "$aws/things/thing-1/streams/s1/data/cbor".into(),
+                block[..len].into()
+            )
+        );
+    }
+    assert_eq!(device.take(0), None);
+
+    // Unsubscribed is unsubscribed.
+    let seq = device.ask(1, |client| {
+        client.unsubscribe("$aws/things/thing-1/streams/+/data/cbor")
+    });
+    assert_eq!(device.result(1, seq).0, Status::Ok);
+    publish(
+        &pki,
+        port,
+        "$aws/things/thing-1/streams/s1/data/cbor",
+        b"late",
+        "1",
+    );
+    device.run(1, |_| false);
+    assert_eq!(device.take(1), None);
+}
+
+/// Every PSA key and operation that a connection made is given back, also when it breaks.
+#[test]
+fn nothing_leaks_in_the_secure_world() {
+    let pki = Pki::new();
+    let port = free_port();
+    let mut device = Running::new(&pki, "ca.crt", HOST, port, 1);
+    assert_eq!(device.crypto.in_use(), (0, 0));
+    for round in 1..=3 {
+        let broker = mosquitto(&pki, port);
+        device.expect("mqtt connected", round);
+        let (keys, operations) = device.crypto.in_use();
+        assert!((2..=6).contains(&keys), "{keys} keys while connected");
+        assert_eq!(operations, 0, "while connected");
+        drop(broker);
+        device.expect("connection lost", round);
+        assert_eq!(device.crypto.in_use(), (0, 0), "after the connection");
+    }
+}
+
+/// The broker goes away and comes back: back-off grows, subscriptions are made again.
+#[test]
+fn broker_away_and_back() {
+    let pki = Pki::new();
+    let port = free_port();
+    let broker = mosquitto(&pki, port);
+    let mut device = Running::new(&pki, "ca.crt", HOST, port, 1);
+    device.expect("mqtt connected", 1);
+    assert_eq!(device.subscribe(0, "thing-1/in"), Status::Ok);
+    drop(broker);
+    device.expect("connection lost: ", 1);
+    device.run(1, |it| it.take(0) == Some(Heard::State(false)));
+    assert_eq!(
+        device.publish(0, "thing-1/x", b"", Qos::AtLeastOnce),
+        Status::Offline
+    );
+
+    // Skip the waiting: the delays are what counts.
+    for times in 1..=8 {
+        device
+            .bench()
+            .skipped_us
+            .set(device.bench().skipped_us.get() + 64_000_000);
+        device.expect("connect failed: connection refused, retry in ", times);
+    }
+    let delays: Vec<u32> = device
+        .bench()
+        .lines
+        .borrow()
+        .iter()
+        .filter_map(|line| {
+            line.split("retry in ")
+                .nth(1)?
+                .strip_suffix(" ms")?
+                .parse()
+                .ok()
+        })
+        .collect();
+    for (number, delay) in delays.iter().enumerate() {
+        assert!(*delay <= (1000 << number.min(6)), "{delays:?}");
+    }
+    assert!(
+        delays.iter().any(|delay| *delay > 4000),
+        "windows never grew: {delays:?}"
+    );
+
+    let _broker = mosquitto(&pki, port);
+    device
+        .bench()
+        .skipped_us
+        .set(device.bench().skipped_us.get() + 64_000_000);
+    device.expect("mqtt connected", 2);
+    // A fresh broker knows nothing of us: the filter must come again without being asked.
+    device.run(1, |_| false);
+    publish(&pki, port, "thing-1/in", b"again", "1");
+    let mut heard = Vec::new();
+    device.run(5, |it| {
+        heard.extend(it.take(0));
+        heard.contains(&Heard::Message("thing-1/in".into(), b"again".into()))
+    });
+    assert!(
+        heard.contains(&Heard::Message("thing-1/in".into(), b"again".into())),
+        "{heard:?}"
+    );
+}
+
+/// A client that does not read loses messages after a while, and does not stop the others.
+#[test]
+fn a_sleeping_client_is_not_waited_for() {
+    let pki = Pki::new();
+    let port = free_port();
+    let _broker = mosquitto(&pki, port);
+    let mut device = Running::new(&pki, "ca.crt", HOST, port, 2);
+    device.expect("mqtt connected", 1);
+    assert_eq!(device.subscribe(0, "t/#"), Status::Ok);
+    assert_eq!(device.subscribe(1, "t/#"), Status::Ok);
+    for number in 0..3u8 {
+        publish(&pki, port, "t/1", &[number], "1");
+        let mut heard = None;
+        device.run(10, |it| {
+            heard = it.take(1);
+            matches!(heard, Some(Heard::Message(..)))
+        });
+        assert_eq!(heard, Some(Heard::Message("t/1".into(), vec![number])));
+    }
+    assert!(device.device.service().borrow().dropped() >= 1);
+    let first = device.hear(0);
+    assert!(
+        matches!(first, Heard::State(_) | Heard::Message(..)),
+        "{first:?}"
+    );
+}
+
+/// More requests than the queues hold: each is answered, BUSY shows at the mailbox, nothing is
+/// lost without a word.
+#[test]
+fn a_flood_is_answered_to_the_last() {
+    let pki = Pki::new();
+    let port = free_port();
+    let _broker = mosquitto(&pki, port);
+    let mut device = Running::new(&pki, "ca.crt", HOST, port, 1);
+    device.expect("mqtt connected", 1);
+    let (_observer, log) = subscribe(&pki, port, "flood/#");
+    let (mut busy, mut asked) = (0, 0u32);
+    let mut results = Vec::new();
+    let end = Instant::now() + Duration::from_secs(20);
+    // The opening is answered too.
+    while results.len() < 101 && Instant::now() < end {
+        if asked < 100 {
+            let payload = vec![b'a' + (asked % 26) as u8; 1500];
+            match device.clients[0].publish(&format!("flood/{asked}"), &payload, Qos::AtLeastOnce) {
+                Ok(_) => asked += 1,
+                Err(mqtt_ipc::Error::Busy) => busy += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        let mut heard = None;
+        device.run(1, |it| {
+            heard = it.take(0);
+            true
+        });
+        if let Some(Heard::Result(seq, status)) = heard {
+            results.push((seq, status));
+        }
+    }
+    results.sort_by_key(|(seq, _)| *seq);
+    let expected: Vec<_> = (1..=101).map(|seq| (seq, Status::Ok)).collect();
+    assert_eq!(results, expected);
+    assert!(busy > 0, "the mailbox was never full");
+    observed(&log, "flood/99 ");
+    let text = std::fs::read_to_string(&log).unwrap();
+    for number in 0..100 {
+        assert!(text.contains(&format!("flood/{number} ")), "{number}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Gives each binary a slot of its own in the pools, so that one flash image holds them all.
+//!
+//! Slot i: 16 KiB of flash from flash-pool + 0x10000 on, 16 KiB of RAM from ram-pool + 0x4000 on,
+//! behind `tests/apps/hello`, in the alphabetical order of the binaries' names.
+
+use libtock_build_scripts::{Layout, Map, constants, emit_for};
+use std::path::Path;
+
+const MAP: &str = "../../boards/mps3-an547/memory.toml";
+const FIRST_FLASH: u32 = 0x1_0000;
+const FIRST_RAM: u32 = 0x4000;
+const SIZE: u32 = 0x4000;
+
+fn main() {
+    println!("cargo:rerun-if-changed={MAP}");
+    println!("cargo:rerun-if-changed=src/bin");
+    let map = Map::load(Path::new(MAP)).unwrap_or_else(|e| panic!("{e}"));
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    std::fs::write(Path::new(&out).join("memory.rs"), constants(&map))
+        .expect("OUT_DIR is writable");
+    let mut names: Vec<String> = std::fs::read_dir("src/bin")
+        .expect("src/bin is there")
+        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
+        .collect();
+    names.sort();
+    for (i, name) in (0..).zip(&names) {
+        let layout = Layout::in_pool(
+            &map,
+            FIRST_FLASH + i * SIZE,
+            SIZE,
+            FIRST_RAM + i * SIZE,
+            SIZE,
+        );
+        emit_for(name, &layout.unwrap_or_else(|e| panic!("{name}: {e}")));
+    }
+}

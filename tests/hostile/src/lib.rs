@@ -1,0 +1,94 @@
+//! Processes that attack: each tries one forbidden thing and says what came of it.
+//!
+//! Owns the line format, `hostile: <case> <outcome>`, and the primitives of attack. Each binary is
+//! one case; `<outcome>` is one of
+//! - `control-ok`: the same code on memory (or a key) of its own works, so the attack can work;
+//! - `breached …`: the attack went through. A test that sees this fails;
+//! - `refused <psa status>`: the service said no;
+//! - `alive …`: still running.
+//!
+//! A memory attack that is caught prints nothing after `control-ok`: the kernel reports the fault.
+//! The order of addresses and what they hold is the board's memory map.
+#![no_std]
+
+use core::fmt::{self, Write as _};
+use libtock::console::Console;
+
+pub mod attack;
+pub mod keys;
+
+/// Addresses of the board's memory map.
+#[allow(dead_code)]
+pub mod memory {
+    include!(concat!(env!("OUT_DIR"), "/memory.rs"));
+}
+
+/// What `plant_key` holds in its memory: raw, reversed, as hex digits and inside SEC 1 DER.
+pub const PLANTED_KEY: [u8; 32] = *b"Tockstone planted key, 32 bytes!";
+
+/// One line on the console, written at once so that no other process's output splits it.
+pub fn say(case: &str, outcome: fmt::Arguments<'_>) {
+    let mut line = Line::default();
+    // Too long a line is cut, which the test's pattern notices.
+    let _ = writeln!(line, "hostile: {case} {outcome}");
+    let _ = Console::write(line.bytes.get(..line.len).unwrap_or_default());
+}
+
+struct Line {
+    bytes: [u8; 120],
+    len: usize,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Line {
+            bytes: [0; 120],
+            len: 0,
+        }
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let end = self.len + s.len();
+        let to = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        to.copy_from_slice(s.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// The main function of a case that reads one forbidden word.
+pub fn read_case(case: &str, address: usize) {
+    let own = 0x5AFE_u32;
+    if attack::read(&raw const own as usize) == 0x5AFE {
+        say(case, format_args!("control-ok"));
+    }
+    let word = attack::read(address);
+    say(
+        case,
+        format_args!("breached {address:#010x} holds {word:#010x}"),
+    );
+}
+
+/// The main function of a case that writes one forbidden word.
+pub fn write_case(case: &str, address: usize) {
+    let mut own = 1u32;
+    attack::write(&raw mut own as usize, 0x5AFE);
+    if attack::read(&raw const own as usize) == 0x5AFE {
+        say(case, format_args!("control-ok"));
+    }
+    attack::write(address, 0xDEAD_BEEF);
+    say(case, format_args!("breached {address:#010x} written"));
+}
+
+/// The control of a case that branches: the same call, to a function that may be called.
+#[cfg(target_os = "none")]
+pub fn call_control(case: &str) {
+    extern "C" fn callee(a: u32, b: u32) -> u32 {
+        core::hint::black_box(a + b)
+    }
+    if attack::call(callee as *const () as usize, [40, 2, 0, 0]) == 42 {
+        say(case, format_args!("control-ok"));
+    }
+}

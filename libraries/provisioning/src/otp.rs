@@ -295,8 +295,9 @@ impl Counters {
         self.values = [0; 8];
         for sector in 1..sectors {
             flash.read(sector * flash.erase_size(), &mut buf)?;
-            let sequence = word(&buf, 4);
-            if word(&buf, 0) == LOG_MAGIC && checked(&buf) && sequence > self.sequence {
+            if let Some((LOG_MAGIC, sequence)) = checked(&buf)
+                && sequence > self.sequence
+            {
                 (self.sector, self.sequence) = (sector, sequence);
             }
         }
@@ -305,15 +306,15 @@ impl Counters {
             let base = self.sector * flash.erase_size();
             for at in (ENTRY..=flash.erase_size() - ENTRY).step_by(ENTRY as usize) {
                 flash.read(base + at, &mut buf)?;
-                if buf.iter().all(|b| *b == 0xFF) {
+                if buf == [0xFF; ENTRY as usize] {
                     continue;
                 }
                 // Behind anything that was ever touched, torn entries included.
                 self.at = at + ENTRY;
-                if checked(&buf)
-                    && let Some(v) = self.values.get_mut(word(&buf, 0) as usize)
+                if let Some((id, value)) = checked(&buf)
+                    && let Some(v) = self.values.get_mut(id as usize)
                 {
-                    *v = (*v).max(word(&buf, 4));
+                    *v = (*v).max(value);
                 }
             }
         }
@@ -413,8 +414,14 @@ fn entry(first: u32, second: u32) -> [u8; ENTRY as usize] {
     out
 }
 
-fn checked(buf: &[u8; ENTRY as usize]) -> bool {
-    *buf == entry(word(buf, 0), word(buf, 4))
+fn checked(buf: &[u8; ENTRY as usize]) -> Option<(u32, u32)> {
+    let [first @ .., _, _, _, _, _, _, _, _, _, _, _, _] = *buf;
+    let [_, _, _, _, second @ .., _, _, _, _, _, _, _, _] = *buf;
+    let [head @ .., c0, c1, c2, c3, 0, 0, 0, 0] = buf else {
+        return None;
+    };
+    (crc32(head) == u32::from_le_bytes([*c0, *c1, *c2, *c3]))
+        .then_some((u32::from_le_bytes(first), u32::from_le_bytes(second)))
 }
 
 #[cfg(test)]

@@ -425,11 +425,9 @@ impl<F: Flash, const N: usize> Journal<F, N> {
             let at = block * BLOCK + offset;
             let mut header = [0; HEADER as usize];
             self.flash.read(at, &mut header)?;
-            if header.iter().all(|b| *b == 0xFF) {
-                return Ok(offset);
-            }
             let Some(new) = decode_header(&header) else {
-                return Ok(BLOCK);
+                let erased = header.iter().all(|b| *b == 0xFF);
+                return Ok(if erased { offset } else { BLOCK });
             };
             let next = offset + HEADER + padded(new.len) + FOOTER;
             if next > BLOCK {
@@ -730,13 +728,18 @@ fn decode_header(header: &[u8; HEADER as usize]) -> Option<New> {
     for (word, bytes) in w.iter_mut().zip(header.as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);
     }
-    let [kind, len, flags, client, sequence, low, high, _] = w;
-    let new = New {
-        kind: match kind ^ RECORD_MAGIC {
-            0x0100_0000 => Kind::Object,
-            0x0200_0000 => Kind::Tombstone,
-            _ => return None,
-        },
+    let [kind, len, flags, client, sequence, low, high, check] = w;
+    let kind = match kind ^ RECORD_MAGIC {
+        0x0100_0000 => Kind::Object,
+        0x0200_0000 => Kind::Tombstone,
+        _ => return None,
+    };
+    let [checked @ .., _, _, _, _] = header;
+    if crc32(checked) != check {
+        return None;
+    }
+    Some(New {
+        kind,
         name: Name {
             client: client.cast_signed(),
             uid: u64::from(low) | u64::from(high) << 32,
@@ -744,6 +747,5 @@ fn decode_header(header: &[u8; HEADER as usize]) -> Option<New> {
         sequence,
         len: u16::try_from(len).ok()?,
         flags: u8::try_from(flags).ok()?,
-    };
-    (encode_header(&new) == *header).then_some(new)
+    })
 }

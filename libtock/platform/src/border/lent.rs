@@ -40,6 +40,7 @@ impl<const N: usize> StaticBuffer<N> {
     }
 
     /// The bytes, the first time; `None` ever after.
+    #[allow(clippy::mut_from_ref)] // Exclusive by the flag, not by the borrow.
     pub fn take(&'static self) -> Option<&'static mut [u8]> {
         if self.taken.swap(true, Ordering::Relaxed) {
             return None;

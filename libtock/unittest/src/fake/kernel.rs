@@ -3,6 +3,9 @@
 //! Owns drivers, upcall queue, log and expectations, one set a thread. Holds no borrow of its
 //! state while a driver or an upcall runs, so those may make system calls themselves.
 
+// One arm an expectation, its override inside: collapsed, each would take two.
+#![allow(clippy::collapsible_match)]
+
 use crate::border::UpcallPointer;
 use crate::fake::{DriverShareRef, SyscallDriver};
 use crate::{ExpectedSyscall, RoAllowBuffer, RwAllowBuffer, SyscallLogEntry, command_return};

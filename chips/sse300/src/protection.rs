@@ -12,6 +12,7 @@ const SACFG: usize = 0x5008_0000;
 const SECRESPCFG: usize = SACFG + 0x10;
 const NSCCFG: usize = SACFG + 0x14;
 const SECPPCINTSTAT: usize = SACFG + 0x20;
+const SECPPCINTCLR: usize = SACFG + 0x24;
 const SECPPCINTEN: usize = SACFG + 0x28;
 const AHBNSPPCEXP0: usize = SACFG + 0x60;
 const APBNSPPC0: usize = SACFG + 0x70;
@@ -154,11 +155,14 @@ pub unsafe fn ppc_disarm() -> u32 {
     }
 }
 
-/// Reports violations again.
+/// Reports violations again, except on ports whose latch does not clear (QEMU's do not).
 ///
 /// # Safety
 /// Secure world only.
 pub unsafe fn ppc_arm() {
-    // SAFETY: a SACFG register.
-    unsafe { write(SECPPCINTEN, PPC_ALL) }
+    // SAFETY: SACFG registers.
+    unsafe {
+        write(SECPPCINTCLR, PPC_ALL);
+        write(SECPPCINTEN, PPC_ALL & !read(SECPPCINTSTAT));
+    }
 }

@@ -10,7 +10,10 @@
 #![no_main]
 
 mod cpu;
+mod first_boot;
+mod key_store;
 mod log;
+mod otp;
 mod record;
 mod services;
 mod start;

@@ -1,36 +1,153 @@
 //! The services of this image, by index of their static handle.
 //!
-//! Owns the table and the glue between services. A call from the other world ends up here after
-//! every check; state lives in one value that one call at a time holds.
+//! Owns the table and the order in which services come up: root of trust, storage, first boot,
+//! seed, and only then the generator of random bytes. A call from the other world ends up here
+//! after every check. Without a root of trust or a seed there is no service at all, and the
+//! log says why.
 
+use crate::first_boot::{self, Provisioning};
+use crate::key_store::ItsKeys;
+use crate::otp::Otp;
+use crate::{cpu, log};
+use core::cell::RefCell;
+use provisioning::{OtpCounters, nv, otp};
+use psa_interface::Status;
 use psa_interface::service::SERVICES;
-use spm::{Call, Description, Services, Version};
+use spe_crypto::{CryptoService, Drbg, Entropy};
+use spe_storage::{Its, ItsService, Ps, PsService};
+use spm::{Call, Description, Service, Services, Version};
+use sse300::ddr_flash::DdrFlash;
 
-/// Everything that answers calls.
-pub struct Partition {}
+/// The counters, shared by storage, firmware update and platform.
+pub type Counters = RefCell<OtpCounters<DdrFlash>>;
+/// Internal trusted storage, shared with the crypto service.
+pub type TrustedStorage = RefCell<Its<DdrFlash>>;
+/// Protected storage.
+pub type ProtectedStorage = RefCell<Ps<DdrFlash, &'static Counters>>;
+/// The crypto service over keys in internal trusted storage.
+pub type Crypto = CryptoService<ItsKeys, Random>;
 
-impl Partition {
-    /// Before start-up.
-    pub const fn new() -> Self {
-        Partition {}
-    }
+static COUNTERS: cpu::Once<Counters> = cpu::Once::new();
+static ITS: cpu::Once<TrustedStorage> = cpu::Once::new();
+static PS: cpu::Once<ProtectedStorage> = cpu::Once::new();
+static CRYPTO: cpu::Once<Crypto> = cpu::Once::new();
 
-    fn present(&self, _index: u8) -> bool {
-        false
+/// The generator, once the advanced seed is in flash.
+pub struct Random(Option<Drbg>);
+
+impl Entropy for Random {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), Status> {
+        let drbg = self.0.as_mut().ok_or(Status::INSUFFICIENT_ENTROPY)?;
+        drbg.fill(out)
     }
 }
 
+/// Services that are up.
+pub struct Ready {
+    crypto: &'static mut Crypto,
+    its: ItsService<'static, Its<DdrFlash>>,
+    ps: PsService<'static, Ps<DdrFlash, &'static Counters>>,
+}
+
+/// Everything that answers calls.
+pub struct Partition {
+    ready: Option<Ready>,
+}
+
+impl Partition {
+    /// Before start-up: nothing answers.
+    pub const fn new() -> Self {
+        Partition { ready: None }
+    }
+
+    /// Brings the services up; `Err` says what is missing, and nothing answers then.
+    ///
+    /// # Errors
+    /// One line for the log.
+    pub fn start(&mut self) -> Result<(), &'static str> {
+        self.ready = Some(bring_up()?);
+        Ok(())
+    }
+}
+
+const CRYPTO_INDEX: u8 = 0;
+const PS_INDEX: u8 = 1;
+const ITS_INDEX: u8 = 2;
+
 impl Services for Partition {
     fn describe(&self, index: u8) -> Option<Description> {
+        self.ready.as_ref()?;
         let id = SERVICES.get(usize::from(index))?;
-        self.present(index).then_some(Description {
+        let present = matches!(index, CRYPTO_INDEX | PS_INDEX | ITS_INDEX);
+        present.then_some(Description {
             sid: id.sid,
             version: Version::Strict(id.version as u8),
             non_secure: true,
         })
     }
 
-    fn call(&mut self, _index: u8, _call: &mut Call<'_, '_>) -> i32 {
-        psa_interface::Status::PROGRAMMER_ERROR.as_i32()
+    fn call(&mut self, index: u8, call: &mut Call<'_, '_>) -> i32 {
+        let Some(ready) = &mut self.ready else {
+            return Status::PROGRAMMER_ERROR.as_i32();
+        };
+        match index {
+            CRYPTO_INDEX => ready.crypto.call(call),
+            PS_INDEX => ready.ps.call(call),
+            ITS_INDEX => ready.its.call(call),
+            _ => Status::PROGRAMMER_ERROR.as_i32(),
+        }
+    }
+}
+
+const TWICE: &str = "started twice";
+
+fn bring_up() -> Result<Ready, &'static str> {
+    use cpu::FlashRegion as R;
+    let flash = |region| cpu::flash(region).ok_or(TWICE);
+    let counters = OtpCounters::mount(flash(R::Otp)?).map_err(|_| "the counters are damaged")?;
+    let counters: &'static Counters = COUNTERS.init(|| RefCell::new(counters)).ok_or(TWICE)?;
+    let mut otp = Otp(counters);
+    let root = otp::root_of_trust(&otp)
+        .map_err(|_| "the root of trust cannot be read")?
+        .ok_or("not provisioned")?;
+
+    let region = flash(R::Its)?;
+    let its: &'static TrustedStorage = ITS.init(|| RefCell::new(Its::new(region))).ok_or(TWICE)?;
+    let region = flash(R::Ps)?;
+    let ps: &'static ProtectedStorage = PS
+        .init(|| RefCell::new(Ps::new(region, counters, &root.huk)))
+        .ok_or(TWICE)?;
+    mount(its, ps);
+    let crypto = CRYPTO
+        .init(|| CryptoService::new(ItsKeys(its), Random(None)))
+        .ok_or(TWICE)?;
+
+    let mut nv = flash(R::Nv)?;
+    first_boot::run(
+        &mut flash(R::Provisioning)?,
+        &mut otp,
+        &mut nv,
+        &mut Provisioning::new(crypto, its, ps),
+    )?;
+    let device = root.device_id();
+    let boot = nv::take_seed(&mut nv, &device).map_err(|_| "there is no seed")?;
+    let count = boot.boot_count.to_le_bytes();
+    let (drbg, _) = Drbg::from_seed(&boot.seed, &[&device, &count]);
+    crypto.entropy().0 = Some(drbg);
+    Ok(Ready {
+        crypto,
+        its: ItsService(its),
+        ps: PsService(ps),
+    })
+}
+
+/// Reads both stores now, so that what a power cut left is finished before anybody asks. A store
+/// that fails says so here and again in the answer to every call.
+fn mount(its: &TrustedStorage, ps: &ProtectedStorage) {
+    if its.borrow_mut().mount().is_err() {
+        log::line("its cannot be read").end();
+    }
+    if ps.borrow_mut().mount().is_err() {
+        log::line("ps refused: damaged or replayed").end();
     }
 }

@@ -22,6 +22,10 @@ pub fn main() -> ! {
         .text(env!("CARGO_PKG_VERSION"))
         .end();
     cpu::raise_walls(&SAU_REGIONS, &MPC_RANGES, &NON_SECURE);
+    match cpu::start_services() {
+        Ok(()) => log::line("services crypto its ps").end(),
+        Err(why) => log::line("no services: ").text(why).end(),
+    }
     let image = KERNEL_EXEC_BASE + IMAGE_HEADER;
     log::line("non-secure image starts at ").hex(image).end();
     cpu::start_non_secure(image)

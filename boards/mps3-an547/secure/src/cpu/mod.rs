@@ -13,9 +13,12 @@ mod reset;
 pub use range::NonSecure;
 pub use reset::{prepare, raise_walls, start_non_secure};
 
+use crate::memory as m;
 use crate::memory::{RESET_RECORD_BASE, RESET_RECORD_SIZE};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use sse300::ddr_flash::DdrFlash;
 use sse300::polled_uart::{PolledUart, UART0_SECURE};
 
 /// The secure log's UART.
@@ -60,6 +63,78 @@ pub fn system_reset() -> ! {
     barrier();
     loop {
         core::hint::spin_loop();
+    }
+}
+
+/// Secure flash regions of the map.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub enum FlashRegion {
+    Its,
+    Ps,
+    Otp,
+    Nv,
+    Provisioning,
+}
+
+/// A region's flash; `None` the second time, so that nobody shares one.
+pub fn flash(region: FlashRegion) -> Option<DdrFlash> {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let bit = 1 << region as u8;
+    if TAKEN.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+        return None;
+    }
+    let (base, size) = match region {
+        FlashRegion::Its => (m::ITS_BASE, m::ITS_SIZE),
+        FlashRegion::Ps => (m::PS_BASE, m::PS_SIZE),
+        FlashRegion::Otp => (m::OTP_BASE, m::OTP_SIZE),
+        FlashRegion::Nv => (m::NV_BASE, m::NV_SIZE),
+        FlashRegion::Provisioning => (m::PROVISIONING_BASE, m::PROVISIONING_SIZE),
+    };
+    // SAFETY: the map's check proves that regions do not overlap and that these are secure; each
+    // is handed out once, to this image, the only secure code that runs.
+    Some(unsafe { DdrFlash::new(base as *mut u8, size, m::SECTOR) })
+}
+
+/// Brings the services up (see `services`).
+///
+/// # Errors
+/// One line for the log.
+pub fn start_services() -> Result<(), &'static str> {
+    entry::PARTITION
+        .with(crate::services::Partition::start)
+        .unwrap_or(Err("started twice"))
+}
+
+/// Memory for a value that is made at run time and lives for ever.
+pub struct Once<T> {
+    taken: AtomicBool,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+// SAFETY: the value is handed out once, and to one owner; references to it exist only where that
+// owner gives them, and calls are served one at a time by one processor.
+unsafe impl<T> Sync for Once<T> {}
+
+impl<T> Once<T> {
+    /// Empty.
+    pub const fn new() -> Self {
+        Once {
+            taken: AtomicBool::new(false),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    /// Makes the value in place, so far as the compiler can; `None` the second time. Kept out of
+    /// line, so that a copy on the way is gone from the stack before the next one is made.
+    #[allow(clippy::mut_from_ref)]
+    #[inline(never)]
+    pub fn init(&'static self, make: impl FnOnce() -> T) -> Option<&'static mut T> {
+        if self.taken.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: `taken` was false, so this is the only reference there will ever be.
+        Some(unsafe { (*self.value.get()).write(make()) })
     }
 }
 

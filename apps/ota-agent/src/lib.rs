@@ -1,2 +1,27 @@
-//! The OTA agent process: AWS IoT Jobs and MQTT file streams.
+//! The OTA agent: AWS IoT Jobs and MQTT file streams into PSA Firmware Update.
+//!
+//! Owns the update's course: which job runs, which blocks are missing, whether the image may be
+//! installed, and whether it stays. Pure logic over two traits, the typed PSA calls and an
+//! [`Outlet`] to the MQTT service, so that the host runs it whole. Keeps no heap. What must
+//! survive the reboot (job, wanted version, attempts) lies in Protected Storage.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+mod agent;
+mod blocks;
+mod document;
+mod memory;
+mod stream;
+mod update;
+
+pub use agent::{Agent, Input, Outlet};
+pub use document::{Execution, OtaFile, Rejection, Reply, Version};
+
+/// PSA key that verifies the update's signature (the reference's "Code Verify Key").
+pub const VERIFY_KEY: u32 = 0x11;
+/// Block size that is asked for, bytes.
+pub const BLOCK: u32 = 4096;
+/// Blocks that are asked for at once.
+pub const WINDOW: u32 = 8;
+/// Largest image, blocks: a 512 KiB slot.
+pub const MAX_BLOCKS: usize = 128;

@@ -146,10 +146,8 @@ impl<'a, U: Transmit<'a>> TransmitClient for LowLevelDebug<'a, U> {
         for app in self.grant.iter() {
             let process_id = app.processid();
             let entry = app.enter(|app, _| app.pop());
-            if let Some(entry) = entry {
-                if self.send(process_id, entry).is_ok() {
-                    return;
-                }
+            if entry.is_some_and(|entry| self.send(process_id, entry).is_ok()) {
+                return;
             }
         }
     }

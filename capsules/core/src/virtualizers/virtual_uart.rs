@@ -132,12 +132,12 @@ impl ReceiveClient for MuxUart<'_> {
 impl DeferredCallClient for MuxUart<'_> {
     fn handle_deferred_call(&self) {
         for device in self.devices.iter() {
-            if let Some(error) = device.failed.take() {
-                if let Some(t) = device.transmit.take() {
-                    device
-                        .transmit_client
-                        .map(|client| client.transmitted_buffer(t.buffer, 0, Err(error)));
-                }
+            if let Some(error) = device.failed.take()
+                && let Some(t) = device.transmit.take()
+            {
+                device
+                    .transmit_client
+                    .map(|client| client.transmitted_buffer(t.buffer, 0, Err(error)));
             }
             if let Some(error) = device.receive_failed.take() {
                 let kind = match error {
@@ -320,5 +320,176 @@ impl<'a> Receive<'a> for UartDevice<'a> {
         self.receive_failed.set(Some(ErrorCode::CANCEL));
         self.mux.deferred.set();
         Err(ErrorCode::BUSY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// Completes only when told to.
+    #[derive(Default)]
+    struct FakeUart {
+        sending: RefCell<Option<(&'static mut [u8], usize)>>,
+        receiving: RefCell<Option<(&'static mut [u8], usize)>>,
+        log: RefCell<Vec<Vec<u8>>>,
+        refuse: Cell<bool>,
+    }
+
+    impl<'a> Transmit<'a> for FakeUart {
+        fn set_transmit_client(&self, _: &'a dyn TransmitClient) {}
+        fn transmit_buffer(
+            &self,
+            buffer: &'static mut [u8],
+            n: usize,
+        ) -> Result<(), (ErrorCode, &'static mut [u8])> {
+            if self.refuse.get() {
+                return Err((ErrorCode::OFF, buffer));
+            }
+            assert!(self.sending.borrow().is_none());
+            self.log.borrow_mut().push(buffer[..n].to_vec());
+            self.sending.replace(Some((buffer, n)));
+            Ok(())
+        }
+        fn transmit_word(&self, _: u32) -> Result<(), ErrorCode> {
+            Err(ErrorCode::NOSUPPORT)
+        }
+        fn transmit_abort(&self) -> Result<(), ErrorCode> {
+            Err(ErrorCode::BUSY)
+        }
+    }
+
+    impl<'a> Receive<'a> for FakeUart {
+        fn set_receive_client(&self, _: &'a dyn ReceiveClient) {}
+        fn receive_buffer(
+            &self,
+            buffer: &'static mut [u8],
+            n: usize,
+        ) -> Result<(), (ErrorCode, &'static mut [u8])> {
+            assert!(self.receiving.borrow().is_none());
+            self.receiving.replace(Some((buffer, n)));
+            Ok(())
+        }
+        fn receive_word(&self) -> Result<(), ErrorCode> {
+            Err(ErrorCode::NOSUPPORT)
+        }
+        fn receive_abort(&self) -> Result<(), ErrorCode> {
+            Err(ErrorCode::BUSY)
+        }
+    }
+
+    #[derive(Default)]
+    struct Client {
+        sent: RefCell<Vec<Result<(), ErrorCode>>>,
+        received: RefCell<Vec<(Vec<u8>, Error)>>,
+    }
+    impl TransmitClient for Client {
+        fn transmitted_buffer(&self, _: &'static mut [u8], _: usize, r: Result<(), ErrorCode>) {
+            self.sent.borrow_mut().push(r);
+        }
+    }
+    impl ReceiveClient for Client {
+        fn received_buffer(
+            &self,
+            buffer: &'static mut [u8],
+            n: usize,
+            _: Result<(), ErrorCode>,
+            e: Error,
+        ) {
+            self.received.borrow_mut().push((buffer[..n].to_vec(), e));
+        }
+    }
+
+    fn leak<T>(t: T) -> &'static mut T {
+        Box::leak(Box::new(t))
+    }
+
+    type SetUp<const N: usize> = (
+        &'static FakeUart,
+        &'static MuxUart<'static>,
+        [(&'static UartDevice<'static>, &'static Client); N],
+    );
+
+    fn set_up<const N: usize>() -> SetUp<N> {
+        let uart: &FakeUart = leak(FakeUart::default());
+        let mux: &MuxUart = leak(MuxUart::new(uart, leak([0; RX_BUF_LEN])));
+        let devices = [(); N].map(|()| {
+            let device: &UartDevice = leak(UartDevice::new(mux, true));
+            let client: &Client = leak(Client::default());
+            device.setup();
+            device.set_transmit_client(client);
+            device.set_receive_client(client);
+            (device, client)
+        });
+        (uart, mux, devices)
+    }
+
+    fn finish(uart: &FakeUart, mux: &MuxUart<'_>) {
+        let (buffer, n) = uart.sending.take().unwrap();
+        mux.transmitted_buffer(buffer, n, Ok(()));
+    }
+
+    fn arrive(uart: &FakeUart, mux: &MuxUart<'_>, byte: u8) {
+        let (buffer, n) = uart.receiving.take().unwrap();
+        assert_eq!(n, 1);
+        buffer[0] = byte;
+        mux.received_buffer(buffer, 1, Ok(()), Error::None);
+    }
+
+    #[test]
+    fn devices_take_turns_with_whole_buffers() {
+        let (uart, mux, devices) = set_up::<3>();
+        for round in 0..3u8 {
+            for (i, (device, _)) in devices.iter().enumerate() {
+                let sent = device.transmit_buffer(leak([i as u8, round]), 2);
+                assert!(sent.is_ok());
+                let again = device.transmit_buffer(leak([9, 9]), 2);
+                assert_eq!(again.unwrap_err().0, ErrorCode::BUSY);
+            }
+            (0..3).for_each(|_| finish(uart, mux));
+        }
+        let log = uart.log.borrow();
+        for round in 0..3 {
+            let mut seen: Vec<_> = log[3 * round..3 * round + 3].to_vec();
+            seen.sort();
+            let expected: Vec<_> = (0..3).map(|i| vec![i, round as u8]).collect();
+            assert_eq!(seen, expected);
+        }
+        for (_, client) in devices {
+            assert_eq!(*client.sent.borrow(), [Ok(()); 3]);
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_and_later() {
+        let (uart, mux, [(device, client), _]) = set_up::<2>();
+        uart.refuse.set(true);
+        assert!(device.transmit_buffer(leak([1]), 1).is_ok());
+        assert!(client.sent.borrow().is_empty());
+        mux.handle_deferred_call();
+        mux.handle_deferred_call();
+        assert_eq!(*client.sent.borrow(), [Err(ErrorCode::OFF)]);
+        uart.refuse.set(false);
+        assert!(device.transmit_buffer(leak([2]), 1).is_ok());
+        finish(uart, mux);
+        assert_eq!(client.sent.borrow().len(), 2);
+    }
+
+    #[test]
+    fn every_receiver_gets_every_byte_from_its_own_start() {
+        let (uart, mux, [(a, ca), (b, cb)]) = set_up::<2>();
+        assert!(a.receive_buffer(leak([0; 4]), 3).is_ok());
+        arrive(uart, mux, b'x');
+        assert!(b.receive_buffer(leak([0; 4]), 4).is_ok());
+        arrive(uart, mux, b'y');
+        arrive(uart, mux, b'z');
+        assert_eq!(*ca.received.borrow(), [(b"xyz".to_vec(), Error::None)]);
+        arrive(uart, mux, b'w');
+        assert_eq!(b.receive_abort(), Err(ErrorCode::BUSY));
+        assert!(cb.received.borrow().is_empty());
+        mux.handle_deferred_call();
+        assert_eq!(*cb.received.borrow(), [(b"yzw".to_vec(), Error::Aborted)]);
+        assert_eq!(b.receive_abort(), Ok(()));
     }
 }

@@ -90,13 +90,23 @@ impl<B: Bus> Uart<'_, B> {
         }
     }
 
-    /// Sends `bytes` by polling; for a panic, when nothing else runs any more.
+    /// Sends `bytes` by polling: for the kernel's own lines, and for a panic, when nothing else
+    /// runs any more. What is being sent goes out first, so that lines stay whole; its client is
+    /// told by the interrupt, as always.
     pub fn send_polled(&self, bytes: &[u8]) {
         self.control(CTRL_BITS::TX_ENABLE::SET.value, 0);
-        for byte in bytes {
-            while self.is_set(STATE, STATE_BITS::TX_FULL::SET.value) {}
-            self.bus.write(DATA, u32::from(*byte));
-        }
+        self.transmit.map(|t| {
+            while let Some(byte) = t.buffer.get(t.done).filter(|_| t.done < t.length) {
+                self.send_byte(*byte);
+                t.done += 1;
+            }
+        });
+        bytes.iter().for_each(|byte| self.send_byte(*byte));
+    }
+
+    fn send_byte(&self, byte: u8) {
+        while self.is_set(STATE, STATE_BITS::TX_FULL::SET.value) {}
+        self.bus.write(DATA, u32::from(byte));
     }
 
     fn is_set(&self, register: usize, mask: u32) -> bool {
@@ -355,10 +365,12 @@ mod tests {
         }
     }
 
+    type Received = (Vec<u8>, Result<(), ErrorCode>, Error);
+
     #[derive(Default)]
     struct Client {
         sent: RefCell<Vec<(usize, Result<(), ErrorCode>)>>,
-        received: RefCell<Vec<(Vec<u8>, Result<(), ErrorCode>, Error)>>,
+        received: RefCell<Vec<Received>>,
     }
     impl TransmitClient for Client {
         fn transmitted_buffer(&self, _: &'static mut [u8], n: usize, r: Result<(), ErrorCode>) {
@@ -437,6 +449,18 @@ mod tests {
         assert!(uart.receive_buffer(leak([0; 8]), 1).is_ok());
         uart.handle_deferred_call();
         assert_eq!(client.received.borrow()[1].0, b"d");
+    }
+
+    #[test]
+    fn a_polled_line_waits_for_the_buffer_before_it() {
+        let model: &Model = leak(Model::default());
+        let (uart, client) = set_up(model);
+        assert!(uart.transmit_buffer(leak(*b"hello"), 5).is_ok());
+        uart.send_polled(b" world");
+        assert_eq!(*model.sent.borrow(), b"hello world");
+        assert!(client.sent.borrow().is_empty());
+        uart.handle_interrupt();
+        assert_eq!(*client.sent.borrow(), [(5, Ok(()))]);
     }
 
     #[test]

@@ -1,0 +1,301 @@
+//! The drivers of this board and what they stand on.
+//!
+//! Owns which capsule sits on which peripheral, and the table from driver numbers to capsules
+//! (all but IPC, which the kernel crate brings). Does not own the main loop, the processes or
+//! the architecture.
+
+use capsules_core::alarm::AlarmDriver;
+use capsules_core::console::{self, Console};
+use capsules_core::driver::NUM;
+use capsules_core::led::LedDriver;
+use capsules_core::low_level_debug::{self, LowLevelDebug};
+use capsules_core::rng::RngDriver;
+use capsules_core::virtualizers::virtual_alarm::{MuxAlarm, VirtualMuxAlarm};
+use capsules_core::virtualizers::virtual_uart::{MuxUart, RX_BUF_LEN, UartDevice};
+use capsules_extra::audio_rom::AudioRom;
+use capsules_extra::date_time::{DateTimeCapsule, UnixClock};
+use capsules_extra::ethernet_tap::{EthernetTapDriver, MAX_MTU};
+use capsules_psa::{Handles, Identities, PsaDriver, PsaRng, Service};
+use core::fmt::{Arguments, Write};
+use kernel::capabilities::MemoryAllocationCapability;
+use kernel::debug::DebugWriter;
+use kernel::deferred_call::DeferredCallClient;
+use kernel::hil::ethernet::EthernetAdapterDatapath;
+use kernel::hil::rng::Rng;
+use kernel::hil::time::Alarm;
+use kernel::hil::uart::{Configure, Parameters, Parity, Receive, StopBits, Transmit, Width};
+use kernel::syscall::SyscallDriver;
+use kernel::{ErrorCode, Kernel, static_init};
+use sse300::ns::ethernet::{Lan9118, MAX_FRAME};
+use sse300::ns::fpgaio::FpgaLed;
+use sse300::ns::rtc::Pl031;
+use sse300::ns::timer::SystemTimer;
+use sse300::ns::uart::Uart;
+use sse300::ns::{MappedBus, Peripherals};
+use tfm_psa_driver::{Spe, Veneers};
+
+const BAUD_RATE: u32 = 115_200;
+
+type Timer = SystemTimer<'static, MappedBus>;
+type VirtualAlarm = VirtualMuxAlarm<'static, Timer>;
+type Led = FpgaLed<'static, MappedBus>;
+type Ethernet = Lan9118<'static, MappedBus>;
+type Psa = PsaDriver<'static, Veneers>;
+
+/// Everything that is made here.
+pub struct Capsules {
+    console: &'static Console<'static>,
+    alarm: &'static AlarmDriver<'static, VirtualAlarm>,
+    low_level_debug: &'static LowLevelDebug<'static, UartDevice<'static>>,
+    led: &'static LedDriver<'static, Led, 2>,
+    rng: &'static RngDriver<'static, PsaRng<'static, Veneers>>,
+    ethernet: &'static EthernetTapDriver<'static, Ethernet>,
+    date_time: &'static DateTimeCapsule<'static>,
+    audio_rom: &'static AudioRom,
+    crypto: &'static Psa,
+    storage: &'static Psa,
+    firmware_update: &'static Psa,
+    platform: &'static Psa,
+    /// What interrupts are for.
+    pub peripherals: &'static Peripherals<'static>,
+    /// Where the kernel's lines go.
+    pub debug_writer: &'static UartWriter,
+    /// The secure world.
+    pub spe: &'static Spe<Veneers>,
+    /// MAC address, or why there is no network.
+    pub mac: Result<[u8; 6], ErrorCode>,
+}
+
+impl Capsules {
+    /// The driver of `number`.
+    pub fn driver(&self, number: usize) -> Option<&dyn SyscallDriver> {
+        const CONSOLE: usize = NUM::Console as usize;
+        const ALARM: usize = NUM::Alarm as usize;
+        const LOW_LEVEL_DEBUG: usize = NUM::LowLevelDebug as usize;
+        const LED: usize = NUM::Led as usize;
+        const RNG: usize = NUM::Rng as usize;
+        const ETHERNET: usize = NUM::EthernetTap as usize;
+        const DATE_TIME: usize = NUM::DateTime as usize;
+        const AUDIO_ROM: usize = NUM::AudioRom as usize;
+        const CRYPTO: usize = NUM::PsaCrypto as usize;
+        const STORAGE: usize = NUM::PsaStorage as usize;
+        const FIRMWARE_UPDATE: usize = NUM::PsaFwu as usize;
+        const PLATFORM: usize = NUM::PsaPlatform as usize;
+        Some(match number {
+            CONSOLE => self.console,
+            ALARM => self.alarm,
+            LOW_LEVEL_DEBUG => self.low_level_debug,
+            LED => self.led,
+            RNG => self.rng,
+            ETHERNET => self.ethernet,
+            DATE_TIME => self.date_time,
+            AUDIO_ROM => self.audio_rom,
+            CRYPTO => self.crypto,
+            STORAGE => self.storage,
+            FIRMWARE_UPDATE => self.firmware_update,
+            PLATFORM => self.platform,
+            _ => return None,
+        })
+    }
+
+    /// Releases what dead processes hold in the secure world; for the fault hook.
+    pub fn reap(&self) {
+        self.crypto.reap();
+    }
+}
+
+/// Makes all drivers. Once, before processes are loaded. `audio_rom` is the region of that name;
+/// `initial_ids` are the ShortIds that a new device's identity table starts with, in order.
+pub fn create(
+    kernel: &'static Kernel,
+    memory: &dyn MemoryAllocationCapability,
+    audio_rom: &'static [u8],
+    initial_ids: &'static [u32],
+) -> Capsules {
+    // ---- UART1: console, low-level debug, kernel messages
+    let uart = static_init!(Uart<'static, MappedBus>, Uart::new(MappedBus::UART1));
+    uart.register();
+    // The only parameters there are: a UART that refuses them stays silent.
+    let _ = uart.configure(Parameters {
+        baud_rate: BAUD_RATE,
+        width: Width::Eight,
+        parity: Parity::None,
+        stop_bits: StopBits::One,
+        hw_flow_control: false,
+    });
+    let debug_writer = static_init!(UartWriter, UartWriter(uart));
+    let mux_uart = static_init!(
+        MuxUart<'static>,
+        MuxUart::new(uart, static_init!([u8; RX_BUF_LEN], [0; RX_BUF_LEN]))
+    );
+    mux_uart.register();
+    uart.set_transmit_client(mux_uart);
+    uart.set_receive_client(mux_uart);
+
+    let console_uart = static_init!(UartDevice<'static>, UartDevice::new(mux_uart, true));
+    console_uart.setup();
+    let console = static_init!(
+        Console<'static>,
+        Console::new(
+            console_uart,
+            static_init!([u8; console::DEFAULT_BUF_SIZE], [0; console::DEFAULT_BUF_SIZE]),
+            static_init!([u8; console::DEFAULT_BUF_SIZE], [0; console::DEFAULT_BUF_SIZE]),
+            kernel.create_grant(NUM::Console as usize, memory),
+        )
+    );
+    console_uart.set_transmit_client(console);
+    console_uart.set_receive_client(console);
+
+    let debug_uart = static_init!(UartDevice<'static>, UartDevice::new(mux_uart, false));
+    debug_uart.setup();
+    let low_level_debug = static_init!(
+        LowLevelDebug<'static, UartDevice<'static>>,
+        LowLevelDebug::new(
+            static_init!([u8; low_level_debug::BUF_LEN], [0; low_level_debug::BUF_LEN]),
+            debug_uart,
+            kernel.create_grant(NUM::LowLevelDebug as usize, memory),
+        )
+    );
+    debug_uart.set_transmit_client(low_level_debug);
+
+    // ---- time
+    let timer = static_init!(Timer, SystemTimer::new(MappedBus::COUNTER, MappedBus::TIMER0));
+    let mux_alarm = static_init!(MuxAlarm<'static, Timer>, MuxAlarm::new(timer));
+    timer.set_alarm_client(mux_alarm);
+    let virtual_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
+    virtual_alarm.setup();
+    let alarm = static_init!(
+        AlarmDriver<'static, VirtualAlarm>,
+        AlarmDriver::new(
+            virtual_alarm,
+            kernel.create_grant(NUM::Alarm as usize, memory)
+        )
+    );
+    virtual_alarm.set_alarm_client(alarm);
+    let rtc = static_init!(Rtc, Rtc(Pl031::new(MappedBus::RTC)));
+    let date_time = static_init!(
+        DateTimeCapsule<'static>,
+        DateTimeCapsule::new(rtc, kernel.create_grant(NUM::DateTime as usize, memory))
+    );
+
+    // ---- LEDs, clips
+    let fpgaio = static_init!(MappedBus, MappedBus::FPGAIO);
+    let leds = static_init!(
+        [&'static Led; 2],
+        [
+            static_init!(Led, FpgaLed::new(fpgaio, 0)),
+            static_init!(Led, FpgaLed::new(fpgaio, 1)),
+        ]
+    );
+    let led = static_init!(LedDriver<'static, Led, 2>, LedDriver::new(leds));
+    let audio_rom = static_init!(
+        AudioRom,
+        AudioRom::new(
+            audio_rom,
+            kernel.create_grant(NUM::AudioRom as usize, memory)
+        )
+    );
+
+    // ---- network
+    let lan = static_init!(
+        Ethernet,
+        Lan9118::new(
+            MappedBus::ETHERNET,
+            static_init!([u8; MAX_FRAME], [0; MAX_FRAME])
+        )
+    );
+    lan.register();
+    let ethernet = static_init!(
+        EthernetTapDriver<'static, Ethernet>,
+        EthernetTapDriver::new(
+            lan,
+            kernel.create_grant(NUM::EthernetTap as usize, memory),
+            static_init!([u8; MAX_MTU], [0; MAX_MTU]),
+        )
+    );
+    lan.set_client(ethernet);
+    let mac = lan.initialize();
+    if mac.is_ok() {
+        ethernet.initialize();
+    }
+
+    // ---- secure world
+    let spe = static_init!(Spe<Veneers>, Spe::new(Veneers::new()));
+    let handles = static_init!(Handles, Handles::new());
+    let identities = static_init!(Identities, Identities::new(initial_ids));
+    let psa = |service, number: NUM| {
+        PsaDriver::new(
+            service,
+            spe,
+            identities,
+            kernel.create_grant(number as usize, memory),
+        )
+    };
+    let crypto = static_init!(Psa, psa(Service::Crypto(handles), NUM::PsaCrypto));
+    let storage = static_init!(Psa, psa(Service::Storage, NUM::PsaStorage));
+    let firmware_update = static_init!(Psa, psa(Service::FirmwareUpdate, NUM::PsaFwu));
+    let platform = static_init!(Psa, psa(Service::Platform, NUM::PsaPlatform));
+    crypto.register();
+    storage.register();
+    firmware_update.register();
+    platform.register();
+    let generator = static_init!(PsaRng<'static, Veneers>, PsaRng::new(spe));
+    generator.register();
+    let rng = static_init!(
+        RngDriver<'static, PsaRng<'static, Veneers>>,
+        RngDriver::new(generator, kernel.create_grant(NUM::Rng as usize, memory))
+    );
+    generator.set_client(rng);
+
+    Capsules {
+        console,
+        alarm,
+        low_level_debug,
+        led,
+        rng,
+        ethernet,
+        date_time,
+        audio_rom,
+        crypto,
+        storage,
+        firmware_update,
+        platform,
+        peripherals: static_init!(
+            Peripherals<'static>,
+            Peripherals {
+                uart,
+                timer,
+                ethernet: lan,
+            }
+        ),
+        debug_writer,
+        spe,
+        mac,
+    }
+}
+
+/// The wall clock, as a capsule reads it.
+struct Rtc(Pl031<MappedBus>);
+
+impl UnixClock for Rtc {
+    fn unix_time(&self) -> Result<u64, ErrorCode> {
+        Ok(self.0.unix_seconds().into())
+    }
+}
+
+/// The kernel's own lines, written by polling.
+pub struct UartWriter(&'static Uart<'static, MappedBus>);
+
+impl DebugWriter for UartWriter {
+    fn write(&self, text: Arguments<'_>) {
+        struct Polled<'a>(&'a UartWriter);
+        impl Write for Polled<'_> {
+            fn write_str(&mut self, text: &str) -> core::fmt::Result {
+                self.0.0.send_polled(text.as_bytes());
+                Ok(())
+            }
+        }
+        // Writing by polling cannot fail.
+        let _ = Polled(self).write_fmt(text);
+    }
+}

@@ -95,7 +95,7 @@ pub fn check_import(key_type: KeyType, data: &[u8]) -> Result<u16, Status> {
 /// # Errors
 /// INVALID_ARGUMENT for sizes that do not exist, NOT_SUPPORTED for types and sizes not offered.
 pub fn check_unstructured(key_type: KeyType, bits: u16) -> Result<usize, Status> {
-    if bits == 0 || bits % 8 != 0 {
+    if bits == 0 || !bits.is_multiple_of(8) {
         return Err(Status::INVALID_ARGUMENT);
     }
     let len = usize::from(bits / 8);

@@ -145,6 +145,13 @@ impl<M: Memory> Service<M> {
         core::mem::take(&mut self.notify)
     }
 
+    /// A notification did not go: try again next time.
+    pub fn notify_again(&mut self, index: usize) {
+        if index < MAX_CLIENTS {
+            self.notify |= 1 << index;
+        }
+    }
+
     /// Messages that a client lost by not reading.
     pub fn dropped(&self) -> u32 {
         self.dropped

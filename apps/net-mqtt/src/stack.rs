@@ -20,6 +20,9 @@ pub const TCP_SEND: usize = 4 * 1024;
 /// An unanswered segment is given up after this time.
 const TCP_TIMEOUT_MS: u64 = 30_000;
 
+/// Room for the two sockets, empty.
+pub const SOCKETS: [SocketStorage<'static>; 2] = [SocketStorage::EMPTY; 2];
+
 /// A device of whole Ethernet frames.
 pub trait FrameDevice {
     /// The next frame that arrived, into `buf` ([`FRAME`] bytes); its length.

@@ -3,6 +3,47 @@
 //! Owns the proof: a list element lives in [`scope`]'s own frame, is never moved out, and revokes
 //! when dropped; `'share` outlives the list (drop check), so nothing shared dies before that.
 //! An element that shared nothing makes no system call when it is dropped.
+//!
+//! What lives longer than the scope may be shared:
+//! ```
+//! use libtock_platform::{AllowRo, DefaultConfig, ErrorCode, Syscalls, share};
+//! fn ok<S: Syscalls>() -> Result<(), ErrorCode> {
+//!     let bytes = [1u8, 2, 3];
+//!     share::scope::<AllowRo<'_, S, 1, 1>, _, _>(|h| {
+//!         S::allow_ro::<DefaultConfig, 1, 1>(h, &bytes)
+//!     })
+//! }
+//! ```
+//! What dies inside it may not:
+//! ```compile_fail
+//! use libtock_platform::{AllowRo, DefaultConfig, ErrorCode, Syscalls, share};
+//! fn bad<S: Syscalls>() -> Result<(), ErrorCode> {
+//!     share::scope::<AllowRo<'_, S, 1, 1>, _, _>(|h| {
+//!         let bytes = [1u8, 2, 3];
+//!         S::allow_ro::<DefaultConfig, 1, 1>(h, &bytes)
+//!     })
+//! }
+//! ```
+//! Nor may the process touch what the kernel may write:
+//! ```compile_fail
+//! use libtock_platform::{AllowRw, DefaultConfig, ErrorCode, Syscalls, share};
+//! fn bad<S: Syscalls>() -> Result<(), ErrorCode> {
+//!     let mut bytes = [1u8, 2, 3];
+//!     share::scope::<AllowRw<'_, S, 1, 1>, _, _>(|h| {
+//!         S::allow_rw::<DefaultConfig, 1, 1>(h, &mut bytes)?;
+//!         bytes[0] = 4;
+//!         S::yield_wait();
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//! Nor may a handle leave its scope:
+//! ```compile_fail
+//! use libtock_platform::{AllowRo, DefaultConfig, Syscalls, share};
+//! fn bad<S: Syscalls>() {
+//!     let handle = share::scope::<AllowRo<'_, S, 1, 1>, _, _>(|h| h);
+//! }
+//! ```
 
 /// A share-list element or a tuple of up to twelve lists.
 pub trait List: Default {}

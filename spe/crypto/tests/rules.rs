@@ -632,7 +632,8 @@ fn derivation_order_and_capacity() {
     );
     // Alg, steps, and what the last of them says.
     let s = |n: u16, data: &'static [u8]| (n, data);
-    let table: Vec<(Algorithm, Vec<(u16, &[u8])>, Result<(), Status>)> = vec![
+    type Row<'a> = (Algorithm, Vec<(u16, &'a [u8])>, Result<(), Status>);
+    let table: Vec<Row<'_>> = vec![
         (
             hkdf,
             vec![s(steps::SECRET, b"x"), s(steps::SALT, b"s")],

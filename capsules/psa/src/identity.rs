@@ -24,17 +24,16 @@ struct Table {
 
 /// The table.
 pub struct Identities {
-    initial: &'static [u32],
     loaded: Cell<bool>,
     table: RefCell<Table>,
 }
 
 impl Identities {
-    /// Not read yet. `initial` are the ShortIds that a new device starts with, in order: what the
-    /// factory put into the secure world for them finds its owner.
-    pub const fn new(initial: &'static [u32]) -> Self {
+    /// Not read yet. The factory provisions the object with the product's processes, whose keys
+    /// it provisions too; without one the table starts empty.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
         Identities {
-            initial,
             loaded: Cell::new(false),
             table: RefCell::new(Table {
                 ids: [0; CAPACITY],
@@ -94,12 +93,9 @@ impl Identities {
         let mut table = self.table.try_borrow_mut().map_err(|_| Status::BAD_STATE)?;
         *table = match length {
             Some(length) => bytes.get(..length).and_then(parse),
-            None => table_of(self.initial.iter().copied()),
+            None => table_of(core::iter::empty()),
         }
         .ok_or(Status::DATA_CORRUPT)?;
-        if length.is_none() && table.length > 0 {
-            store(spe, &table)?;
-        }
         self.loaded.set(true);
         Ok(())
     }
@@ -179,7 +175,7 @@ mod tests {
     #[test]
     fn ids_are_given_in_order_and_survive() {
         let spe = Spe::new(FakeGate::default());
-        let identities = Identities::new(&[]);
+        let identities = Identities::new();
         assert_eq!(identities.lookup(id(7)), None);
         for (short_id, expected) in [(7, -2), (9, -3), (7, -2), (1, -4), (9, -3)] {
             assert_eq!(
@@ -189,25 +185,25 @@ mod tests {
         }
         assert_eq!(identities.lookup(id(9)).unwrap().get(), -3);
         assert_eq!(spe.gate().table(), [7, 9, 1]);
-        let after_reboot = Identities::new(&[]);
+        let after_reboot = Identities::new();
         assert_eq!(after_reboot.resolve(&spe, id(1)).unwrap().get(), -4);
         assert_eq!(after_reboot.resolve(&spe, id(2)).unwrap().get(), -5);
     }
 
     #[test]
-    fn the_initial_ids_come_first_on_a_new_device_only() {
+    fn the_factory_s_table_is_continued() {
         let spe = Spe::new(FakeGate::default());
-        let identities = Identities::new(&[5, 6]);
+        spe.gate().put(TABLE_UID, &[1, 0, 0, 0, 2, 0, 0, 0]);
+        let identities = Identities::new();
+        assert_eq!(identities.resolve(&spe, id(2)).unwrap().get(), -3);
         assert_eq!(identities.resolve(&spe, id(9)).unwrap().get(), -4);
-        assert_eq!(spe.gate().table(), [5, 6, 9]);
-        let other = Identities::new(&[6, 5]);
-        assert_eq!(other.resolve(&spe, id(5)).unwrap().get(), -2);
+        assert_eq!(spe.gate().table(), [1, 2, 9]);
     }
 
     #[test]
     fn a_failed_write_gives_no_id() {
         let spe = Spe::new(FakeGate::default());
-        let identities = Identities::new(&[]);
+        let identities = Identities::new();
         assert_eq!(identities.resolve(&spe, id(7)).unwrap().get(), -2);
         spe.gate().fail_sets(1);
         assert_eq!(
@@ -224,7 +220,7 @@ mod tests {
         for bytes in [&[1u8, 0, 0][..], &[0; 4], &[7, 0, 0, 0, 7, 0, 0, 0]] {
             let spe = Spe::new(FakeGate::default());
             spe.gate().put(TABLE_UID, bytes);
-            let identities = Identities::new(&[]);
+            let identities = Identities::new();
             assert_eq!(identities.resolve(&spe, id(7)), Err(Status::DATA_CORRUPT));
             assert_eq!(spe.gate().get(TABLE_UID).unwrap(), bytes);
         }
@@ -233,7 +229,7 @@ mod tests {
     #[test]
     fn a_full_table_gives_no_id() {
         let spe = Spe::new(FakeGate::default());
-        let identities = Identities::new(&[]);
+        let identities = Identities::new();
         for n in 1..=CAPACITY as u32 {
             assert_eq!(
                 identities.resolve(&spe, id(n)).unwrap().get(),

@@ -104,13 +104,11 @@ impl Capsules {
     }
 }
 
-/// Makes all drivers. Once, before processes are loaded. `audio_rom` is the region of that name;
-/// `initial_ids` are the ShortIds that a new device's identity table starts with, in order.
+/// Makes all drivers. Once, before processes are loaded. `audio_rom` is the region of that name.
 pub fn create(
     kernel: &'static Kernel,
     memory: &dyn MemoryAllocationCapability,
     audio_rom: &'static [u8],
-    initial_ids: &'static [u32],
 ) -> Capsules {
     // ---- UART1: console, low-level debug, kernel messages
     let uart = static_init!(Uart<'static, MappedBus>, Uart::new(MappedBus::UART1));
@@ -222,7 +220,7 @@ pub fn create(
     // ---- secure world
     let spe = static_init!(Spe<Veneers>, Spe::new(Veneers::new()));
     let handles = static_init!(Handles, Handles::new());
-    let identities = static_init!(Identities, Identities::new(initial_ids));
+    let identities = static_init!(Identities, Identities::new());
     let psa = |service, number: NUM| {
         PsaDriver::new(
             service,

@@ -4,6 +4,7 @@
 //! installs, and says so.
 
 mod apps;
+mod audit;
 mod build;
 mod demo;
 mod flash;
@@ -13,6 +14,7 @@ mod run;
 mod setup;
 mod shell;
 mod sign;
+mod size;
 mod system;
 mod test;
 mod veneers;
@@ -20,6 +22,7 @@ mod view;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, runs and tests Tockstone")]
@@ -38,11 +41,26 @@ enum Verb {
     Run,
     /// From reset to an over-the-air update, shown and checked from outside
     Demo(demo::Options),
+    /// Flash and RAM of every image and app
+    Size(size::Options),
+    /// Unsafe code, dependency rules, module docs
+    Audit(audit::Options),
     /// Runs all tests, or one layer of them
     Test(test::Options),
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            qemu_harness::track::kill_all();
+            eprintln!("xtask: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let cli = Cli::parse();
     ctrlc::set_handler(|| {
         qemu_harness::track::kill_all();
@@ -59,6 +77,8 @@ fn main() -> Result<()> {
             run::run()
         }
         Verb::Demo(options) => demo::run(&options),
+        Verb::Size(options) => size::run(&options),
+        Verb::Audit(options) => audit::run(&options),
         Verb::Test(options) => test::run(&options),
     }
 }

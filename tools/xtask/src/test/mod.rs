@@ -129,7 +129,7 @@ fn cases(list: &[Case], only: Option<&str>) -> Outcome {
                     match result {
                         Ok(()) => println!("ok    {} ({seconds:.1} s)", case.id),
                         Err(e) => {
-                            println!("FAIL  {} ({seconds:.1} s)\n{e:?}", case.id);
+                            println!("FAIL  {} ({seconds:.1} s): {e:#}", case.id);
                             if let Ok(mut list) = failures.lock() {
                                 list.push(case.id.to_owned());
                             }

@@ -196,7 +196,9 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         poll_delay.unwrap_or(longest).min(longest)
     }
 
-    /// Without a connection: subscriptions are noted, publishes refused.
+    /// Without a connection: subscriptions are noted, publishes refused. Not inlined: its buffer
+    /// must not lie on the stack under a handshake.
+    #[inline(never)]
     fn serve_offline(&self) {
         let mut service = self.service.borrow_mut();
         let mut buf = [0; MAX_REQUEST];

@@ -21,12 +21,12 @@ use libtock::psa::Psa;
 use libtock::runtime::TockSyscalls;
 use libtock::{heap, println, set_main, stack_size};
 use net_mqtt::config::DEVICE_KEY;
-use net_mqtt::stack::{FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND};
+use net_mqtt::stack::{FRAME, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND};
 use net_mqtt::{Config, Environment, INCOMING, Memory, OUTGOING, Shared, TlsBuffers};
 use rustls_psa::Provider;
 
 set_main! { main }
-stack_size! { 24 * 1024 }
+stack_size! { 32 * 1024 }
 heap! { 32 * 1024 }
 
 /// The station address that QEMU gives its LAN9118 (reference/qemu-an547.md §5): the MAC filter
@@ -50,6 +50,8 @@ static TCP_OUT: StaticBuffer<TCP_SEND> = StaticBuffer::new();
 static TLS_IN: StaticBuffer<INCOMING> = StaticBuffer::new();
 static TLS_PLAIN: StaticBuffer<INCOMING> = StaticBuffer::new();
 static TLS_OUT: StaticBuffer<OUTGOING> = StaticBuffer::new();
+static FRAME_IN: StaticBuffer<FRAME> = StaticBuffer::new();
+static FRAME_OUT: StaticBuffer<FRAME> = StaticBuffer::new();
 static MQTT_RX: StaticBuffer<MQTT_IN> = StaticBuffer::new();
 static MQTT_TX: StaticBuffer<MQTT_OUT> = StaticBuffer::new();
 
@@ -64,8 +66,13 @@ fn main() {
     }
 }
 
-/// Ends only when the process cannot work at all.
-fn run() -> Result<(), &'static str> {
+/// Everything that the session stands on.
+type Device = Shared<'static, Stack<'static, Frames>, System, SharedMemory>;
+
+/// Puts the process together. Apart from the loop, and not inlined, so that what is moved about
+/// here is off the stack when a handshake needs it.
+#[inline(never)]
+fn start() -> Result<&'static Device, &'static str> {
     let provider = Provider::new(&PSA);
     let config = loop {
         match Config::load(&PSA) {
@@ -74,7 +81,7 @@ fn run() -> Result<(), &'static str> {
         }
         sleep(RETRY_MS);
     };
-    let device = System::start()?;
+    let system = System::start()?;
     let frames = Ethernet::start(
         FRAMES_A.take().ok_or("memory")?,
         FRAMES_B.take().ok_or("memory")?,
@@ -90,10 +97,12 @@ fn run() -> Result<(), &'static str> {
         Frames(frames),
         MAC,
         u64::from_le_bytes(seed),
-        device.now_us(),
+        system.now_us(),
         StackBuffers {
             receive: TCP_IN.take().ok_or("memory")?,
             send: TCP_OUT.take().ok_or("memory")?,
+            frame_in: FRAME_IN.take().ok_or("memory")?,
+            frame_out: FRAME_OUT.take().ok_or("memory")?,
             sockets: Box::leak(Box::new(SOCKETS)),
         },
     );
@@ -104,15 +113,20 @@ fn run() -> Result<(), &'static str> {
             outgoing: TLS_OUT.take().ok_or("memory")?,
         },
     };
-    let shared: Shared<'_, _, _, SharedMemory> = match Shared::new(
-        config, DEVICE_KEY, TIME_FLOOR, provider, stack, device, memory,
+    match Shared::new(
+        config, DEVICE_KEY, TIME_FLOOR, provider, stack, system, memory,
     ) {
-        Ok(shared) => shared,
+        Ok(shared) => Ok(Box::leak(Box::new(shared))),
         Err(error) => {
             println!("net-mqtt: {error}");
-            return Err("provisioned objects do not fit together");
+            Err("provisioned objects do not fit together")
         }
-    };
+    }
+}
+
+/// Ends only when the process cannot work at all.
+fn run() -> Result<(), &'static str> {
+    let shared = start()?;
     Ipc::register_service(mqtt_ipc::SERVICE, &INBOX).map_err(|_| "no IPC under our name")?;
     let mqtt = minimq::Buffers::new(
         MQTT_RX.take().ok_or("memory")?,
@@ -132,7 +146,7 @@ fn run() -> Result<(), &'static str> {
             }
         }
         let sleep_us = shared.step(session.as_mut());
-        notify_clients(&shared);
+        notify_clients(shared);
         if shared.is_online() != online {
             online = !online;
             let heap = libtock::runtime::heap::stats();
@@ -149,7 +163,7 @@ fn run() -> Result<(), &'static str> {
 }
 
 /// Tells clients whose mailbox changed; a refusal (a full queue) is made up by the next notice.
-fn notify_clients<S: net_mqtt::Stream, E: Environment>(shared: &Shared<'_, S, E, SharedMemory>) {
+fn notify_clients(shared: &Device) {
     let mut clients = shared.service().borrow_mut().take_notifications();
     while clients != 0 {
         let index = clients.trailing_zeros();

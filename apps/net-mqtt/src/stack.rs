@@ -39,13 +39,17 @@ pub struct StackBuffers<'b> {
     pub receive: &'b mut [u8],
     /// [`TCP_SEND`] bytes.
     pub send: &'b mut [u8],
+    /// [`FRAME`] bytes: the frame being read.
+    pub frame_in: &'b mut [u8],
+    /// [`FRAME`] bytes: the frame being made.
+    pub frame_out: &'b mut [u8],
     /// Two sockets.
     pub sockets: &'b mut [SocketStorage<'b>; 2],
 }
 
 /// The stack over `D`.
 pub struct Stack<'b, D> {
-    phy: Phy<D>,
+    phy: Phy<'b, D>,
     interface: Interface,
     sockets: SocketSet<'b>,
     dhcp: SocketHandle,
@@ -61,8 +65,8 @@ impl<'b, D: FrameDevice> Stack<'b, D> {
     pub fn new(device: D, mac: [u8; 6], seed: u64, now_us: u64, buffers: StackBuffers<'b>) -> Self {
         let mut phy = Phy {
             device,
-            receive: [0; FRAME],
-            send: [0; FRAME],
+            receive: buffers.frame_in,
+            send: buffers.frame_out,
         };
         let mut config = Config::new(EthernetAddress(mac).into());
         config.random_seed = seed;
@@ -195,33 +199,33 @@ fn instant(now_us: u64) -> Instant {
 }
 
 /// smoltcp's view of a [`FrameDevice`].
-struct Phy<D> {
+struct Phy<'b, D> {
     device: D,
-    receive: [u8; FRAME],
-    send: [u8; FRAME],
+    receive: &'b mut [u8],
+    send: &'b mut [u8],
 }
 
-impl<D: FrameDevice> Device for Phy<D> {
+impl<D: FrameDevice> Device for Phy<'_, D> {
     type RxToken<'a>
         = Received<'a>
     where
-        D: 'a;
+        Self: 'a;
     type TxToken<'a>
         = Sending<'a, D>
     where
-        D: 'a;
+        Self: 'a;
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sending<'_, D>)> {
         // An answer may have to leave at once: do not take a frame before it can.
         if !self.device.can_send() {
             return None;
         }
-        let len = self.device.receive(&mut self.receive)?;
+        let len = self.device.receive(self.receive)?;
         Some((
             Received(self.receive.get(..len)?),
             Sending {
                 device: &mut self.device,
-                buffer: &mut self.send,
+                buffer: self.send,
             },
         ))
     }
@@ -229,14 +233,14 @@ impl<D: FrameDevice> Device for Phy<D> {
     fn transmit(&mut self, _: Instant) -> Option<Sending<'_, D>> {
         self.device.can_send().then_some(Sending {
             device: &mut self.device,
-            buffer: &mut self.send,
+            buffer: self.send,
         })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = FRAME;
+        capabilities.max_transmission_unit = FRAME.min(self.send.len());
         capabilities
     }
 }
@@ -251,13 +255,13 @@ impl RxToken for Received<'_> {
 
 struct Sending<'a, D> {
     device: &'a mut D,
-    buffer: &'a mut [u8; FRAME],
+    buffer: &'a mut [u8],
 }
 
 impl<D: FrameDevice> TxToken for Sending<'_, D> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         // smoltcp keeps to the MTU given above; the shortest slice keeps this total all the same.
-        let len = len.min(FRAME);
+        let len = len.min(self.buffer.len());
         let frame = self.buffer.get_mut(..len).unwrap_or_default();
         let result = f(frame);
         self.device.send(frame);

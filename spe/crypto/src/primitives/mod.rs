@@ -4,9 +4,12 @@
 //! secret. Constant time with respect to secrets as far as the underlying crates are.
 
 pub mod aead;
+#[cfg(feature = "differential")]
+pub mod differential;
 pub mod hash;
 pub mod hkdf;
 pub mod hmac;
+mod montgomery;
 pub mod p256;
 #[cfg(feature = "p384")]
 pub mod p384;

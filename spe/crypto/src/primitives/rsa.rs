@@ -2,10 +2,8 @@
 //!
 //! Moduli of 2048, 3072 and 4096 bits. Nothing here is secret, so time may depend on all of it.
 
-use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Odd, U2048, U3072, U4096, Uint};
-
 use super::hash::{Hash, HashAlg, MAX_HASH, digest};
+use super::montgomery;
 
 /// Longest modulus and signature, bytes.
 pub const MAX_MODULUS: usize = 512;
@@ -67,49 +65,9 @@ impl<'a> PublicKey<'a> {
             return None;
         }
         let out = out.get_mut(..self.modulus.len())?;
-        match self.modulus.len() {
-            256 => power::<{ U2048::LIMBS }>(self, signature, out),
-            384 => power::<{ U3072::LIMBS }>(self, signature, out),
-            512 => power::<{ U4096::LIMBS }>(self, signature, out),
-            _ => return None,
-        }?;
+        montgomery::power(self.modulus, signature, self.exponent, out)?;
         Some(out)
     }
-}
-
-/// Writes base ^ exponent mod modulus; all slices have exactly `LIMBS` limbs. `None` when base is
-/// not reduced.
-fn power<const LIMBS: usize>(key: &PublicKey<'_>, base: &[u8], out: &mut [u8]) -> Option<()> {
-    let modulus = uint::<LIMBS>(key.modulus)?;
-    let base = uint::<LIMBS>(base)?;
-    if base >= modulus {
-        return None;
-    }
-    let odd = Option::<Odd<Uint<LIMBS>>>::from(modulus.to_odd())?;
-    let params = FixedMontyParams::new_vartime(odd);
-    let base = FixedMontyForm::new(&base, &params);
-    let mut power = base;
-    let bits = 32 - key.exponent.leading_zeros();
-    for bit in (0..bits.saturating_sub(1)).rev() {
-        power = power.square();
-        if key.exponent >> bit & 1 == 1 {
-            power = power.mul(&base);
-        }
-    }
-    let result = power.retrieve();
-    let limb_bytes = crypto_bigint::Limb::BYTES;
-    for (to, limb) in out
-        .chunks_exact_mut(limb_bytes)
-        .zip(result.as_limbs().iter().rev())
-    {
-        to.copy_from_slice(&limb.0.to_be_bytes());
-    }
-    Some(())
-}
-
-fn uint<const LIMBS: usize>(bytes: &[u8]) -> Option<Uint<LIMBS>> {
-    // from_be_slice panics on any other length.
-    (bytes.len() == LIMBS * crypto_bigint::Limb::BYTES).then(|| Uint::from_be_slice(bytes))
 }
 
 /// EMSA-PSS-VERIFY (RFC 8017 §9.1.2) where the modulus has a whole number of bytes: emBits is

@@ -18,8 +18,6 @@ pub enum Cause {
     NonSecureFault = 3,
     /// The watchdog's first expiry.
     Watchdog = 4,
-    /// A service could not start.
-    Startup = 5,
     /// The other world returned, or a state that cannot be.
     Invariant = 6,
 }
@@ -31,7 +29,6 @@ impl Cause {
             Cause::SecureFault => "fault in secure code",
             Cause::NonSecureFault => "fault of privileged non-secure code",
             Cause::Watchdog => "watchdog",
-            Cause::Startup => "a service could not start",
             Cause::Invariant => "a state that cannot be",
         }
     }
@@ -64,7 +61,7 @@ pub fn reset(cause: Cause, fault: &Fault) -> ! {
         Cause::SecureFault => ResetReason::SecureFault,
         Cause::NonSecureFault => ResetReason::NonSecureAttack,
         Cause::Watchdog => ResetReason::Watchdog,
-        Cause::Panic | Cause::Startup | Cause::Invariant => ResetReason::Panic,
+        Cause::Panic | Cause::Invariant => ResetReason::Panic,
     };
     let record = ResetRecord {
         reason,

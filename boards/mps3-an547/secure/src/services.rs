@@ -9,11 +9,14 @@ use crate::first_boot::{self, Provisioning};
 use crate::key_store::ItsKeys;
 use crate::otp::Otp;
 use crate::{cpu, log};
+use boot_data::BootData;
 use core::cell::RefCell;
 use provisioning::{OtpCounters, nv, otp};
 use psa_interface::Status;
 use psa_interface::service::SERVICES;
 use spe_crypto::{CryptoService, Drbg, Entropy};
+use spe_fwu::{FwuService, Slots};
+use spe_platform::PlatformService;
 use spe_storage::{Its, ItsService, Ps, PsService};
 use spm::{Call, Description, Service, Services, Version};
 use sse300::ddr_flash::DdrFlash;
@@ -47,6 +50,25 @@ pub struct Ready {
     crypto: &'static mut Crypto,
     its: ItsService<'static, Its<DdrFlash>>,
     ps: PsService<'static, Ps<DdrFlash, &'static Counters>>,
+    fwu: FwuService<DdrFlash, System, System>,
+    platform: PlatformService<&'static Counters, System>,
+}
+
+/// Reset, and the watchdog of a trial boot.
+#[derive(Debug)]
+struct System;
+
+impl spe_platform::Reset for System {
+    fn reset(&mut self) {
+        log::line("reset on request").end();
+        cpu::system_reset()
+    }
+}
+
+impl spe_fwu::Watchdog for System {
+    fn stop(&mut self) {
+        cpu::stop_watchdog();
+    }
 }
 
 /// Everything that answers calls.
@@ -73,12 +95,19 @@ impl Partition {
 const CRYPTO_INDEX: u8 = 0;
 const PS_INDEX: u8 = 1;
 const ITS_INDEX: u8 = 2;
+const FWU_INDEX: u8 = 4;
+const PLATFORM_INDEX: u8 = 5;
+/// What `psa_fwu_query` calls the places of candidates: TF-M's flash area ids.
+const SECONDARY_AREAS: [u32; 2] = [3, 4];
 
 impl Services for Partition {
     fn describe(&self, index: u8) -> Option<Description> {
         self.ready.as_ref()?;
         let id = SERVICES.get(usize::from(index))?;
-        let present = matches!(index, CRYPTO_INDEX | PS_INDEX | ITS_INDEX);
+        let present = matches!(
+            index,
+            CRYPTO_INDEX | PS_INDEX | ITS_INDEX | FWU_INDEX | PLATFORM_INDEX
+        );
         present.then_some(Description {
             sid: id.sid,
             version: Version::Strict(id.version as u8),
@@ -94,6 +123,8 @@ impl Services for Partition {
             CRYPTO_INDEX => ready.crypto.call(call),
             PS_INDEX => ready.ps.call(call),
             ITS_INDEX => ready.its.call(call),
+            FWU_INDEX => ready.fwu.call(call),
+            PLATFORM_INDEX => ready.platform.call(call),
             _ => Status::PROGRAMMER_ERROR.as_i32(),
         }
     }
@@ -134,10 +165,32 @@ fn bring_up() -> Result<Ready, &'static str> {
     let count = boot.boot_count.to_le_bytes();
     let (drbg, _) = Drbg::from_seed(&boot.seed, &[&device, &count]);
     crypto.entropy().0 = Some(drbg);
+    let [secure, non_secure] = SECONDARY_AREAS;
+    let slots = [
+        Slots {
+            primary: flash(R::SecurePrimary)?,
+            secondary: flash(R::SecureSecondary)?,
+            location: secure,
+        },
+        Slots {
+            primary: flash(R::NonSecurePrimary)?,
+            secondary: flash(R::NonSecureSecondary)?,
+            location: non_secure,
+        },
+    ];
+    let boot_data = BootData::parse(cpu::boot_data()).ok();
+    let versions = spe_fwu::versions(boot_data.as_ref());
+    let fwu = FwuService::new(slots, versions, System, System)
+        .map_err(|_| "the image slots cannot be read")?;
+    if fwu.on_trial() {
+        log::line("an image is on trial").end();
+    }
     Ok(Ready {
         crypto,
         its: ItsService(its),
         ps: PsService(ps),
+        fwu,
+        platform: PlatformService::new(counters, System),
     })
 }
 

@@ -20,6 +20,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use sse300::ddr_flash::DdrFlash;
 use sse300::polled_uart::{PolledUart, UART0_SECURE};
+use sse300::watchdog::{S32K_WATCHDOG, Watchdog};
 
 /// The secure log's UART.
 pub fn secure_uart() -> PolledUart {
@@ -75,6 +76,10 @@ pub enum FlashRegion {
     Otp,
     Nv,
     Provisioning,
+    SecurePrimary,
+    SecureSecondary,
+    NonSecurePrimary,
+    NonSecureSecondary,
 }
 
 /// A region's flash; `None` the second time, so that nobody shares one.
@@ -90,10 +95,29 @@ pub fn flash(region: FlashRegion) -> Option<DdrFlash> {
         FlashRegion::Otp => (m::OTP_BASE, m::OTP_SIZE),
         FlashRegion::Nv => (m::NV_BASE, m::NV_SIZE),
         FlashRegion::Provisioning => (m::PROVISIONING_BASE, m::PROVISIONING_SIZE),
+        FlashRegion::SecurePrimary => (m::S_PRIMARY_BASE, m::S_PRIMARY_SIZE),
+        FlashRegion::SecureSecondary => (m::S_SECONDARY_BASE, m::S_SECONDARY_SIZE),
+        FlashRegion::NonSecurePrimary => (m::NS_PRIMARY_BASE, m::NS_PRIMARY_SIZE),
+        FlashRegion::NonSecureSecondary => (m::NS_SECONDARY_BASE, m::NS_SECONDARY_SIZE),
     };
     // SAFETY: the map's check proves that regions do not overlap and that these are secure; each
     // is handed out once, to this image, the only secure code that runs.
     Some(unsafe { DdrFlash::new(base as *mut u8, size, m::SECTOR) })
+}
+
+/// What the loader left for this image.
+pub fn boot_data() -> &'static [u8] {
+    // SAFETY: secure RAM outside of everything that is linked; the loader is gone, and nothing
+    // in this image writes there.
+    unsafe {
+        core::slice::from_raw_parts(m::BOOT_DATA_BASE as *const u8, m::BOOT_DATA_SIZE as usize)
+    }
+}
+
+/// Stops the watchdog that the loader starts for a trial.
+pub fn stop_watchdog() {
+    // SAFETY: its secure address; this world alone drives it.
+    unsafe { Watchdog::new(S32K_WATCHDOG) }.stop();
 }
 
 /// Brings the services up (see `services`).

@@ -109,6 +109,11 @@ pub fn firmware(
             "-Zbuild-std-features=compiler-builtins-mem",
         ]);
     }
+    if world == World::Secure {
+        // Writing bitcode, the compiler assembles p256-cm4 for the bare triple, without +dsp, and
+        // fails ("instruction requires: dsp"); so the secure images do without LTO.
+        command.env("CARGO_PROFILE_FIRMWARE_LTO", "off");
+    }
     shell::show(&mut command)?;
     Ok(target_dir
         .join(setup::TARGET)

@@ -35,6 +35,8 @@ mod yield_types;
 
 pub use allow_ro::AllowRo;
 pub use allow_rw::AllowRw;
+#[cfg(feature = "fake")]
+pub use border::fake;
 pub use border::{IpcInbox, IpcNotice, SharedMemory, StaticAllowRw, StaticBuffer};
 pub use command_return::{CommandReturn, FailureData, SuccessData};
 pub use default_config::DefaultConfig;

@@ -12,6 +12,8 @@
 #[doc(hidden)]
 pub mod border;
 
+#[cfg(feature = "attack")]
+pub use border::attack;
 #[cfg(target_os = "none")]
 pub use border::heap::{self, HeapStats};
 pub use border::syscalls::TockSyscalls;

@@ -6,14 +6,14 @@
 //!
 //! What it checks by itself: a buffer is inside no other writable share, an upcall runs only in a
 //! yield, a process that waits for ever fails its test instead of hanging.
+#![forbid(unsafe_code)]
 
-mod border;
 pub mod command_return;
 mod expected_syscall;
 pub mod fake;
 mod syscall_log;
 
-pub use border::{RoAllowBuffer, RwAllowBuffer};
 pub use expected_syscall::ExpectedSyscall;
 pub use fake::{DriverInfo, DriverShareRef};
+pub use libtock_platform::fake::{RoAllowBuffer, RwAllowBuffer};
 pub use syscall_log::SyscallLogEntry;

@@ -1,7 +1,6 @@
 //! Processes that attack: each tries one forbidden thing and says what came of it.
 //!
-//! Owns the line format, `hostile: <case> <outcome>`, and the primitives of attack. Each binary is
-//! one case; `<outcome>` is one of
+//! Owns the line format, `hostile: <case> <outcome>`. Each binary is one case; `<outcome>` is one of
 //! - `control-ok`: the same code on memory (or a key) of its own works, so the attack can work;
 //! - `breached …`: the attack went through. A test that sees this fails;
 //! - `refused <psa status>`: the service said no;
@@ -10,11 +9,13 @@
 //! A memory attack that is caught prints nothing after `control-ok`: the kernel reports the fault.
 //! The order of addresses and what they hold is the board's memory map.
 #![no_std]
+#![forbid(unsafe_code)]
 
 use core::fmt::{self, Write as _};
 use libtock::console::Console;
 
-pub mod attack;
+pub use libtock::runtime::attack;
+
 pub mod keys;
 
 /// Addresses of the board's memory map.

@@ -1,8 +1,11 @@
 //! Where references become register values and back: the crate's only `unsafe`.
 //!
 //! Owns the implementation of [`crate::Syscalls`] over the raw calls ([`syscalls_impl`]), buffers
-//! that are lent for ever ([`lent`]) and memory that another process shares ([`shared`]).
+//! that are lent for ever ([`lent`]), memory that another process shares ([`shared`]), and the
+//! other end of all this in host tests (`fake`).
 
+#[cfg(feature = "fake")]
+pub mod fake;
 mod lent;
 mod shared;
 mod syscalls_impl;

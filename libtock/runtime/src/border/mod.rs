@@ -3,6 +3,8 @@
 //! Owns the `svc` instruction ([`syscalls`]), the entry code ([`start`]) and the allocator
 //! ([`heap`]).
 
+#[cfg(feature = "attack")]
+pub mod attack;
 #[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]

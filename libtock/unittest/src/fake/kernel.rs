@@ -6,10 +6,10 @@
 // One arm an expectation, its override inside: collapsed, each would take two.
 #![allow(clippy::collapsible_match)]
 
-use crate::border::UpcallPointer;
 use crate::fake::{DriverShareRef, SyscallDriver};
 use crate::{ExpectedSyscall, RoAllowBuffer, RwAllowBuffer, SyscallLogEntry, command_return};
-use libtock_platform::{CommandReturn, ErrorCode, Register, YieldNoWaitReturn};
+use libtock_platform::fake::{FakeKernel, UpcallPointer};
+use libtock_platform::{CommandReturn, ErrorCode, Register, YieldNoWaitReturn, exit_id};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -117,6 +117,65 @@ fn log(entry: SyscallLogEntry) -> Option<ExpectedSyscall> {
     })
 }
 
+/// The kernel of this thread, as the system calls see it.
+pub struct ThreadKernel;
+
+impl FakeKernel for ThreadKernel {
+    fn yield_wait() {
+        yield_wait();
+    }
+
+    fn yield_no_wait() -> bool {
+        yield_no_wait()
+    }
+
+    fn yield_wait_for(driver_num: u32, subscribe_num: u32) -> [Register; 3] {
+        yield_wait_for(driver_num, subscribe_num)
+    }
+
+    fn subscribe(
+        driver_num: u32,
+        subscribe_num: u32,
+        upcall: UpcallPointer,
+    ) -> Result<UpcallPointer, ErrorCode> {
+        subscribe(driver_num, subscribe_num, upcall)
+    }
+
+    fn command(driver_id: u32, command_id: u32, arg0: u32, arg1: u32) -> CommandReturn {
+        command(driver_id, command_id, arg0, arg1)
+    }
+
+    fn allow_rw(
+        driver_num: u32,
+        buffer_num: u32,
+        buffer: RwAllowBuffer,
+    ) -> Result<RwAllowBuffer, (RwAllowBuffer, ErrorCode)> {
+        allow_rw(driver_num, buffer_num, buffer)
+    }
+
+    fn allow_ro(
+        driver_num: u32,
+        buffer_num: u32,
+        buffer: RoAllowBuffer,
+    ) -> Result<RoAllowBuffer, (RoAllowBuffer, ErrorCode)> {
+        allow_ro(driver_num, buffer_num, buffer)
+    }
+
+    fn memop(memop_num: u32, arg0: usize) -> [u32; 2] {
+        memop(memop_num, arg0)
+    }
+
+    /// Ends the test: a test of exiting code says `should_panic`.
+    fn exit(exit_num: u32, code: u32) -> ! {
+        let kind = if exit_num == exit_id::RESTART {
+            "restart"
+        } else {
+            "terminate"
+        };
+        panic!("exit-{kind}({code})");
+    }
+}
+
 /// Runs the oldest queued event that has an upcall; events without one are dropped, as by the
 /// kernel (tock.md §1.4).
 fn run_one() -> bool {
@@ -131,7 +190,7 @@ fn run_one() -> bool {
     }
 }
 
-pub(crate) fn yield_wait() {
+fn yield_wait() {
     match log(SyscallLogEntry::YieldWait) {
         None | Some(ExpectedSyscall::YieldWait { skip_upcall: false }) => {
             assert!(
@@ -144,7 +203,7 @@ pub(crate) fn yield_wait() {
     }
 }
 
-pub(crate) fn yield_no_wait() -> bool {
+fn yield_no_wait() -> bool {
     match log(SyscallLogEntry::YieldNoWait) {
         None
         | Some(ExpectedSyscall::YieldNoWait {
@@ -157,7 +216,7 @@ pub(crate) fn yield_no_wait() -> bool {
     }
 }
 
-pub(crate) fn yield_wait_for(driver_num: u32, subscribe_num: u32) -> [Register; 3] {
+fn yield_wait_for(driver_num: u32, subscribe_num: u32) -> [Register; 3] {
     let expected = log(SyscallLogEntry::YieldWaitFor {
         driver_num,
         subscribe_num,
@@ -201,7 +260,7 @@ fn driver(driver_num: u32) -> Result<(u32, Rc<dyn SyscallDriver>), ErrorCode> {
     with(|s| s.drivers.get(&driver_num).cloned()).ok_or(ErrorCode::NoDevice)
 }
 
-pub(crate) fn subscribe(
+fn subscribe(
     driver_num: u32,
     subscribe_num: u32,
     upcall: UpcallPointer,
@@ -239,7 +298,7 @@ pub(crate) fn subscribe(
     })
 }
 
-pub(crate) fn command(driver_id: u32, command_id: u32, arg0: u32, arg1: u32) -> CommandReturn {
+fn command(driver_id: u32, command_id: u32, arg0: u32, arg1: u32) -> CommandReturn {
     match log(SyscallLogEntry::Command {
         driver_id,
         command_id,
@@ -286,12 +345,12 @@ fn note_writable(driver_num: u32, buffer_num: u32, start: usize, len: usize) {
     });
 }
 
-pub(crate) fn allow_rw(
+fn allow_rw(
     driver_num: u32,
     buffer_num: u32,
     buffer: RwAllowBuffer,
 ) -> Result<RwAllowBuffer, (RwAllowBuffer, ErrorCode)> {
-    let (start, len) = (usize::from(buffer.address), buffer.len);
+    let (start, len) = (buffer.start(), buffer.len());
     match log(SyscallLogEntry::AllowRw {
         driver_num,
         buffer_num,
@@ -318,7 +377,7 @@ pub(crate) fn allow_rw(
     Ok(former)
 }
 
-pub(crate) fn allow_ro(
+fn allow_ro(
     driver_num: u32,
     buffer_num: u32,
     buffer: RoAllowBuffer,
@@ -326,7 +385,7 @@ pub(crate) fn allow_ro(
     match log(SyscallLogEntry::AllowRo {
         driver_num,
         buffer_num,
-        len: buffer.len,
+        len: buffer.len(),
     }) {
         None => {}
         Some(ExpectedSyscall::AllowRo {
@@ -346,7 +405,7 @@ pub(crate) fn allow_ro(
     }
 }
 
-pub(crate) fn memop(memop_num: u32, arg0: usize) -> [u32; 2] {
+fn memop(memop_num: u32, arg0: usize) -> [u32; 2] {
     match log(SyscallLogEntry::Memop { memop_num, arg0 }) {
         Some(ExpectedSyscall::Memop {
             memop_num: n,

@@ -6,7 +6,9 @@ mod driver;
 pub(crate) mod kernel;
 mod scripted;
 
-pub use crate::border::Syscalls;
 pub use driver::{DriverInfo, DriverShareRef, SyscallDriver};
 pub use kernel::Kernel;
 pub use scripted::{Call, Scripted};
+
+/// System calls to the fake kernel of this thread.
+pub type Syscalls = libtock_platform::fake::FakeSyscalls<kernel::ThreadKernel>;

@@ -114,8 +114,8 @@ impl Scripted {
 
     /// How many buffers are shared with it now, read-only and read-write.
     pub fn shares(&self) -> (usize, usize) {
-        let ro = self.ro.borrow().values().filter(|b| b.len > 0).count();
-        let rw = self.rw.borrow().values().filter(|b| b.len > 0).count();
+        let ro = self.ro.borrow().values().filter(|b| !b.is_empty()).count();
+        let rw = self.rw.borrow().values().filter(|b| !b.is_empty()).count();
         (ro, rw)
     }
 }

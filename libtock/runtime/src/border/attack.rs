@@ -1,7 +1,11 @@
-//! What an attacker can execute: the crate's only `unsafe`, and it is unsound on purpose.
+//! What an attacker can execute, for `tests/hostile` alone (feature `attack`); unsound on purpose.
 //!
 //! Owns wild loads, stores and branches. They are sound for the rest of the system exactly when
-//! the kernel's and the secure world's defences hold, which is what the tests ask.
+//! the kernel's and the secure world's defences hold, which is what the tests ask. It is here so
+//! that the list of crates with `unsafe` stays short; no product process turns the feature on.
+
+use crate::TockSyscalls;
+use libtock_platform::{RawSyscalls, Syscalls, syscall_class};
 
 /// Loads a word from anywhere.
 pub fn read(address: usize) -> u32 {
@@ -36,8 +40,6 @@ pub fn call(address: usize, arguments: [u32; 4]) -> u32 {
 
 /// Lends the console a buffer at any address; was it accepted?
 pub fn allow_ro_console(address: usize, length: usize) -> bool {
-    use libtock::platform::{RawSyscalls, Syscalls, syscall_class};
-    use libtock::runtime::TockSyscalls;
     // SAFETY: none for a wild range; the kernel must refuse it. A legal one is taken back below.
     let [variant, ..] = unsafe {
         TockSyscalls::syscall4::<{ syscall_class::ALLOW_RO }>([

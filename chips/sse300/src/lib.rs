@@ -5,6 +5,8 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod ddr_flash;
+#[cfg(target_feature = "dsp")]
+mod mul288x288;
 pub mod polled_uart;
 pub mod protection;
 pub mod system_counter;

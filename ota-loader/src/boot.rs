@@ -118,9 +118,18 @@ impl From<BootDataError> for BootError {
 impl fmt::Display for BootError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BootError::Refused { image, why } => write!(f, "{} image: {why}", world(*image)),
-            BootError::Flash(error) => write!(f, "flash: {error:?}"),
-            BootError::BootData(error) => write!(f, "boot data: {error:?}"),
+            BootError::Refused { image, why } => {
+                f.write_str(world(*image))?;
+                f.write_str(" image: ")?;
+                why.fmt(f)
+            }
+            BootError::Flash(error) => f.write_str(match error {
+                FlashError::OutOfBounds => "flash area is too small",
+                FlashError::Misaligned => "flash area is misaligned",
+                FlashError::NotErased => "flash was not erased",
+                FlashError::Device => "flash failed",
+            }),
+            BootError::BootData(_) => f.write_str("boot data area is too small"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! no secret to leak by time.
 
 mod encoding;
+mod montgomery;
 mod pss;
 
 pub(crate) use encoding::{ecdsa_signature, p256_public_key, rsa3072_modulus};
@@ -28,7 +29,7 @@ pub trait Verify {
     ) -> bool;
 }
 
-/// The registry crates: `sha2`, `crypto-bigint`, and `p256-cm4` or `p256`.
+/// SHA-256 by `sha2`, P-256 by `p256-cm4` or `p256`, RSA by this crate.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RustCrypto;
 

@@ -1,11 +1,10 @@
 //! RSASSA-PSS verification, RSA-3072 (RFC 8017 §8.1.2, §9.1.2).
 //!
-//! Owns the padding check; the exponentiation is `crypto-bigint`'s. SHA-256, MGF1-SHA-256, salt 32,
+//! Owns the padding check. SHA-256, MGF1-SHA-256, salt 32,
 //! exponent 65537.
 
 use super::Digest256;
-use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Odd, U3072};
+use super::montgomery::power_65537;
 use sha2::{Digest, Sha256};
 
 /// Encoded message, bytes (emBits = 3071).
@@ -16,25 +15,8 @@ const DB_LEN: usize = EM_LEN - HASH_LEN - 1;
 
 /// Whether `signature` is `digest`'s under the key.
 pub(super) fn verify(modulus: &[u8; 384], digest: &Digest256, signature: &[u8; 384]) -> bool {
-    // A modulus of full length: its top bit is set, and emBits is 3071.
-    if modulus[0] & 0x80 == 0 {
-        return false;
-    }
-    // from_be_slice takes exactly 384 bytes, which the types above guarantee.
-    let n = U3072::from_be_slice(modulus);
-    let s = U3072::from_be_slice(signature);
-    if s >= n {
-        return false;
-    }
-    let Some(odd) = Odd::new(n).into_option() else {
-        return false;
-    };
-    let params = FixedMontyParams::new_vartime(odd);
-    let base = FixedMontyForm::new(&s, &params);
-    // 65537 = 2^16 + 1.
-    let power = base.square_repeat_vartime(16).mul(&base);
-    let encoded: [u8; EM_LEN] = power.retrieve().to_be_bytes().into();
-    emsa_pss_verify(&encoded, digest)
+    // The modulus has its full length, so that emBits is 3071: `power_65537` looks at its top bit.
+    power_65537(modulus, signature).is_some_and(|encoded| emsa_pss_verify(&encoded, digest))
 }
 
 fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256) -> bool {

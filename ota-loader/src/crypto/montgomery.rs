@@ -1,0 +1,198 @@
+//! s^65537 mod n for RSA-3072, by Montgomery multiplication.
+//!
+//! Owns one operation on public numbers, so its time may depend on them. It is here because a
+//! general big-integer crate takes more flash than the whole loader may have (60 KiB against 1);
+//! `crypto-bigint` is the oracle of its tests.
+
+const LIMBS: usize = 96;
+const BITS: usize = 3072;
+
+/// Little-endian limbs.
+type Number = [u32; LIMBS];
+
+/// The exponentiation; `None` unless n is odd with its top bit set and s < n.
+pub(super) fn power_65537(n: &[u8; 384], s: &[u8; 384]) -> Option<[u8; 384]> {
+    let (n, s) = (number(n), number(s));
+    let field = Field::new(&n)?;
+    if !less(&s, &n) {
+        return None;
+    }
+    // R² = (2^96 · R)^32 in Montgomery form: 96 doublings of R, then 5 squarings.
+    let mut r2 = field.one();
+    for _ in 0..BITS / 32 {
+        field.double(&mut r2);
+    }
+    for _ in 0..5 {
+        r2 = field.multiply(&r2, &r2);
+    }
+    let mut power = field.multiply(&s, &r2);
+    for _ in 0..16 {
+        power = field.multiply(&power, &power);
+    }
+    // The factor that is not in Montgomery form takes the product out of it.
+    Some(bytes(&field.multiply(&power, &s)))
+}
+
+/// Numbers modulo n, with R = 2^3072.
+struct Field<'a> {
+    n: &'a Number,
+    /// −1/n mod 2^32.
+    inverse: u32,
+}
+
+impl<'a> Field<'a> {
+    fn new(n: &'a Number) -> Option<Self> {
+        let (low, high) = (*n.first()?, *n.last()?);
+        if low & 1 == 0 || high >> 31 == 0 {
+            return None;
+        }
+        // Newton: 3, 6, 12, 24, 48 bits are right.
+        let mut x = low;
+        for _ in 0..4 {
+            x = x.wrapping_mul(2u32.wrapping_sub(low.wrapping_mul(x)));
+        }
+        Some(Field {
+            n,
+            inverse: x.wrapping_neg(),
+        })
+    }
+
+    /// R mod n, which is R − n since n > R/2.
+    fn one(&self) -> Number {
+        let mut out = [0; LIMBS];
+        subtract(&mut out, self.n);
+        out
+    }
+
+    fn double(&self, x: &mut Number) {
+        let mut carry = 0;
+        for limb in x.iter_mut() {
+            let high = *limb >> 31;
+            *limb = (*limb << 1) | carry;
+            carry = high;
+        }
+        self.reduce(x, carry);
+    }
+
+    /// Brings `carry · R + x`, which is below 2n, under n.
+    fn reduce(&self, x: &mut Number, carry: u32) {
+        if carry != 0 || !less(x, self.n) {
+            subtract(x, self.n);
+        }
+    }
+
+    /// a · b / R.
+    fn multiply(&self, a: &Number, b: &Number) -> Number {
+        let mut sum = [0u32; LIMBS];
+        let mut top = 0u32;
+        for digit in a {
+            // Adds digit · b and the multiple of n that clears the lowest limb, then drops it.
+            let mut limbs = sum.iter_mut().zip(b).zip(self.n);
+            let Some(((mut place, b0), n0)) = limbs.next() else {
+                return sum;
+            };
+            let (low, mut carry_b) = multiply_add(*digit, *b0, *place, 0);
+            let m = low.wrapping_mul(self.inverse);
+            let (_, mut carry_n) = multiply_add(m, *n0, low, 0);
+            for ((next, b), n) in limbs {
+                let (low, high) = multiply_add(*digit, *b, *next, carry_b);
+                carry_b = high;
+                let (low, high) = multiply_add(m, *n, low, carry_n);
+                carry_n = high;
+                *place = low;
+                place = next;
+            }
+            let last = u64::from(top) + u64::from(carry_b) + u64::from(carry_n);
+            *place = last as u32;
+            top = (last >> 32) as u32;
+        }
+        self.reduce(&mut sum, top);
+        sum
+    }
+}
+
+/// a · b + c + d, which fits 64 bits (one UMAAL).
+#[inline(always)]
+fn multiply_add(a: u32, b: u32, c: u32, d: u32) -> (u32, u32) {
+    let sum = u64::from(a) * u64::from(b) + u64::from(c) + u64::from(d);
+    (sum as u32, (sum >> 32) as u32)
+}
+
+fn less(a: &Number, b: &Number) -> bool {
+    a.iter().rev().lt(b.iter().rev())
+}
+
+fn subtract(a: &mut Number, b: &Number) {
+    let mut borrow = 0u32;
+    for (a, b) in a.iter_mut().zip(b) {
+        let difference = u64::from(*a)
+            .wrapping_sub(u64::from(*b))
+            .wrapping_sub(u64::from(borrow));
+        *a = difference as u32;
+        borrow = (difference >> 63) as u32;
+    }
+}
+
+fn number(bytes: &[u8; 384]) -> Number {
+    let mut out = [0; LIMBS];
+    for (limb, chunk) in out.iter_mut().zip(bytes.rchunks_exact(4)) {
+        *limb = chunk.iter().fold(0, |w, b| (w << 8) | u32::from(*b));
+    }
+    out
+}
+
+fn bytes(number: &Number) -> [u8; 384] {
+    let mut out = [0; 384];
+    for (limb, chunk) in number.iter().zip(out.rchunks_exact_mut(4)) {
+        chunk.copy_from_slice(&limb.to_be_bytes());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
+    use crypto_bigint::{Odd, U3072};
+
+    fn oracle(n: &[u8; 384], s: &[u8; 384]) -> [u8; 384] {
+        let n = Odd::new(U3072::from_be_slice(n)).unwrap();
+        let base = FixedMontyForm::new(&U3072::from_be_slice(s), &FixedMontyParams::new_vartime(n));
+        let power = base.square_repeat_vartime(16).mul(&base);
+        power.retrieve().to_be_bytes().into()
+    }
+
+    #[test]
+    fn agrees_with_crypto_bigint() {
+        let mut random = 0x1357_9BDF_0246_8ACEu64;
+        let mut next = move || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random as u8
+        };
+        for round in 0..60 {
+            // Random numbers, and ones with long runs of 0 and 1, where carries live.
+            let mut n: [u8; 384] = core::array::from_fn(|_| match round % 3 {
+                0 => next(),
+                1 => [0, 0xFF][usize::from(next() & 1)],
+                _ => 0xFF,
+            });
+            n[0] |= 0x80;
+            n[383] |= 1;
+            let mut s: [u8; 384] = core::array::from_fn(|_| next());
+            s[0] &= 0x7F;
+            assert_eq!(power_65537(&n, &s), Some(oracle(&n, &s)));
+            // n − 1 is its own odd power.
+            let mut minus_one = n;
+            minus_one[383] &= 0xFE;
+            assert_eq!(power_65537(&n, &minus_one), Some(minus_one));
+            assert_eq!(power_65537(&n, &n), None);
+            n[383] &= 0xFE;
+            assert_eq!(power_65537(&n, &s), None);
+            n[383] |= 1;
+            n[0] &= 0x7F;
+            assert_eq!(power_65537(&n, &[0; 384]), None);
+        }
+    }
+}

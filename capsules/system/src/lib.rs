@@ -1,2 +1,10 @@
 //! Process policies, schedulers, credential checking.
+//!
+//! Owns decisions only: what becomes of a process that faulted, who runs next, which credential is
+//! worth something, what an application is called. Mechanisms are the kernel's.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod process_checker;
+pub mod process_policies;
+pub mod scheduler;

@@ -15,6 +15,11 @@ impl ProcessSlot {
             proc: Cell::new(None),
         }
     }
+    /// Its process, if that is ready to run: all that a scheduler needs to know.
+    pub fn ready(&self) -> Option<super::ProcessId> {
+        let process = self.proc.get()?;
+        process.ready().then(|| process.processid())
+    }
     pub(crate) fn get(&self) -> Option<&'static dyn Process> {
         self.proc.get()
     }

@@ -25,6 +25,8 @@ use tock_tbf::types::{CommandPermissions, TbfHeader};
 const QUEUE_LEN: usize = 10;
 /// IPC regions a process may have at a time.
 const MAX_IPC_REGIONS: usize = 6;
+/// Room for grants beyond what the binary asks for, in bytes.
+const GRANT_RESERVE: usize = 1536;
 /// A process's block ends on this, so that no two share a QEMU MPU page.
 const BLOCK_UNIT: usize = 1024;
 
@@ -117,7 +119,8 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             + size_of::<Self>()
             + align_of::<GrantPointerEntry>()
             + align_of::<Task>()
-            + align_of::<Self>();
+            + align_of::<Self>()
+            + GRANT_RESERVE;
         let app_size = (pb.header.get_minimum_app_ram_size() as usize).max(initial_app);
         let wanted = app_size
             .checked_add(kernel_size)

@@ -98,9 +98,9 @@ impl Capsules {
         })
     }
 
-    /// Releases what dead processes hold in the secure world; for the fault hook.
-    pub fn reap(&self) {
-        self.crypto.reap();
+    /// For the fault hook: what the process holds in the secure world is released soon.
+    pub fn process_faulted(&self) {
+        self.crypto.reap_soon();
     }
 }
 

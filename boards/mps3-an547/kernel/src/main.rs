@@ -1,3 +1,124 @@
 //! Kernel image of the mps3-an547 board.
+//!
+//! Composes only: capsules on peripherals, the architecture on the core, processes on flash and RAM
+//! rows of memory.toml. Decides: ten processes, 10 ms slices, four starts for a process that faults.
 #![no_std]
 #![no_main]
+
+mod capsules;
+mod memory;
+mod platform;
+mod processes;
+mod start;
+
+use capsules_system::process_checker::signature::AppCheckerSignature;
+use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
+use capsules_system::process_policies::ThresholdRestartFaultPolicy;
+use capsules_system::scheduler::round_robin::RoundRobinSched;
+use cortex_v8m::systick::SysTick;
+use kernel::capabilities::{
+    MainLoopCapability, MemoryAllocationCapability, ProcessManagementCapability,
+    SetDebugWriterCapability,
+};
+use kernel::debug;
+use kernel::deferred_call::DeferredCallClient;
+use kernel::ipc::{self, IPC};
+use kernel::process::{
+    FlashRegion, ProcessArray, ProcessBinary, ProcessCheckerMachine, ProcessLoadingAsync,
+    SequentialProcessLoaderMachine,
+};
+use kernel::{Kernel, create_capability, static_init};
+use platform::{Chip, Platform};
+use processes::{Announcer, SecureVerifier, ticks};
+
+/// Most processes at a time.
+pub const NUM_PROCS: u8 = 10;
+/// A process that faults starts again this many times, and once more.
+const RESTARTS: usize = 3;
+/// Processor clock, Hz.
+const CLOCK: u32 = 32_000_000;
+static FAULT_POLICY: ThresholdRestartFaultPolicy = ThresholdRestartFaultPolicy::new(RESTARTS);
+
+type Checker = AppCheckerSignature<'static, SecureVerifier>;
+type Loader = SequentialProcessLoaderMachine<'static, Chip>;
+
+fn main() -> ! {
+    let boot = ticks();
+    cortex_v8m::initialize();
+    cortex_v8m::fault::set_mailbox(memory::FAULT_MAILBOX_BASE as usize);
+    let memory_cap = create_capability!(MemoryAllocationCapability);
+    let process_cap = create_capability!(ProcessManagementCapability);
+    let main_cap = create_capability!(MainLoopCapability);
+    let debug_cap = create_capability!(SetDebugWriterCapability);
+
+    let Some(regions) = start::regions() else {
+        panic!("regions taken twice")
+    };
+    let slots = static_init!(ProcessArray<{ NUM_PROCS as usize }>, ProcessArray::new()).as_slice();
+    let kernel = static_init!(Kernel, Kernel::new(slots));
+    let capsules = capsules::create(kernel, &memory_cap, regions.audio_rom);
+    kernel::debug::set_debug_writer(capsules.debug_writer, &debug_cap);
+    debug!(
+        "kernel: tockstone {}, Tock {}.{}, boot {}",
+        env!("CARGO_PKG_VERSION"),
+        kernel::KERNEL_MAJOR_VERSION,
+        kernel::KERNEL_MINOR_VERSION,
+        boot
+    );
+    match capsules.mac {
+        Ok(mac) => debug!(
+            "kernel: ethernet {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}",
+            mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]
+        ),
+        Err(e) => debug!("kernel: no ethernet: {:?}", e),
+    }
+
+    let chip = static_init!(Chip, Chip::new(capsules.peripherals));
+    chip.nvic().initialize();
+    for interrupt in sse300::ns::chip::ENABLED {
+        chip.nvic().enable(interrupt);
+    }
+
+    let verifier = static_init!(SecureVerifier, SecureVerifier(capsules.spe));
+    let checker = static_init!(Checker, AppCheckerSignature::new(verifier));
+    checker.register();
+    let machine = static_init!(ProcessCheckerMachine, ProcessCheckerMachine::new(checker));
+    machine.register();
+    let names = static_init!(
+        AppIdAssignerTbfHeader,
+        AppIdAssignerTbfHeader {
+            require_credential: true
+        }
+    );
+    let loader = static_init!(
+        Loader,
+        SequentialProcessLoaderMachine::new(
+            machine,
+            static_init!(
+                [Option<ProcessBinary>; NUM_PROCS as usize],
+                [None; NUM_PROCS as usize]
+            ),
+            kernel,
+            chip,
+            static_init!([FlashRegion; 4], processes::flash(&regions)),
+            regions.app_memory,
+            &FAULT_POLICY,
+            &(),
+            names,
+            &process_cap,
+        )
+    );
+    loader.register();
+    machine.set_client(loader);
+    loader.set_client(static_init!(Announcer, Announcer::new()));
+
+    let platform = Platform {
+        capsules,
+        ipc: IPC::new(kernel, ipc::DRIVER_NUM, &memory_cap),
+        scheduler: RoundRobinSched::new(slots),
+        systick: SysTick::new(CLOCK),
+        fault_policy: &FAULT_POLICY,
+    };
+    loader.start();
+    kernel.kernel_loop(&platform, chip, Some(&platform.ipc), &main_cap)
+}

@@ -1,0 +1,81 @@
+//! SysTick as the timer of time slices.
+//!
+//! Invariant: CSR is read in one place only, since reading it clears COUNTFLAG.
+
+use crate::registers::*;
+use core::cell::Cell;
+use core::num::NonZeroU32;
+use kernel::platform::SchedulerTimer;
+
+const CSR_ENABLE: u32 = 1;
+const CSR_TICKINT: u32 = 1 << 1;
+/// Processor clock: the reference clock is not wired.
+const CSR_CLKSOURCE: u32 = 1 << 2;
+const CSR_COUNTFLAG: u32 = 1 << 16;
+const RELOAD_MAX: u32 = 0x00FF_FFFF;
+
+/// The timer.
+pub struct SysTick {
+    /// Ticks in a microsecond.
+    per_us: u32,
+    expired: Cell<bool>,
+    running: Cell<bool>,
+}
+
+impl SysTick {
+    /// At this processor clock, in Hz (a whole number of MHz).
+    pub const fn new(hertz: u32) -> Self {
+        SysTick {
+            per_us: hertz / 1_000_000,
+            expired: Cell::new(false),
+            running: Cell::new(false),
+        }
+    }
+}
+
+impl SchedulerTimer for SysTick {
+    fn start(&self, us: NonZeroU32) {
+        let reload = us.get().saturating_mul(self.per_us).min(RELOAD_MAX);
+        SYST_CSR.write(0);
+        SYST_RVR.write(reload);
+        SYST_CVR.write(0);
+        SYST_CSR.write(CSR_CLKSOURCE | CSR_ENABLE);
+        self.expired.set(false);
+        self.running.set(true);
+    }
+
+    fn reset(&self) {
+        SYST_CSR.write(0);
+        self.running.set(false);
+    }
+
+    #[inline]
+    fn arm(&self) {
+        if self.running.get() {
+            SYST_CSR.write(CSR_CLKSOURCE | CSR_TICKINT | CSR_ENABLE);
+        }
+    }
+
+    #[inline]
+    fn disarm(&self) {
+        if self.running.get() {
+            SYST_CSR.write(CSR_CLKSOURCE | CSR_ENABLE);
+        }
+    }
+
+    #[inline]
+    fn get_remaining_us(&self) -> Option<NonZeroU32> {
+        if SYST_CSR.read() & CSR_COUNTFLAG != 0 {
+            self.expired.set(true);
+        }
+        if self.expired.get() || !self.running.get() {
+            return None;
+        }
+        // 0 right after the start, before the first tick loads the reload value.
+        let ticks = match SYST_CVR.read() {
+            0 => SYST_RVR.read(),
+            n => n,
+        };
+        NonZeroU32::new(ticks / self.per_us)
+    }
+}

@@ -1,0 +1,110 @@
+//! The board as the main loop sees it: drivers, scheduler, timer, and what is said about faults.
+
+use crate::NUM_PROCS;
+use crate::capsules::Capsules;
+use capsules_system::process_policies::ThresholdRestartFaultPolicy;
+use capsules_system::scheduler::round_robin::RoundRobinSched;
+use cortex_v8m::CoreChip;
+use cortex_v8m::systick::SysTick;
+use kernel::debug;
+use kernel::ipc::{self, IPC};
+use kernel::platform::{KernelResources, ProcessFault, SyscallDriverLookup};
+use kernel::process::Process;
+use kernel::syscall::SyscallDriver;
+use sse300::ns::Peripherals;
+
+/// The chip: an ARMv8-M core and the non-secure peripherals.
+pub type Chip = CoreChip<'static, Peripherals<'static>>;
+
+/// Everything the main loop needs.
+pub struct Platform {
+    /// Drivers.
+    pub capsules: Capsules,
+    /// Drivers.
+    pub ipc: IPC<NUM_PROCS>,
+    /// Who runs.
+    pub scheduler: RoundRobinSched,
+    /// For how long.
+    pub systick: SysTick,
+    /// What becomes of a process that faulted.
+    pub fault_policy: &'static ThresholdRestartFaultPolicy,
+}
+
+impl SyscallDriverLookup for Platform {
+    #[inline]
+    fn with_driver<F, R>(&self, driver_num: usize, f: F) -> R
+    where
+        F: FnOnce(Option<&dyn SyscallDriver>) -> R,
+    {
+        match driver_num {
+            ipc::DRIVER_NUM => f(Some(&self.ipc)),
+            n => f(self.capsules.driver(n)),
+        }
+    }
+}
+
+impl ProcessFault for Platform {
+    fn process_fault_hook(&self, process: &dyn Process) -> Result<(), ()> {
+        // What earlier runs that ended left in the secure world; this one still lives.
+        self.capsules.reap();
+        self.capsules.process_faulted();
+        let slot = process.processid().index().unwrap_or(0);
+        let name = process.get_process_name();
+        let (restarts, limit) = (process.get_restart_count(), self.fault_policy.limit());
+        let report = process.get_fault_report();
+        let (reason, pc) = report.map_or(("unknown", 0), |r| (r.reason, r.pc));
+        let address = report.and_then(|r| r.address);
+        // One line whatever is known, so that tests and people can find it.
+        match (address, self.fault_policy.will_restart(process)) {
+            (Some(a), true) => debug!(
+                "kernel: process {} {} faulted: {}, pc 0x{:08x}, address 0x{:08x}; restarting ({}/{})",
+                slot, name, reason, pc, a, restarts + 1, limit
+            ),
+            (None, true) => debug!(
+                "kernel: process {} {} faulted: {}, pc 0x{:08x}; restarting ({}/{})",
+                slot, name, reason, pc, restarts + 1, limit
+            ),
+            (Some(a), false) => debug!(
+                "kernel: process {} {} faulted: {}, pc 0x{:08x}, address 0x{:08x}; stopped",
+                slot, name, reason, pc, a
+            ),
+            (None, false) => debug!(
+                "kernel: process {} {} faulted: {}, pc 0x{:08x}; stopped",
+                slot, name, reason, pc
+            ),
+        }
+        Err(())
+    }
+}
+
+impl KernelResources<Chip> for Platform {
+    type SyscallDriverLookup = Self;
+    type SyscallFilter = ();
+    type ProcessFault = Self;
+    type ContextSwitchCallback = ();
+    type Scheduler = RoundRobinSched;
+    type SchedulerTimer = SysTick;
+    type WatchDog = ();
+
+    fn syscall_driver_lookup(&self) -> &Self {
+        self
+    }
+    fn syscall_filter(&self) -> &() {
+        &()
+    }
+    fn process_fault(&self) -> &Self {
+        self
+    }
+    fn context_switch_callback(&self) -> &() {
+        &()
+    }
+    fn scheduler(&self) -> &RoundRobinSched {
+        &self.scheduler
+    }
+    fn scheduler_timer(&self) -> &SysTick {
+        &self.systick
+    }
+    fn watchdog(&self) -> &() {
+        &()
+    }
+}

@@ -1,0 +1,119 @@
+//! Where processes come from on this board: flash regions, the credential key, and what is printed.
+
+use crate::memory::FLASH_POOL_SIZE;
+use crate::start::Regions;
+use capsules_system::process_checker::signature::CredentialVerifier;
+use core::cell::Cell;
+use kernel::ErrorCode;
+use kernel::debug;
+use kernel::process::{
+    FlashRegion, Process, ProcessBinaryError, ProcessLoadError, ProcessLoadingAsyncClient,
+};
+use psa_client::crypto::{hash_compute, verify_hash};
+use psa_interface::{Algorithm, Status};
+use sse300::ns::{Bus, MappedBus};
+use tfm_psa_driver::{KernelClient, Spe, Veneers};
+
+/// The kernel's key that verifies app credentials (provisioned under client −1).
+const APP_KEY: u32 = 0x20;
+/// Apps of the pool may start on any of these, bytes from its start.
+const POOL_ROW: usize = 0x4000;
+const _: () = assert!(FLASH_POOL_SIZE as usize % POOL_ROW == 0);
+
+/// The flash regions that are scanned: each product app's own, then the pool.
+pub fn flash(regions: &Regions) -> [FlashRegion; 4] {
+    let [a, b, c] = regions.apps;
+    let own = |flash| FlashRegion { flash, stride: 0 };
+    [
+        own(a),
+        own(b),
+        own(c),
+        FlashRegion {
+            flash: regions.pool,
+            stride: POOL_ROW,
+        },
+    ]
+}
+
+/// Credentials through the secure world.
+pub struct SecureVerifier(pub &'static Spe<Veneers>);
+
+impl CredentialVerifier for SecureVerifier {
+    fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<bool, ErrorCode> {
+        let client = KernelClient(self.0);
+        let mut hash = [0; 32];
+        let algorithm = Algorithm::ecdsa(Algorithm::SHA_256);
+        hash_compute(&client, Algorithm::SHA_256, message, &mut hash)
+            .and_then(|_| verify_hash(&client, APP_KEY, algorithm, &hash, signature))
+            .map(|()| true)
+            .or_else(|status| match status {
+                Status::INVALID_SIGNATURE => Ok(false),
+                other => {
+                    debug!("kernel: app credentials cannot be checked, status {}", other.0);
+                    Err(ErrorCode::FAIL)
+                }
+            })
+    }
+}
+
+/// The 64-bit counter, at 32 MHz.
+pub fn ticks() -> u64 {
+    let counter = MappedBus::COUNTER;
+    loop {
+        let high = counter.read(4);
+        let low = counter.read(0);
+        if counter.read(4) == high {
+            return u64::from(high) << 32 | u64::from(low);
+        }
+    }
+}
+
+/// Says what was loaded.
+pub struct Announcer {
+    first: Cell<bool>,
+}
+
+impl Announcer {
+    pub const fn new() -> Self {
+        Announcer {
+            first: Cell::new(true),
+        }
+    }
+}
+
+impl ProcessLoadingAsyncClient for Announcer {
+    fn process_loaded(&self, _result: Result<(), ProcessLoadError>) {}
+
+    fn process_loaded_detail(
+        &self,
+        name: &'static str,
+        result: Result<&'static dyn Process, ProcessLoadError>,
+    ) {
+        match result {
+            Ok(process) => {
+                let a = process.get_addresses();
+                debug!(
+                    "kernel: process {} {} flash 0x{:08x}+0x{:x} ram 0x{:08x}+0x{:x} ShortId {}",
+                    process.processid().index().unwrap_or(0),
+                    name,
+                    a.flash_start,
+                    a.flash_end - a.flash_start,
+                    a.sram_start,
+                    a.sram_end - a.sram_start,
+                    process.short_app_id()
+                );
+                if self.first.replace(false) {
+                    debug!("kernel: first process at {} ticks", ticks());
+                }
+            }
+            Err(ProcessLoadError::BinaryError(ProcessBinaryError::NotEnabledProcess)) => {}
+            Err(e) => debug!("kernel: not loaded: {} {:?}", name, e),
+        }
+    }
+
+    fn process_loading_finished(&self) {
+        if self.first.get() {
+            debug!("kernel: no processes");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! From reset to `main`, and the kernel's end: vectors, memory initialisation, kernel faults, panics.
+//!
+//! All `unsafe` of this crate but the capabilities: what the linker placed, and the regions of
+//! memory.toml as Rust slices. Invariant: each slice is taken at most once, and covers memory that
+//! nothing else of this image uses.
+
+use crate::memory::*;
+use core::arch::naked_asm;
+use core::fmt::Write;
+use core::sync::atomic::{AtomicBool, Ordering};
+use cortex_v8m::switch::core_switch::{Vector, vector_table};
+
+unsafe extern "C" {
+    static _estack: u32;
+}
+
+unsafe extern "C" fn pendsv() {
+    tfm_psa_driver::tfm_pendsv_handler();
+}
+
+#[used]
+#[unsafe(link_section = ".vectors")]
+static VECTORS: [Vector; 144] = vector_table(&raw const _estack, reset, pendsv);
+
+/// Entry from the secure world: MSP and VTOR are set, nothing else.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn reset() {
+    naked_asm!(
+        "ldr r0, =_estack",
+        "msr msp, r0",
+        "ldr r0, =_sstack",
+        "msr msplim, r0",
+        "ldr r0, =_srelocate",
+        "ldr r1, =_erelocate",
+        "ldr r2, =_data_load",
+        "2:",
+        "cmp r0, r1",
+        "bhs 3f",
+        "ldr r3, [r2], #4",
+        "str r3, [r0], #4",
+        "b 2b",
+        "3:",
+        "ldr r0, =_szero",
+        "ldr r1, =_ezero",
+        "movs r2, #0",
+        "4:",
+        "cmp r0, r1",
+        "bhs 5f",
+        "str r2, [r0], #4",
+        "b 4b",
+        "5:",
+        "bl {main}",
+        "udf #0",
+        main = sym start,
+    )
+}
+
+extern "C" fn start() -> ! {
+    crate::main()
+}
+
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Memory that the kernel uses outside its own image.
+pub struct Regions {
+    /// Flash of each product app, in memory.toml's order.
+    pub apps: [&'static [u8]; APPS.len()],
+    /// Flash of test and third-party apps.
+    pub pool: &'static [u8],
+    /// RAM of all processes.
+    pub app_memory: &'static mut [u8],
+    /// Clips.
+    pub audio_rom: &'static [u8],
+}
+
+fn read_only(base: u32, size: u32) -> &'static [u8] {
+    // SAFETY: a non-secure flash region of memory.toml (its check refuses overlap). It is plain
+    // memory that exists for ever; this image never writes it.
+    unsafe { core::slice::from_raw_parts(base as *const u8, size as usize) }
+}
+
+/// The regions, once.
+pub fn regions() -> Option<Regions> {
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    let end = RAM_POOL_BASE + RAM_POOL_SIZE;
+    Some(Regions {
+        apps: APPS.map(|(_, base, size, _, _)| read_only(base, size)),
+        pool: read_only(FLASH_POOL_BASE, FLASH_POOL_SIZE),
+        audio_rom: read_only(AUDIO_ROM_BASE, AUDIO_ROM_SIZE),
+        // SAFETY: the RAM regions of processes lie one behind the other (asserted below), outside
+        // this image's own RAM; taken once.
+        app_memory: unsafe {
+            core::slice::from_raw_parts_mut(
+                RAM_NET_MQTT_BASE as *mut u8,
+                (end - RAM_NET_MQTT_BASE) as usize,
+            )
+        },
+    })
+}
+
+const _: () = assert!(
+    RAM_NET_MQTT_BASE + RAM_NET_MQTT_SIZE == RAM_INFERENCE_BASE
+        && RAM_INFERENCE_BASE + RAM_INFERENCE_SIZE == RAM_OTA_AGENT_BASE
+        && RAM_OTA_AGENT_BASE + RAM_OTA_AGENT_SIZE == RAM_POOL_BASE
+        && KERNEL_RAM_BASE + KERNEL_RAM_SIZE <= RAM_NET_MQTT_BASE
+);
+
+/// UART1, when nothing else of the kernel can be trusted any more.
+struct LastWords;
+
+impl Write for LastWords {
+    fn write_str(&mut self, s: &str) -> core::fmt::Result {
+        use sse300::ns::{Bus, MappedBus};
+        let uart = MappedBus::UART1;
+        uart.write(0x8, uart.read(0x8) | 1);
+        for byte in s.bytes() {
+            while uart.read(0x4) & 1 != 0 {}
+            uart.write(0, u32::from(byte));
+        }
+        Ok(())
+    }
+}
+
+/// Ends the system: only secure code can reset it, and does when privileged non-secure code
+/// touches secure memory (ARCHITECTURE §4), leaving a record.
+fn end() -> ! {
+    loop {
+        // SAFETY: reads memory that is not ours on purpose; the access never completes.
+        unsafe { (SPE_RAM_BASE as *const u32).read_volatile() };
+    }
+}
+
+/// A fault of the kernel itself; `frame` is the stack pointer of the handler.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_fault(exc_return: u32, frame: *const u32) -> ! {
+    use cortex_v8m::registers::{CFSR, MMFAR};
+    let word = |i: usize| {
+        let at = frame.wrapping_add(i);
+        let inside = at.addr() >= KERNEL_RAM_BASE as usize
+            && at.addr() < (KERNEL_RAM_BASE + KERNEL_RAM_SIZE) as usize;
+        // SAFETY: inside kernel RAM; only printed.
+        if inside { unsafe { at.read_volatile() } } else { 0 }
+    };
+    let _ = writeln!(
+        LastWords,
+        "\r\nkernel: fault of the kernel, EXC_RETURN 0x{exc_return:08x} CFSR 0x{:08x} MMFAR 0x{:08x} \
+         pc 0x{:08x} lr 0x{:08x}\r",
+        CFSR.read(),
+        MMFAR.read(),
+        word(6),
+        word(5),
+    );
+    end()
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo) -> ! {
+    let _ = writeln!(LastWords, "\r\nkernel: panic: {info}\r");
+    end()
+}

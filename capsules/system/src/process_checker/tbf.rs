@@ -1,0 +1,35 @@
+//! Names from the TBF's ShortId TLV.
+
+use kernel::process::{Process, ProcessBinary, ShortId};
+use kernel::process_checker::{AppUniqueness, Compress};
+
+/// An application is the ShortId of its TBF; without an accepted credential it has no name, so that
+/// nobody can take another's by writing it into a header.
+pub struct AppIdAssignerTbfHeader {
+    /// Whether a name needs an accepted credential.
+    pub require_credential: bool,
+}
+
+impl AppUniqueness for AppIdAssignerTbfHeader {
+    fn different_identifier(&self, a: &ProcessBinary, b: &ProcessBinary) -> bool {
+        self.to_short_id(a) != self.to_short_id(b)
+    }
+    fn different_identifier_process(&self, a: &ProcessBinary, b: &dyn Process) -> bool {
+        self.to_short_id(a) != b.short_app_id()
+    }
+    fn different_identifier_processes(&self, a: &dyn Process, b: &dyn Process) -> bool {
+        a.short_app_id() != b.short_app_id()
+    }
+}
+
+impl Compress for AppIdAssignerTbfHeader {
+    fn to_short_id(&self, process: &ProcessBinary) -> ShortId {
+        if self.require_credential && process.credential.is_none() {
+            return ShortId::LocallyUnique;
+        }
+        process
+            .header
+            .get_fixed_short_id()
+            .map_or(ShortId::LocallyUnique, ShortId::Fixed)
+    }
+}

@@ -48,6 +48,7 @@ pub struct PsaDriver<'a, G: Gate> {
     spe: &'a Spe<G>,
     identities: &'a Identities,
     apps: AppGrant,
+    reap: Cell<bool>,
     deferred: DeferredCall,
 }
 
@@ -64,13 +65,19 @@ impl<'a, G: Gate> PsaDriver<'a, G> {
             spe,
             identities,
             apps: grant,
+            reap: Cell::new(false),
             deferred: DeferredCall::new(),
         }
     }
 
-    /// Releases what dead processes hold in the secure world. Done before each allocation; a board
-    /// may do it after a fault too. Never while a grant of this driver is entered.
-    pub fn reap(&self) {
+    /// Releases what dead processes hold in the secure world, from the next deferred call. For a
+    /// board's fault hook; it is done before each allocation anyway.
+    pub fn reap_soon(&self) {
+        self.reap.set(true);
+        self.deferred.set();
+    }
+
+    fn reap(&self) {
         if let Service::Crypto(handles) = self.service {
             handles.reap(self.spe, |p| self.apps.enter(p, |_, _| ()).is_ok());
         }
@@ -217,6 +224,9 @@ fn first_word(kernel_data: &GrantKernelData) -> Option<u32> {
 
 impl<G: Gate> DeferredCallClient for PsaDriver<'_, G> {
     fn handle_deferred_call(&self) {
+        if self.reap.take() {
+            self.reap();
+        }
         let Some((process_id, shape)) = self.next_pending() else {
             return;
         };

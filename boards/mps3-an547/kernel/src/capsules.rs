@@ -136,8 +136,14 @@ pub fn create(
         Console<'static>,
         Console::new(
             console_uart,
-            static_init!([u8; console::DEFAULT_BUF_SIZE], [0; console::DEFAULT_BUF_SIZE]),
-            static_init!([u8; console::DEFAULT_BUF_SIZE], [0; console::DEFAULT_BUF_SIZE]),
+            static_init!(
+                [u8; console::DEFAULT_BUF_SIZE],
+                [0; console::DEFAULT_BUF_SIZE]
+            ),
+            static_init!(
+                [u8; console::DEFAULT_BUF_SIZE],
+                [0; console::DEFAULT_BUF_SIZE]
+            ),
             kernel.create_grant(NUM::Console as usize, memory),
         )
     );
@@ -149,7 +155,10 @@ pub fn create(
     let low_level_debug = static_init!(
         LowLevelDebug<'static, UartDevice<'static>>,
         LowLevelDebug::new(
-            static_init!([u8; low_level_debug::BUF_LEN], [0; low_level_debug::BUF_LEN]),
+            static_init!(
+                [u8; low_level_debug::BUF_LEN],
+                [0; low_level_debug::BUF_LEN]
+            ),
             debug_uart,
             kernel.create_grant(NUM::LowLevelDebug as usize, memory),
         )
@@ -157,7 +166,10 @@ pub fn create(
     debug_uart.set_transmit_client(low_level_debug);
 
     // ---- time
-    let timer = static_init!(Timer, SystemTimer::new(MappedBus::COUNTER, MappedBus::TIMER0));
+    let timer = static_init!(
+        Timer,
+        SystemTimer::new(MappedBus::COUNTER, MappedBus::TIMER0)
+    );
     let mux_alarm = static_init!(MuxAlarm<'static, Timer>, MuxAlarm::new(timer));
     timer.set_alarm_client(mux_alarm);
     let virtual_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));

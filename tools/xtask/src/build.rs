@@ -103,6 +103,10 @@ pub fn firmware(
         .env("RUSTFLAGS", flags)
         .env_remove("RUSTUP_TOOLCHAIN")
         .envs(env.iter().map(|(k, v)| (k, v)));
+    if world == World::Secure {
+        // With LTO the compiler parses assembler again, without +dsp, and p256-cm4 fails.
+        command.env("CARGO_PROFILE_FIRMWARE_LTO", "off");
+    }
     if toolchain.build_std {
         command.args([
             "-Zbuild-std=core,alloc",
@@ -138,6 +142,10 @@ pub fn flatten(elf: &Path, base: u32) -> Result<Vec<u8>> {
             header.p_filesz.get(endian) as usize,
         );
         if header.p_type(endian) != object::elf::PT_LOAD || size == 0 {
+            continue;
+        }
+        if header.p_offset(endian) == 0 {
+            // The linker maps the ELF's own headers where the image's header will be.
             continue;
         }
         let at = load

@@ -29,7 +29,10 @@ pub struct StopWithDebugFaultPolicy {}
 
 impl ProcessFaultPolicy for StopWithDebugFaultPolicy {
     fn action(&self, process: &dyn Process) -> FaultAction {
-        kernel::debug!("Process {} faulted and was stopped.", process.get_process_name());
+        kernel::debug!(
+            "Process {} faulted and was stopped.",
+            process.get_process_name()
+        );
         FaultAction::Stop
     }
 }
@@ -48,7 +51,10 @@ pub struct RestartWithDebugFaultPolicy {}
 
 impl ProcessFaultPolicy for RestartWithDebugFaultPolicy {
     fn action(&self, process: &dyn Process) -> FaultAction {
-        kernel::debug!("Process {} faulted and will be restarted.", process.get_process_name());
+        kernel::debug!(
+            "Process {} faulted and will be restarted.",
+            process.get_process_name()
+        );
         FaultAction::Restart
     }
 }

@@ -45,8 +45,7 @@ impl SyscallDriverLookup for Platform {
 
 impl ProcessFault for Platform {
     fn process_fault_hook(&self, process: &dyn Process) -> Result<(), ()> {
-        // What earlier runs that ended left in the secure world; this one still lives.
-        self.capsules.reap();
+        // What it leaves in the secure world is released once it is dead.
         self.capsules.process_faulted();
         let slot = process.processid().index().unwrap_or(0);
         let name = process.get_process_name();
@@ -58,11 +57,22 @@ impl ProcessFault for Platform {
         match (address, self.fault_policy.will_restart(process)) {
             (Some(a), true) => debug!(
                 "kernel: process {} {} faulted: {}, pc 0x{:08x}, address 0x{:08x}; restarting ({}/{})",
-                slot, name, reason, pc, a, restarts + 1, limit
+                slot,
+                name,
+                reason,
+                pc,
+                a,
+                restarts + 1,
+                limit
             ),
             (None, true) => debug!(
                 "kernel: process {} {} faulted: {}, pc 0x{:08x}; restarting ({}/{})",
-                slot, name, reason, pc, restarts + 1, limit
+                slot,
+                name,
+                reason,
+                pc,
+                restarts + 1,
+                limit
             ),
             (Some(a), false) => debug!(
                 "kernel: process {} {} faulted: {}, pc 0x{:08x}, address 0x{:08x}; stopped",

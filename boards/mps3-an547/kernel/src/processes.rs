@@ -49,7 +49,10 @@ impl CredentialVerifier for SecureVerifier {
             .or_else(|status| match status {
                 Status::INVALID_SIGNATURE => Ok(false),
                 other => {
-                    debug!("kernel: app credentials cannot be checked, status {}", other.0);
+                    debug!(
+                        "kernel: app credentials cannot be checked, status {}",
+                        other.0
+                    );
                     Err(ErrorCode::FAIL)
                 }
             })

@@ -142,7 +142,11 @@ extern "C" fn kernel_fault(exc_return: u32, frame: *const u32) -> ! {
         let inside = at.addr() >= KERNEL_RAM_BASE as usize
             && at.addr() < (KERNEL_RAM_BASE + KERNEL_RAM_SIZE) as usize;
         // SAFETY: inside kernel RAM; only printed.
-        if inside { unsafe { at.read_volatile() } } else { 0 }
+        if inside {
+            unsafe { at.read_volatile() }
+        } else {
+            0
+        }
     };
     let _ = writeln!(
         LastWords,

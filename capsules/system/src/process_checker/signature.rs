@@ -81,7 +81,8 @@ impl<V: CredentialVerifier> DeferredCallClient for AppCheckerSignature<'_, V> {
                 CheckResult::Pass
             }
         });
-        self.client.map(|c| c.check_done(result, credentials, region));
+        self.client
+            .map(|c| c.check_done(result, credentials, region));
     }
 
     fn register(&'static self) {

@@ -35,7 +35,8 @@ impl<C: Chip> Scheduler<C> for CooperativeSched {
 
     fn result(&self, result: StoppedExecutingReason, _: Option<u32>) {
         if result != StoppedExecutingReason::KernelPreemption {
-            self.next.set((self.next.get() + 1) % self.slots.len().max(1));
+            self.next
+                .set((self.next.get() + 1) % self.slots.len().max(1));
         }
     }
 }

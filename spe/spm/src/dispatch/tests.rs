@@ -47,9 +47,12 @@ impl Border for World {
     }
 }
 
+/// Service, client, type, inputs, capacities of the outputs.
+type Seen = (u8, ClientId, i16, Vec<Vec<u8>>, Vec<usize>);
+
 #[derive(Default)]
 struct Fake {
-    seen: RefCell<Vec<(u8, ClientId, i16, Vec<Vec<u8>>, Vec<usize>)>>,
+    seen: RefCell<Vec<Seen>>,
     status: i32,
     write: Vec<Vec<u8>>,
 }

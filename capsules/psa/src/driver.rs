@@ -6,8 +6,8 @@
 //! are then; the process does not run meanwhile.
 
 use crate::identity::Identities;
-use crate::request::{Request, Shape};
-use crate::service::{Class, Service};
+use crate::request::{Request, Shape, attributes, with_vectors};
+use crate::service::{Class, Service, crypto};
 use core::cell::Cell;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, GrantKernelData, UpcallCount};
@@ -40,6 +40,25 @@ impl From<Status> for Answer {
             lengths: [0; 2],
         }
     }
+}
+
+/// When a call is attempted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    /// In the command.
+    Now,
+    /// In the deferred call: whatever takes long may be done.
+    Deferred,
+}
+
+/// What becomes of a call.
+enum Admission {
+    /// It is made by this client.
+    Call(ClientId),
+    /// It waits for the deferred call.
+    Wait,
+    /// The caller's identity cannot be had.
+    Refuse(Status),
 }
 
 /// One of the drivers 0xA0000–0xA0003.
@@ -77,118 +96,145 @@ impl<'a, G: Gate> PsaDriver<'a, G> {
         self.deferred.set();
     }
 
-    fn reap(&self) {
+    /// `entered` is the process whose grant is entered: it lives, and cannot be entered again.
+    fn reap(&self, entered: Option<ProcessId>) {
         if let Service::Crypto(handles) = self.service {
-            handles.reap(self.spe, |p| self.apps.enter(p, |_, _| ()).is_ok());
+            handles.reap(self.spe, |p| {
+                Some(p) == entered || self.apps.enter(p, |_, _| ()).is_ok()
+            });
         }
     }
 
+    /// A command. `None`: it completes by upcall.
     fn call(&self, process_id: ProcessId, shape: Shape) -> Result<Option<Answer>, ErrorCode> {
-        let (request, class) = self.apps.enter(process_id, |app, kernel_data| {
+        self.apps.enter(process_id, |app, kernel_data| {
             if app.pending.is_some() {
                 return Err(ErrorCode::BUSY);
             }
-            let request = Request::read(shape, kernel_data)?;
-            let class = self.service.classify(&request)?;
-            Ok((request, class))
-        })??;
-        let client = self.admit(process_id, class)?;
-        match client {
-            Some(client) if !class.split => {
-                self.make(process_id, client, &request, class).map(Some)
-            }
-            _ => {
-                self.apps
-                    .enter(process_id, |app, _| app.pending = Some(shape))?;
+            let answer = self.attempt(process_id, shape, kernel_data, Attempt::Now)?;
+            if answer.is_none() {
+                app.pending = Some(shape);
                 self.deferred.set();
-                Ok(None)
-            }
-        }
-    }
-
-    /// Whether the process may make such a call, and as whom; `None` when its id must be resolved.
-    fn admit(&self, process_id: ProcessId, class: Class) -> Result<Option<ClientId>, ErrorCode> {
-        if class.allocates {
-            self.reap();
-        }
-        if let (Service::Crypto(handles), true) = (self.service, class.allocates)
-            && !handles.has_room(process_id)
-        {
-            return Err(ErrorCode::NOMEM);
-        }
-        match (process_id.short_app_id(), self.service) {
-            (ShortId::Fixed(short_id), _) => Ok(self.identities.lookup(short_id)),
-            (ShortId::LocallyUnique, Service::Crypto(handles)) if !class.persists => {
-                handles.volatile_client(process_id).map(Some)
-            }
-            (ShortId::LocallyUnique, _) => Err(ErrorCode::NOSUPPORT),
-        }
-    }
-
-    /// Makes the call for `process_id` as `client`.
-    fn make(
-        &self,
-        process_id: ProcessId,
-        client: ClientId,
-        request: &Request,
-        class: Class,
-    ) -> Result<Answer, ErrorCode> {
-        self.apps.enter(process_id, |_, kernel_data| {
-            let own = match self.service {
-                Service::Crypto(_) => request.iovec.as_ref().map(|iovec| &iovec[..]),
-                _ => None,
-            };
-            let answer = Cell::new(Answer::from(Status::GENERIC_ERROR));
-            request.with_vectors(own, kernel_data, &mut |inputs, outputs| {
-                let shape = request.shape;
-                let status =
-                    self.spe
-                        .psa_call(client, shape.handle, shape.call_type, inputs, outputs);
-                answer.set(answer_of(status, outputs));
-            })?;
-            let answer = answer.get();
-            if answer.status >= 0
-                && let (Service::Crypto(handles), Some(iovec)) = (self.service, &request.iovec)
-            {
-                let iovec = CryptoIovec::decode(iovec);
-                let out0 = (answer.lengths[0] == 4)
-                    .then(|| first_word(kernel_data))
-                    .flatten();
-                handles.note(process_id, client, &iovec, !class.persists, out0);
             }
             Ok(answer)
         })?
     }
 
-    /// The outstanding call of `process_id`, made.
-    fn complete(&self, process_id: ProcessId, shape: Shape) -> Answer {
-        let attempt = || {
-            let (request, class) = self.apps.enter(process_id, |_, kernel_data| {
-                let request = Request::read(shape, kernel_data)?;
-                let class = self.service.classify(&request)?;
-                Ok::<_, ErrorCode>((request, class))
-            })??;
-            Ok::<_, ErrorCode>(match self.admit(process_id, class)? {
-                Some(client) => self.make(process_id, client, &request, class)?,
-                None => {
-                    let ShortId::Fixed(short_id) = process_id.short_app_id() else {
-                        return Err(ErrorCode::NOSUPPORT);
-                    };
-                    match self.identities.resolve(self.spe, short_id) {
-                        Ok(client) => self.make(process_id, client, &request, class)?,
-                        Err(status) => Answer::from(status),
-                    }
-                }
-            })
+    /// An outstanding call. It was accepted, so a refusal now is told as a status.
+    fn complete(
+        &self,
+        process_id: ProcessId,
+        shape: Shape,
+        kernel_data: &GrantKernelData,
+    ) -> Answer {
+        match self.attempt(process_id, shape, kernel_data, Attempt::Deferred) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Status::GENERIC_ERROR.into(),
+            Err(ErrorCode::NOMEM) => Status::INSUFFICIENT_MEMORY.into(),
+            Err(ErrorCode::NOSUPPORT) => Status::NOT_PERMITTED.into(),
+            Err(_) => Status::PROGRAMMER_ERROR.into(),
+        }
+    }
+
+    /// Decides and makes the call; `None` when it must wait for a deferred call.
+    fn attempt(
+        &self,
+        process_id: ProcessId,
+        shape: Shape,
+        kernel_data: &GrantKernelData,
+        attempt: Attempt,
+    ) -> Result<Option<Answer>, ErrorCode> {
+        let Service::Crypto(handles) = self.service else {
+            if shape.in_len > 0 && kernel_data.get_readonly_processbuffer(0)?.len() == 0 {
+                return Err(ErrorCode::RESERVE);
+            }
+            let class = self.service.classify(shape);
+            return match self.admit(process_id, class, attempt)? {
+                Admission::Call(client) => self.make(client, shape, None, kernel_data).map(Some),
+                Admission::Refuse(status) => Ok(Some(status.into())),
+                Admission::Wait => Ok(None),
+            };
         };
-        // The command was accepted, so a refusal now is told as a status.
-        attempt().unwrap_or_else(|error| {
-            Answer::from(match error {
-                ErrorCode::NOMEM => Status::INSUFFICIENT_MEMORY,
-                ErrorCode::NOSUPPORT => Status::NOT_PERMITTED,
-                _ => Status::PROGRAMMER_ERROR,
-            })
-        })
+        if shape.in_len > 0 && kernel_data.get_readonly_processbuffer(0)?.len() == 0 {
+            return Err(ErrorCode::RESERVE);
+        }
+        let mut request = Request::new();
+        request.read(shape, kernel_data)?;
+        let iovec = CryptoIovec::decode(&request.iovec);
+        let class = crypto(&iovec, request.total, || attributes(kernel_data));
+        if class.allocates {
+            self.reap(Some(process_id));
+            if !handles.has_room(process_id) {
+                return Err(ErrorCode::NOMEM);
+            }
+        }
+        let client = match self.admit(process_id, class, attempt)? {
+            Admission::Call(client) => client,
+            Admission::Refuse(status) => return Ok(Some(status.into())),
+            Admission::Wait => return Ok(None),
+        };
+        let answer = self.make(client, shape, Some(&request.iovec), kernel_data)?;
+        if answer.status >= 0 {
+            let out0 = match answer.lengths {
+                [4, _] if class.allocates => first_word(kernel_data),
+                _ => None,
+            };
+            handles.note(process_id, client, &iovec, out0);
+        }
+        Ok(Some(answer))
+    }
+
+    /// Whether the process may make such a call now, and as whom.
+    fn admit(
+        &self,
+        process_id: ProcessId,
+        class: Class,
+        attempt: Attempt,
+    ) -> Result<Admission, ErrorCode> {
+        let wait = class.split && attempt == Attempt::Now;
+        match (process_id.short_app_id(), self.service) {
+            (ShortId::Fixed(_), _) if wait => Ok(Admission::Wait),
+            (ShortId::Fixed(short_id), _) => {
+                Ok(match (self.identities.lookup(short_id), attempt) {
+                    (Some(client), _) => Admission::Call(client),
+                    // Its id must be read, or made, first: that may write flash.
+                    (None, Attempt::Now) => Admission::Wait,
+                    (None, Attempt::Deferred) => self
+                        .identities
+                        .resolve(self.spe, short_id)
+                        .map_or_else(Admission::Refuse, Admission::Call),
+                })
+            }
+            (ShortId::LocallyUnique, Service::Crypto(handles)) if !class.persists => {
+                let client = handles.volatile_client(process_id)?;
+                Ok(if wait {
+                    Admission::Wait
+                } else {
+                    Admission::Call(client)
+                })
+            }
+            (ShortId::LocallyUnique, _) => Err(ErrorCode::NOSUPPORT),
+        }
+    }
+
+    /// Makes the call as `client`, in_vec 0 from `own` if given.
+    fn make(
+        &self,
+        client: ClientId,
+        shape: Shape,
+        own: Option<&[u8; CryptoIovec::SIZE]>,
+        kernel_data: &GrantKernelData,
+    ) -> Result<Answer, ErrorCode> {
+        let mut answer = Answer::from(Status::GENERIC_ERROR);
+        let own = own.map(|iovec| &iovec[..]);
+        with_vectors(shape, own, kernel_data, &mut |inputs, outputs| {
+            let (handle, call_type) = (shape.handle, shape.call_type);
+            let status = self
+                .spe
+                .psa_call(client, handle, call_type, inputs, outputs);
+            answer = answer_of(status, outputs);
+        })?;
+        Ok(answer)
     }
 
     fn next_pending(&self) -> Option<(ProcessId, Shape)> {
@@ -225,13 +271,13 @@ fn first_word(kernel_data: &GrantKernelData) -> Option<u32> {
 impl<G: Gate> DeferredCallClient for PsaDriver<'_, G> {
     fn handle_deferred_call(&self) {
         if self.reap.take() {
-            self.reap();
+            self.reap(None);
         }
         let Some((process_id, shape)) = self.next_pending() else {
             return;
         };
-        let answer = self.complete(process_id, shape);
         let _ = self.apps.enter(process_id, |app, kernel_data| {
+            let answer = self.complete(process_id, shape, kernel_data);
             app.pending = None;
             let [out0, out1] = answer.lengths;
             let words = (answer.status as usize, out0 as usize, out1 as usize);

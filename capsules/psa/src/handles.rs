@@ -99,13 +99,13 @@ impl Handles {
         self.count(process_id) < PER_PROCESS && self.held.iter().any(|e| e.get().is_none())
     }
 
-    /// Records what a successful call made or released; `out0` is the word in out_vec 0.
+    /// Records what a successful call made or released; `out0` is the handle in out_vec 0 of a
+    /// call that made something volatile.
     pub fn note(
         &self,
         holder: ProcessId,
         client: ClientId,
         iovec: &CryptoIovec,
-        volatile: bool,
         out0: Option<u32>,
     ) {
         let id = iovec.function_id;
@@ -123,7 +123,7 @@ impl Handles {
         };
         let release = match abort_of(id) {
             Some(abort) if makes_operation(id) => abort,
-            _ if makes_key(id) && volatile => Release(f::DESTROY_KEY),
+            _ if makes_key(id) => Release(f::DESTROY_KEY),
             _ => return,
         };
         let new = Held {

@@ -8,7 +8,7 @@
 use kernel::ErrorCode;
 use kernel::grant::GrantKernelData;
 use kernel::process::Error;
-use kernel::processbuffer::{ReadableProcessBuffer, ReadableProcessSlice, WriteableProcessBuffer};
+use kernel::processbuffer::{ReadableProcessBuffer, WriteableProcessBuffer};
 use psa_interface::service::MAX_IOVEC;
 use psa_interface::{CryptoIovec, KeyAttributes};
 use tfm_psa_driver::{InVec, OutVec};
@@ -42,85 +42,74 @@ impl Shape {
     }
 }
 
-/// What the kernel knows of a call before it is made.
+/// What the kernel knows of a crypto call before it is made.
 #[derive(Debug)]
 pub struct Request {
-    /// Its shape.
-    pub shape: Shape,
-    /// Length of each in_vec, bytes.
-    pub in_lengths: [usize; MAX_IOVEC],
+    /// in_vec 0, the kernel's copy: what the secure side is given.
+    pub iovec: [u8; CryptoIovec::SIZE],
     /// Bytes of all vectors together.
     pub total: usize,
-    /// in_vec 0, when it has the size of a crypto iovec.
-    pub iovec: Option<[u8; CryptoIovec::SIZE]>,
-    /// in_vec 1, when it has the size of key attributes.
-    pub attributes: Option<KeyAttributes>,
 }
 
 impl Request {
-    /// Reads the buffers behind `shape`. RESERVE when there are inputs, but no first one.
-    pub fn read(shape: Shape, kernel_data: &GrantKernelData) -> Result<Self, ErrorCode> {
-        let mut request = Request {
-            shape,
-            in_lengths: [0; MAX_IOVEC],
+    /// Nothing read.
+    pub const fn new() -> Self {
+        Request {
+            iovec: [0; CryptoIovec::SIZE],
             total: 0,
-            iovec: None,
-            attributes: None,
-        };
+        }
+    }
+
+    /// Reads the buffers behind `shape`. INVAL when in_vec 0 is no crypto iovec.
+    pub fn read(&mut self, shape: Shape, kernel_data: &GrantKernelData) -> Result<(), ErrorCode> {
+        let first = kernel_data.get_readonly_processbuffer(0)?;
+        if shape.in_len == 0 || first.len() != self.iovec.len() {
+            return Err(ErrorCode::INVAL);
+        }
+        first
+            .enter(|data| data.copy_to_slice_or_err(&mut self.iovec))?
+            .map_err(|_| ErrorCode::INVAL)?;
         for i in 0..shape.in_len {
-            let buffer = kernel_data.get_readonly_processbuffer(i)?;
-            let length = buffer.len();
-            if let Some(to) = request.in_lengths.get_mut(i) {
-                *to = length;
-            }
-            request.total = request.total.saturating_add(length);
-            match i {
-                0 if length == 0 => return Err(ErrorCode::RESERVE),
-                0 => request.iovec = buffer.enter(copy)?,
-                1 => {
-                    request.attributes = buffer
-                        .enter(copy)?
-                        .map(|bytes| KeyAttributes::decode(&bytes));
-                }
-                _ => {}
-            }
+            let length = kernel_data.get_readonly_processbuffer(i)?.len();
+            self.total = self.total.saturating_add(length);
         }
         for i in 0..shape.out_len {
             let length = kernel_data.get_readwrite_processbuffer(i)?.len();
-            request.total = request.total.saturating_add(length);
+            self.total = self.total.saturating_add(length);
         }
-        Ok(request)
-    }
-
-    /// Makes the vectors, in_vec 0 from `own` if given, and hands them to `call`.
-    pub fn with_vectors(
-        &self,
-        own: Option<&[u8]>,
-        kernel_data: &GrantKernelData,
-        call: &mut dyn FnMut(&[InVec<'_>], &mut [OutVec<'_>]),
-    ) -> Result<(), Error> {
-        let (in_len, out_len) = (self.shape.in_len, self.shape.out_len);
-        let mut vectors = [InVec::EMPTY; MAX_IOVEC];
-        let mut first = 0;
-        if let (Some(own), Some(vector)) = (own, vectors.first_mut()) {
-            *vector = InVec::new(own);
-            first = 1;
-        }
-        inputs(kernel_data, first, in_len, vectors, &mut |ins| {
-            let vectors = [const { OutVec::EMPTY }; MAX_IOVEC];
-            outputs(kernel_data, 0, out_len, vectors, &mut |outs| {
-                if let Some(ins) = ins.get(..in_len) {
-                    call(ins, outs);
-                }
-            })
-        })
+        Ok(())
     }
 }
 
-/// Exactly `N` bytes, or nothing.
-fn copy<const N: usize>(data: &ReadableProcessSlice) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    data.copy_to_slice_or_err(&mut bytes).ok().map(|()| bytes)
+/// Key attributes in in_vec 1, if it has their size.
+pub fn attributes(kernel_data: &GrantKernelData) -> Option<KeyAttributes> {
+    let buffer = kernel_data.get_readonly_processbuffer(1).ok()?;
+    let mut bytes = [0; KeyAttributes::SIZE];
+    buffer
+        .enter(|data| data.copy_to_slice_or_err(&mut bytes).ok())
+        .ok()??;
+    Some(KeyAttributes::decode(&bytes))
+}
+
+/// Makes the vectors of `shape`, in_vec 0 from `own` if given, and hands them to `call`.
+pub fn with_vectors(
+    shape: Shape,
+    own: Option<&[u8]>,
+    kernel_data: &GrantKernelData,
+    call: &mut dyn FnMut(&[InVec<'_>], &mut [OutVec<'_>]),
+) -> Result<(), Error> {
+    let mut vectors = [InVec::EMPTY; MAX_IOVEC];
+    let mut first = 0;
+    if let (Some(own), Some(vector)) = (own, vectors.first_mut()) {
+        *vector = InVec::new(own);
+        first = 1;
+    }
+    inputs(kernel_data, first, shape.in_len, &vectors, &mut |ins| {
+        let mut vectors = [const { OutVec::EMPTY }; MAX_IOVEC];
+        outputs(kernel_data, 0, shape.out_len, &mut vectors, &mut |outs| {
+            call(ins, outs)
+        })
+    })
 }
 
 // One level of recursion a vector, at most four: a buffer's slice lives only inside its `enter`.
@@ -128,18 +117,18 @@ fn inputs(
     kernel_data: &GrantKernelData,
     i: usize,
     n: usize,
-    vectors: [InVec<'_>; MAX_IOVEC],
+    vectors: &[InVec<'_>; MAX_IOVEC],
     then: &mut dyn FnMut(&[InVec<'_>]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     if i >= n {
-        return then(&vectors);
+        return then(vectors.get(..n).unwrap_or(&[]));
     }
     kernel_data.get_readonly_processbuffer(i)?.enter(|data| {
-        let mut vectors = vectors;
+        let mut vectors = *vectors;
         if let Some(vector) = vectors.get_mut(i) {
             *vector = InVec::new(data.iter().as_slice());
         }
-        inputs(kernel_data, i + 1, n, vectors, then)
+        inputs(kernel_data, i + 1, n, &vectors, then)
     })?
 }
 
@@ -147,23 +136,21 @@ fn outputs(
     kernel_data: &GrantKernelData,
     i: usize,
     n: usize,
-    mut vectors: [OutVec<'_>; MAX_IOVEC],
+    vectors: &mut [OutVec<'_>; MAX_IOVEC],
     then: &mut dyn FnMut(&mut [OutVec<'_>]),
 ) -> Result<(), Error> {
     if i >= n {
-        if let Some(vectors) = vectors.get_mut(..n) {
-            then(vectors);
-        }
+        then(vectors.get_mut(..n).unwrap_or(&mut []));
         return Ok(());
     }
     kernel_data
         .get_readwrite_processbuffer(i)?
         .mut_enter(|data| {
-            let mut vectors = vectors;
+            let mut vectors = vectors.each_mut().map(OutVec::reborrow);
             if let Some(vector) = vectors.get_mut(i) {
                 *vector = OutVec::new(data.iter().as_slice());
             }
-            outputs(kernel_data, i + 1, n, vectors, then)
+            outputs(kernel_data, i + 1, n, &mut vectors, then)
         })?
 }
 

@@ -5,11 +5,10 @@
 //! are those of docs/syscalls/a000x.
 
 use crate::handles::Handles;
-use crate::request::Request;
-use kernel::ErrorCode;
+use crate::request::Shape;
 use psa_interface::crypto::function as f;
 use psa_interface::key::KEY_ID_USER_MAX;
-use psa_interface::{CryptoIovec, fwu, platform, service, storage};
+use psa_interface::{CryptoIovec, KeyAttributes, fwu, platform, service, storage};
 
 /// More than this in all vectors of a crypto call makes it split-phase, bytes.
 pub const SPLIT_TOTAL: usize = 8192;
@@ -52,32 +51,37 @@ impl Service<'_> {
         })
     }
 
-    /// Decides. INVAL when in_vec 0 of a crypto call is no iovec.
-    pub fn classify(&self, request: &Request) -> Result<Class, ErrorCode> {
-        let call_type = request.shape.call_type;
+    /// Decides for every service but crypto.
+    pub fn classify(&self, shape: Shape) -> Class {
+        let call_type = shape.call_type;
         let split = match self {
-            Service::Crypto(_) => return crypto(request),
+            // Its own function decides.
+            Service::Crypto(_) => true,
             Service::Storage => matches!(call_type, storage::SET | storage::REMOVE),
             Service::FirmwareUpdate => call_type != fwu::REQUEST_REBOOT,
             Service::Platform => {
-                request.shape.handle == service::ATTESTATION_HANDLE
+                shape.handle == service::ATTESTATION_HANDLE
                     || call_type == platform::NV_COUNTER_INCREMENT
             }
         };
-        Ok(Class {
+        Class {
             split,
             persists: true,
             allocates: false,
-        })
+        }
     }
 }
 
-fn crypto(request: &Request) -> Result<Class, ErrorCode> {
-    let iovec = CryptoIovec::decode(request.iovec.as_ref().ok_or(ErrorCode::INVAL)?);
+/// Decides for a crypto call with `total` bytes in all vectors. `attributes` are asked for only
+/// when it makes a key; missing or mis-sized ones are refused by the service, and make nothing.
+pub fn crypto(
+    iovec: &CryptoIovec,
+    total: usize,
+    attributes: impl FnOnce() -> Option<KeyAttributes>,
+) -> Class {
     let id = iovec.function_id;
     let makes_key = makes_key(id);
-    // Missing or mis-sized attributes: the service refuses the call, nothing is made.
-    let attributes = request.attributes.filter(|_| makes_key);
+    let attributes = if makes_key { attributes() } else { None };
     let persists = attributes.is_some_and(|a| !a.lifetime.is_volatile());
     let asymmetric = attributes.is_some_and(|a| a.key_type.is_asymmetric());
     let split = match id {
@@ -91,13 +95,13 @@ fn crypto(request: &Request) -> Result<Class, ErrorCode> {
         | f::KEY_DERIVATION_KEY_AGREEMENT
         | f::EXPORT_PUBLIC_KEY => true,
         f::DESTROY_KEY => iovec.key_id <= KEY_ID_USER_MAX,
-        _ => persists || asymmetric || request.total > SPLIT_TOTAL,
+        _ => persists || asymmetric || total > SPLIT_TOTAL,
     };
-    Ok(Class {
+    Class {
         split,
         persists,
         allocates: !persists && (makes_key || makes_operation(id)),
-    })
+    }
 }
 
 /// Functions whose out_vec 0 is a new key id.
@@ -127,31 +131,12 @@ pub fn makes_operation(function_id: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Shape;
     use psa_interface::{Algorithm, KeyAttributes, KeyType};
 
-    fn request(function_id: u16, attributes: Option<KeyAttributes>, total: usize) -> Request {
+    fn class(function_id: u16, attributes: Option<KeyAttributes>, total: usize) -> Class {
         let mut iovec = CryptoIovec::new(function_id);
         iovec.key_id = 0x4000_0001;
-        Request {
-            shape: Shape {
-                handle: service::CRYPTO_HANDLE,
-                call_type: 0,
-                in_len: 1,
-                out_len: 0,
-            },
-            in_lengths: [56, 0, 0, 0],
-            total,
-            iovec: Some(iovec.encode()),
-            attributes,
-        }
-    }
-
-    fn class(function_id: u16, attributes: Option<KeyAttributes>, total: usize) -> Class {
-        let handles = Handles::new();
-        Service::Crypto(&handles)
-            .classify(&request(function_id, attributes, total))
-            .unwrap()
+        crypto(&iovec, total, || attributes)
     }
 
     /// Every function of the service, as the page says.
@@ -203,34 +188,22 @@ mod tests {
 
     #[test]
     fn destroying_is_split_where_flash_is_written() {
-        let handles = Handles::new();
         for (key_id, split) in [(1, true), (KEY_ID_USER_MAX, true), (0x4000_0000, false)] {
-            let mut r = request(f::DESTROY_KEY, None, 56);
             let mut iovec = CryptoIovec::new(f::DESTROY_KEY);
             iovec.key_id = key_id;
-            r.iovec = Some(iovec.encode());
-            assert_eq!(Service::Crypto(&handles).classify(&r).unwrap().split, split);
+            assert_eq!(crypto(&iovec, 56, || None).split, split);
         }
-    }
-
-    #[test]
-    fn crypto_without_an_iovec_is_invalid() {
-        let handles = Handles::new();
-        let mut r = request(0x100, None, 55);
-        r.iovec = None;
-        assert_eq!(
-            Service::Crypto(&handles).classify(&r),
-            Err(ErrorCode::INVAL)
-        );
     }
 
     #[test]
     fn the_other_tables() {
         let split = |s: Service<'_>, command, call_type| {
-            let mut r = request(0, None, 0);
-            r.shape.handle = s.handle(command).unwrap();
-            r.shape.call_type = call_type;
-            let class = s.classify(&r).unwrap();
+            let class = s.classify(Shape {
+                handle: s.handle(command).unwrap(),
+                call_type,
+                in_len: 0,
+                out_len: 0,
+            });
             assert!(class.persists && !class.allocates);
             class.split
         };

@@ -113,7 +113,7 @@ impl Kernel {
     where
         F: FnOnce(&dyn Process) -> R,
     {
-        self.process_ref(id).map_or(default, |p| f(p))
+        self.process_ref(id).map_or(default, f)
     }
 
     /// Calls `f` with every process.

@@ -389,6 +389,8 @@ impl<C: 'static + Chip> ProcessStandard<C> {
     }
 }
 
+// Addresses from userspace are checked against the process's bounds, never followed as they come.
+#[allow(clippy::not_unsafe_ptr_arg_deref)]
 impl<C: 'static + Chip> Process for ProcessStandard<C> {
     fn processid(&self) -> ProcessId {
         self.process_id.get()

@@ -28,6 +28,7 @@ impl<T> StaticBuf<T> {
     ///
     /// # Panics
     /// The second time. Boards call it once per place in their set-up code.
+    #[allow(clippy::mut_from_ref)]
     pub fn take(&'static self) -> &'static mut MaybeUninit<T> {
         // Plain load and store would do on one core; the swap keeps it sound on a host.
         assert!(

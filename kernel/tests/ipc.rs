@@ -1,0 +1,122 @@
+//! IPC between two real processes (`kernel::testing`): discovery, notification, shared buffers.
+
+use kernel::ErrorCode;
+use kernel::ipc::{DRIVER_NUM, IPC};
+use kernel::syscall::{Syscall, SyscallReturn, YieldVariant};
+use kernel::testing::{Event, TestKernel, TestProcess};
+
+const WAIT: Syscall = Syscall::Yield {
+    yield_type: YieldVariant::Wait,
+};
+
+fn board() -> (TestKernel, &'static IPC<8>) {
+    let mut t = TestKernel::new();
+    let cap = t.memory_capability();
+    let ipc: &'static IPC<8> = Box::leak(Box::new(IPC::new(t.kernel(), DRIVER_NUM, &cap)));
+    t.driver(DRIVER_NUM, ipc);
+    (t, ipc)
+}
+
+/// A process with 8 KiB open and its name's bytes at offset 512.
+fn started<'a>(t: &'a TestKernel, name: &str) -> TestProcess<'a> {
+    let p = t.process(name);
+    assert_eq!(p.memop(0, p.ram(8192)), SyscallReturn::Success);
+    p
+}
+
+fn discover(p: &TestProcess, name: &str) -> SyscallReturn {
+    for (i, b) in name.bytes().enumerate() {
+        let at = core::ptr::with_exposed_provenance_mut(p.ram(512 + i));
+        assert!(p.process().set_byte(at, b));
+    }
+    p.allow_ro(DRIVER_NUM, 0, p.ram(512), name.len());
+    p.command(DRIVER_NUM, 1, 0, 0)
+}
+
+fn upcalls(p: &TestProcess) -> Vec<(usize, usize, usize)> {
+    p.events()
+        .iter()
+        .filter_map(|e| match e {
+            Event::Called(c) => Some((c.argument0, c.argument1, c.argument2)),
+            Event::Returned(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn services_are_found_by_exact_name() {
+    let (t, _) = board();
+    let (a, b) = (started(&t, "client"), started(&t, "tockstone.mqtt"));
+    assert_eq!(
+        a.command(DRIVER_NUM, 1, 0, 0),
+        SyscallReturn::Failure(ErrorCode::INVAL)
+    );
+    assert_eq!(discover(&a, "tockstone.mqtt"), SyscallReturn::SuccessU32(1));
+    assert_eq!(discover(&b, "tockstone.mqtt"), SyscallReturn::SuccessU32(1));
+    for wrong in ["tockstone.mqt", "tockstone.mqttx", "TOCKSTONE.MQTT"] {
+        let r = discover(&a, wrong);
+        assert_eq!(r, SyscallReturn::Failure(ErrorCode::NODEVICE), "{wrong}");
+    }
+    b.process().terminate(None);
+    assert_eq!(
+        discover(&a, "tockstone.mqtt"),
+        SyscallReturn::Failure(ErrorCode::NODEVICE)
+    );
+}
+
+#[test]
+fn a_notification_carries_the_shared_buffer_both_ways() {
+    let (t, ipc) = board();
+    let (client, service) = (started(&t, "client"), started(&t, "service"));
+    let f = service.process().get_addresses().flash_non_protected_start;
+    // The service listens on its own slot, the client on the service's.
+    service.subscribe(DRIVER_NUM, 1, f, 0);
+    let f = client.process().get_addresses().flash_non_protected_start;
+    client.subscribe(DRIVER_NUM, 1, f, 0);
+    let shared = client.ram(1024);
+    client.allow_rw(DRIVER_NUM, 1, shared, 2048);
+    assert_eq!(client.command(DRIVER_NUM, 2, 1, 0), SyscallReturn::Success);
+    service.events();
+    service.queue(WAIT);
+    t.run_with_ipc(ipc);
+    assert_eq!(upcalls(&service), [(0, 2048, shared)]);
+
+    service.wake();
+    assert_eq!(service.command(DRIVER_NUM, 3, 0, 0), SyscallReturn::Success);
+    client.events();
+    client.queue(WAIT);
+    t.run_with_ipc(ipc);
+    assert_eq!(upcalls(&client), [(1, 0, 0)], "the service shares nothing");
+}
+
+#[test]
+fn a_buffer_that_cannot_be_opened_is_not_handed_over() {
+    let (t, ipc) = board();
+    let (client, service) = (started(&t, "client"), started(&t, "service"));
+    let f = service.process().get_addresses().flash_non_protected_start;
+    service.subscribe(DRIVER_NUM, 1, f, 0);
+    client.allow_rw(DRIVER_NUM, 1, client.ram(1000), 100);
+    client.command(DRIVER_NUM, 2, 1, 0);
+    service.events();
+    service.queue(WAIT);
+    t.run_with_ipc(ipc);
+    assert_eq!(upcalls(&service), [(0, 0, 0)]);
+}
+
+#[test]
+fn nobody_is_notified_where_nobody_is() {
+    let (t, _) = board();
+    let p = started(&t, "lonely");
+    for slot in [1, 7, 8, usize::MAX] {
+        let r = p.command(DRIVER_NUM, 2, slot, 0);
+        assert_eq!(r, SyscallReturn::Failure(ErrorCode::INVAL), "{slot}");
+    }
+    // A full queue is the sender's to know.
+    let q = started(&t, "busy");
+    for _ in 0..10 {
+        assert_eq!(p.command(DRIVER_NUM, 2, 1, 0), SyscallReturn::Success);
+    }
+    let r = p.command(DRIVER_NUM, 3, 1, 0);
+    assert_eq!(r, SyscallReturn::Failure(ErrorCode::NOMEM));
+    assert_eq!(q.process().debug_dropped_upcall_count(), 1);
+}

@@ -1,0 +1,328 @@
+//! Finding, checking and creating processes: the scan rule, gaps, versions, credentials, names.
+
+use kernel::deferred_call::DeferredCallClient;
+use kernel::process::{
+    FaultAction, FlashRegion, Process, ProcessBinary, ProcessCheckerMachine, ProcessFaultPolicy,
+    ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
+    SequentialProcessLoaderMachine, ShortId,
+};
+use kernel::process_checker::{
+    AppCredentialsPolicy, AppCredentialsPolicyClient, AppUniqueness, CheckResult, Compress,
+};
+use kernel::testing::{TestChip, TestKernel};
+use kernel::utilities::cells::OptionalCell;
+use kernel::{ErrorCode, deferred_call::DeferredCall};
+use std::cell::RefCell;
+use tock_tbf::types::{TbfFooterV2Credentials, TbfFooterV2CredentialsType};
+
+struct Stop;
+impl ProcessFaultPolicy for Stop {
+    fn action(&self, _: &dyn Process) -> FaultAction {
+        FaultAction::Stop
+    }
+}
+
+/// Accepts an ECDSA credential whose first byte is 1, rejects 2, passes over the rest.
+struct Policy {
+    require: bool,
+    client: OptionalCell<&'static dyn AppCredentialsPolicyClient<'static>>,
+    waiting: OptionalCell<(TbfFooterV2Credentials, &'static [u8])>,
+    call: DeferredCall,
+}
+impl AppCredentialsPolicy<'static> for Policy {
+    fn set_client(&self, c: &'static dyn AppCredentialsPolicyClient<'static>) {
+        self.client.set(c);
+    }
+    fn require_credentials(&self) -> bool {
+        self.require
+    }
+    fn check_credentials(
+        &self,
+        c: TbfFooterV2Credentials,
+        region: &'static [u8],
+    ) -> Result<(), (ErrorCode, TbfFooterV2Credentials, &'static [u8])> {
+        if c.format() != TbfFooterV2CredentialsType::EcdsaNistP256 {
+            return Err((ErrorCode::NOSUPPORT, c, region));
+        }
+        self.waiting.set((c, region));
+        self.call.set();
+        Ok(())
+    }
+}
+impl DeferredCallClient for Policy {
+    fn handle_deferred_call(&self) {
+        let (c, region) = self.waiting.take().unwrap();
+        let verdict = match c.data()[0] {
+            1 => CheckResult::Accept(None),
+            2 => CheckResult::Reject,
+            _ => CheckResult::Pass,
+        };
+        self.client.map(|k| k.check_done(Ok(verdict), c, region));
+    }
+    fn register(&'static self) {
+        self.call.register(self);
+    }
+}
+
+/// Names an application by the byte behind its header, if its credential was accepted.
+struct Names;
+impl Compress for Names {
+    fn to_short_id(&self, b: &ProcessBinary) -> ShortId {
+        let n = b.flash[b.header.get_protected_size() as usize];
+        match (b.credential, core::num::NonZeroU32::new(n.into())) {
+            (Some(_), Some(n)) => ShortId::Fixed(n),
+            _ => ShortId::LocallyUnique,
+        }
+    }
+}
+impl AppUniqueness for Names {
+    fn different_identifier(&self, a: &ProcessBinary, b: &ProcessBinary) -> bool {
+        self.to_short_id(a) != self.to_short_id(b)
+    }
+    fn different_identifier_process(&self, a: &ProcessBinary, b: &dyn Process) -> bool {
+        self.to_short_id(a) != b.short_app_id()
+    }
+    fn different_identifier_processes(&self, a: &dyn Process, b: &dyn Process) -> bool {
+        a.short_app_id() != b.short_app_id()
+    }
+}
+
+#[derive(Default)]
+struct Log(RefCell<Vec<(String, Result<(), ProcessLoadError>)>>);
+impl ProcessLoadingAsyncClient for Log {
+    fn process_loaded(&self, _: Result<(), ProcessLoadError>) {}
+    fn process_loading_finished(&self) {
+        self.0.borrow_mut().push(("finished".into(), Ok(())));
+    }
+    fn process_loaded_detail(
+        &self,
+        name: &'static str,
+        r: Result<&'static dyn Process, ProcessLoadError>,
+    ) {
+        self.0.borrow_mut().push((name.into(), r.map(|_| ())));
+    }
+}
+
+/// An object: name, version, id byte, footers by the first byte of their signature.
+fn object(
+    name: &str,
+    version: u32,
+    id: u8,
+    credentials: &[u8],
+    edit: impl Fn(&mut Vec<u8>),
+) -> Vec<u8> {
+    let size = 1024u32;
+    let mut body = vec![];
+    let mut tlv = |kind: u16, value: &[u8]| {
+        body.extend(kind.to_le_bytes());
+        body.extend((value.len() as u16).to_le_bytes());
+        body.extend(value);
+        body.resize(body.len().next_multiple_of(4), 0);
+    };
+    let program: Vec<u8> = [0u32, 0, 4096, 512, version]
+        .iter()
+        .flat_map(|w| w.to_le_bytes())
+        .collect();
+    tlv(9, &program);
+    tlv(3, name.as_bytes());
+    tlv(8, &[2, 0, 3, 0]);
+    let mut out = vec![2, 0];
+    out.extend((16 + body.len() as u16).to_le_bytes());
+    out.extend(size.to_le_bytes());
+    out.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+    out.extend(&body);
+    edit(&mut out);
+    let sum = out
+        .chunks_exact(4)
+        .fold(0, |s, w| s ^ u32::from_le_bytes(w.try_into().unwrap()));
+    out[12..16].copy_from_slice(&sum.to_le_bytes());
+    out.push(id);
+    out.resize(512, 0);
+    for first in credentials {
+        out.extend(128u16.to_le_bytes());
+        out.extend(68u16.to_le_bytes());
+        out.extend(6u32.to_le_bytes());
+        out.push(*first);
+        out.extend([0; 63]);
+    }
+    out.resize(size as usize, 0xFF);
+    out
+}
+
+fn plain(name: &str) -> Vec<u8> {
+    object(name, 0, 0, &[], |_| ())
+}
+
+fn aligned(bytes: &[u8]) -> &'static [u8] {
+    let store = vec![0u8; bytes.len() + 32].leak();
+    let skip = store.as_ptr().addr().next_multiple_of(32) - store.as_ptr().addr();
+    store[skip..skip + bytes.len()].copy_from_slice(bytes);
+    &store[skip..skip + bytes.len()]
+}
+
+struct Outcome {
+    t: TestKernel,
+    log: &'static Log,
+}
+
+impl Outcome {
+    fn names(&self) -> Vec<&str> {
+        (0..8)
+            .filter_map(|i| self.t.slot(i))
+            .map(|p| p.get_process_name())
+            .collect()
+    }
+    fn told(&self, name: &str) -> Option<Result<(), ProcessLoadError>> {
+        let log = self.log.0.borrow();
+        log.iter().find(|(n, _)| n == name).map(|(_, r)| *r)
+    }
+}
+
+fn load(require: bool, regions: &[(&[u8], usize)], ram: usize) -> Outcome {
+    let t = TestKernel::new();
+    let policy: &'static Policy = Box::leak(Box::new(Policy {
+        require,
+        client: OptionalCell::empty(),
+        waiting: OptionalCell::empty(),
+        call: DeferredCall::new(),
+    }));
+    policy.register();
+    let machine: &'static ProcessCheckerMachine =
+        Box::leak(Box::new(ProcessCheckerMachine::new(policy)));
+    machine.register();
+    let log: &'static Log = Box::leak(Box::default());
+    let flash: Vec<FlashRegion> = regions
+        .iter()
+        .map(|(bytes, stride)| FlashRegion {
+            flash: aligned(bytes),
+            stride: *stride,
+        })
+        .collect();
+    let loader: &'static SequentialProcessLoaderMachine<'static, TestChip> =
+        Box::leak(Box::new(SequentialProcessLoaderMachine::new(
+            machine,
+            vec![None; 8].leak(),
+            t.kernel(),
+            t.chip(),
+            flash.leak(),
+            vec![0u8; ram].leak(),
+            &Stop,
+            &(),
+            &Names,
+            &t.management_capability(),
+        )));
+    loader.register();
+    machine.set_client(loader);
+    loader.set_client(log);
+    loader.start();
+    t.run();
+    assert_eq!(
+        log.0.borrow().last().map(|l| l.0.clone()),
+        Some("finished".into())
+    );
+    Outcome { t, log }
+}
+
+const RAM: usize = 128 * 1024;
+
+#[test]
+fn regions_and_rows_are_scanned_past_gaps_and_garbage() {
+    let erased = vec![0xFF; 2048];
+    let pool: Vec<u8> = [
+        erased.clone(),
+        plain("second"),
+        plain("third"),
+        erased.clone(),
+        // A total size that lies: hides nothing but its own row.
+        vec![2, 0, 16, 0, 0xFF, 0xFF, 0xFF, 0x7F],
+        vec![0xFF; 2040],
+        plain("fourth"),
+    ]
+    .concat();
+    let o = load(
+        false,
+        &[(&plain("first"), 0), (&erased, 0), (&pool, 2048)],
+        RAM,
+    );
+    assert_eq!(o.names(), ["first", "second", "third", "fourth"]);
+    // Without rows a gap ends the list, as the scan rule says.
+    let list = [plain("first"), erased, plain("hidden")].concat();
+    let o = load(false, &[(&list, 0)], RAM);
+    assert_eq!(o.names(), ["first"]);
+}
+
+#[test]
+fn padding_disabled_broken_and_foreign_objects_are_skipped() {
+    let disabled = object("disabled", 0, 0, &[], |h| h[8] = 0);
+    let newer = object("newer kernel", 0, 0, &[], |h| {
+        let at = h.len() - 2;
+        h[at] = 4;
+    });
+    let mut broken = plain("broken");
+    broken[20] ^= 0x40;
+    let mut padding = vec![2, 0, 16, 0, 0, 2, 0, 0, 0, 0, 0, 0];
+    padding.extend((0x0010_0002u32 ^ 0x200).to_le_bytes());
+    padding.resize(512, 0xFF);
+    let list = [disabled, newer, broken, padding, plain("good")].concat();
+    let o = load(false, &[(&list, 0)], RAM);
+    assert_eq!(o.names(), ["good"]);
+}
+
+#[test]
+fn only_an_accepted_credential_gives_a_name() {
+    let list = [
+        object("accepted", 0, 5, &[1], |_| ()),
+        object("second counts", 0, 6, &[9, 1], |_| ()),
+        object("none", 0, 7, &[], |_| ()),
+        object("wrong", 0, 8, &[9], |_| ()),
+        object("rejected", 0, 9, &[2], |_| ()),
+    ]
+    .concat();
+    let o = load(false, &[(&list, 0)], RAM);
+    assert_eq!(o.names(), ["accepted", "second counts", "none", "wrong"]);
+    let ids: Vec<String> = (0..4)
+        .filter_map(|i| o.t.slot(i))
+        .map(|p| p.short_app_id().to_string())
+        .collect();
+    assert_eq!(ids, ["0x5", "0x6", "Unique", "Unique"]);
+    assert!(matches!(
+        o.told("rejected"),
+        Some(Err(ProcessLoadError::CheckError(_)))
+    ));
+    let o = load(true, &[(&list, 0)], RAM);
+    assert_eq!(o.names(), ["accepted", "second counts"]);
+}
+
+#[test]
+fn of_one_application_the_newest_version_runs() {
+    let list = [
+        object("old", 1, 5, &[1], |_| ()),
+        object("new", 2, 5, &[1], |_| ()),
+        object("copy", 2, 5, &[1], |_| ()),
+        object("unnamed", 9, 5, &[], |_| ()),
+    ]
+    .concat();
+    let o = load(false, &[(&list, 0)], RAM);
+    assert_eq!(o.names(), ["new", "unnamed"]);
+    assert_eq!(o.told("old"), Some(Err(ProcessLoadError::Superseded)));
+    assert_eq!(o.told("copy"), Some(Err(ProcessLoadError::Superseded)));
+}
+
+#[test]
+fn processes_never_share_ram_and_lack_of_it_stops_nobody() {
+    let list = [plain("a"), plain("b"), plain("c"), plain("d")].concat();
+    let o = load(false, &[(&list, 0)], 28 * 1024);
+    assert!(!o.names().is_empty() && o.names().len() < 4);
+    assert_eq!(o.told("d"), Some(Err(ProcessLoadError::NotEnoughMemory)));
+    let blocks: Vec<_> = (0..8)
+        .filter_map(|i| o.t.slot(i))
+        .map(|p| p.get_addresses())
+        .map(|a| (a.sram_start, a.sram_end))
+        .collect();
+    for (i, a) in blocks.iter().enumerate() {
+        assert!(a.1.is_multiple_of(1024));
+        for b in &blocks[i + 1..] {
+            assert!(a.1 <= b.0 || b.1 <= a.0, "{blocks:x?}");
+        }
+    }
+}

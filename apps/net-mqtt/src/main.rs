@@ -9,18 +9,20 @@
 extern crate alloc;
 
 use alloc::boxed::Box;
-use core::cell::RefCell;
-use core::fmt::Arguments;
+use core::cell::{Cell, RefCell};
+use core::fmt::{Arguments, Write};
 use core::pin::pin;
 use libtock::alarm::{Alarm, Clock, Milliseconds};
+use libtock::console::Console;
 use libtock::date_time::DateTime;
 use libtock::ethernet::{Ethernet, StaticBuffer};
 use libtock::ipc::{Ipc, IpcInbox, SharedMemory};
-use libtock::platform::Event;
+use libtock::platform::{Event, Syscalls, YieldNoWaitReturn};
 use libtock::psa::Psa;
 use libtock::runtime::TockSyscalls;
-use libtock::{heap, println, set_main, stack_size};
+use libtock::{heap, set_main, stack_size};
 use net_mqtt::config::DEVICE_KEY;
+use net_mqtt::service::MAX_CLIENTS;
 use net_mqtt::stack::{FRAME, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND};
 use net_mqtt::{Config, Environment, INCOMING, Memory, OUTGOING, Shared, TlsBuffers};
 use rustls_psa::Provider;
@@ -34,6 +36,8 @@ heap! { 32 * 1024 }
 const MAC: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
 /// Wall time is never before this: 2025-01-01, seconds since 1970.
 const TIME_FLOOR: u64 = 1_735_689_600;
+/// Ticks of the 32 MHz counter in a microsecond.
+const TICKS_PER_US: u64 = 32;
 /// Before looking again for what is missing, milliseconds.
 const RETRY_MS: u32 = 5_000;
 /// One buffer of received frames: five full ones.
@@ -62,7 +66,7 @@ static PSA: Psa = Psa::new();
 fn main() {
     if let Err(what) = run() {
         // Nothing of this can pass: memory taken twice, no driver. The kernel's policy decides.
-        println!("net-mqtt: cannot start: {what}");
+        print_line(format_args!("net-mqtt: cannot start: {what}"));
     }
 }
 
@@ -77,7 +81,7 @@ fn start() -> Result<&'static Device, &'static str> {
     let config = loop {
         match Config::load(&PSA) {
             Ok(config) => break config,
-            Err(error) => println!("net-mqtt: {error}"),
+            Err(error) => print_line(format_args!("net-mqtt: {error}")),
         }
         sleep(RETRY_MS);
     };
@@ -90,7 +94,7 @@ fn start() -> Result<&'static Device, &'static str> {
     .map_err(|_| "no ethernet driver")?;
     let mut seed = [0; 8];
     while let Err(status) = provider.psa().random(&mut seed) {
-        println!("net-mqtt: random: PSA {status}");
+        print_line(format_args!("net-mqtt: random: PSA {status}"));
         sleep(RETRY_MS);
     }
     let stack = Stack::new(
@@ -118,7 +122,7 @@ fn start() -> Result<&'static Device, &'static str> {
     ) {
         Ok(shared) => Ok(Box::leak(Box::new(shared))),
         Err(error) => {
-            println!("net-mqtt: {error}");
+            print_line(format_args!("net-mqtt: {error}"));
             Err("provisioned objects do not fit together")
         }
     }
@@ -126,8 +130,13 @@ fn start() -> Result<&'static Device, &'static str> {
 
 /// Ends only when the process cannot work at all.
 fn run() -> Result<(), &'static str> {
+    // First of all: a notice that finds nobody listening is lost.
+    Ipc::register_service(mqtt_ipc::PACKAGE, &INBOX).map_err(|_| "no IPC under our name")?;
+    for client in 0..MAX_CLIENTS as u32 {
+        // Who rang before now rings again; most slots are empty, or no clients.
+        let _ = Ipc::notify_client(client);
+    }
     let shared = start()?;
-    Ipc::register_service(mqtt_ipc::SERVICE, &INBOX).map_err(|_| "no IPC under our name")?;
     let mqtt = minimq::Buffers::new(
         MQTT_RX.take().ok_or("memory")?,
         MQTT_TX.take().ok_or("memory")?,
@@ -141,7 +150,7 @@ fn run() -> Result<(), &'static str> {
             if let Some(page) = notice.memory {
                 let index = notice.sender as usize;
                 if !shared.service().borrow_mut().attach(index, page) {
-                    println!("net-mqtt: no room for client {index}");
+                    print_line(format_args!("net-mqtt: no room for client {index}"));
                 }
             }
         }
@@ -150,14 +159,22 @@ fn run() -> Result<(), &'static str> {
         if shared.is_online() != online {
             online = !online;
             let heap = libtock::runtime::heap::stats();
-            println!("net-mqtt: heap peak {} of {} bytes", heap.peak, heap.size);
+            shared.environment().line(format_args!(
+                "net-mqtt: heap peak {} of {} bytes",
+                heap.peak, heap.size
+            ));
         }
-        if sleep_us > 0 {
+        if sleep_us == 0 {
+            // Upcalls run inside a yield only.
+            while TockSyscalls::yield_no_wait() == YieldNoWaitReturn::Upcall {}
+        } else {
+            let asleep_at = shared.environment().now_us();
             let milliseconds = u32::try_from(sleep_us.div_ceil(1000)).unwrap_or(u32::MAX);
             let woken = || FRAME_ARRIVED.is_raised() || INBOX.is_pending();
             if Alarm::wait(Milliseconds(milliseconds), woken).is_err() {
                 return Err("no alarm driver");
             }
+            shared.environment().slept_since(asleep_at);
         }
     }
 }
@@ -180,18 +197,32 @@ fn sleep(milliseconds: u32) {
 }
 
 /// Clock, calendar and console.
-struct System(RefCell<Clock>);
+struct System {
+    clock: RefCell<Clock>,
+    /// Time spent asleep since the start, microseconds.
+    slept_us: Cell<u64>,
+    /// Time and time asleep when the handshake began.
+    handshake: Cell<(u64, u64)>,
+}
 
 impl System {
     fn start() -> Result<Self, &'static str> {
-        let clock = Clock::new::<TockSyscalls>().map_err(|_| "no alarm driver")?;
-        Ok(System(RefCell::new(clock)))
+        Ok(System {
+            clock: RefCell::new(Clock::new::<TockSyscalls>().map_err(|_| "no alarm driver")?),
+            slept_us: Cell::new(0),
+            handshake: Cell::new((0, 0)),
+        })
+    }
+
+    fn slept_since(&self, start_us: u64) {
+        let slept = self.now_us().saturating_sub(start_us);
+        self.slept_us.set(self.slept_us.get().saturating_add(slept));
     }
 }
 
 impl Environment for System {
     fn now_us(&self) -> u64 {
-        self.0.borrow_mut().now_us::<TockSyscalls>()
+        self.clock.borrow_mut().now_us::<TockSyscalls>()
     }
 
     fn unix_seconds(&self) -> Option<u64> {
@@ -199,7 +230,55 @@ impl Environment for System {
     }
 
     fn line(&self, text: Arguments<'_>) {
-        println!("{text}");
+        print_line(text);
+    }
+
+    /// What a handshake costs: time from ClientHello to our Finished, less the sleep in between,
+    /// in ticks of the 32 MHz counter that the alarm's microseconds come from. Under
+    /// `-icount shift=5` that is instructions (ARCHITECTURE §9), secure side and kernel included.
+    fn handshake(&self, starts: bool) {
+        let (now, slept) = (self.now_us(), self.slept_us.get());
+        if starts {
+            return self.handshake.set((now, slept));
+        }
+        let (then, slept_then) = self.handshake.get();
+        let busy = (now - then).saturating_sub(slept - slept_then);
+        self.line(format_args!(
+            "net-mqtt: handshake took {} ticks of 31.25 ns",
+            busy * TICKS_PER_US
+        ));
+    }
+}
+
+/// Writes a line in one piece, so that lines of several processes do not mix; cut at 200 bytes.
+fn print_line(text: Arguments<'_>) {
+    let mut line = Line {
+        bytes: [0; 200],
+        len: 0,
+    };
+    // What does not fit is cut.
+    let _ = line.write_fmt(text);
+    let end = line.len.min(line.bytes.len() - 1);
+    if let Some(byte) = line.bytes.get_mut(end) {
+        *byte = b'\n';
+    }
+    // Nobody to tell: the console is where one would.
+    let _ = Console::write(line.bytes.get(..=end).unwrap_or_default());
+}
+
+struct Line {
+    bytes: [u8; 200],
+    len: usize,
+}
+
+impl core::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        for (to, from) in room.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        self.len = (self.len + text.len()).min(self.bytes.len());
+        Ok(())
     }
 }
 

@@ -57,6 +57,8 @@ pub enum FilterWork {
 
 struct Slot<M> {
     port: Port<M>,
+    /// It has sent Open since we started; otherwise it takes us for an earlier life of ours.
+    opened: bool,
     epoch: u8,
     outstanding: usize,
     results: VecDeque<(u32, Status)>,
@@ -130,6 +132,7 @@ impl<M: Memory> Service<M> {
             None => {
                 *slot = Some(Slot {
                     port: Port::new(page),
+                    opened: false,
                     epoch: 0,
                     outstanding: 0,
                     results: VecDeque::new(),
@@ -202,6 +205,7 @@ impl<M: Memory> Service<M> {
                 ));
             }
             Ok(Request::Open) => {
+                slot.opened = true;
                 slot.epoch = slot.epoch.wrapping_add(1);
                 client.epoch = slot.epoch;
                 slot.results.clear();
@@ -212,7 +216,9 @@ impl<M: Memory> Service<M> {
             }
             Ok(Request::Query) => {
                 slot.state = Some(self.link);
-                self.answer(client, seq, Status::Ok);
+                // Not opened in this life of ours: what it asked an earlier one is gone.
+                let known = slot.epoch != 0;
+                self.answer(client, seq, if known { Status::Ok } else { Status::Lost });
             }
             Ok(Request::Subscribe { filter, qos }) => self.subscribe(client, seq, filter, qos),
             Ok(Request::Unsubscribe { filter }) => {
@@ -329,9 +335,15 @@ impl<M: Memory> Service<M> {
         let waiters = match filter.state {
             State::Subscribing => {
                 let waiters = core::mem::take(&mut filter.waiters);
-                match status {
-                    Status::Ok => filter.state = State::Active,
-                    _ => *place = None,
+                filter.state = State::Active;
+                if status != Status::Ok {
+                    // Who had it before keeps it, as the broker does: only the askers lose it.
+                    for (client, _) in &waiters {
+                        filter.clients &= !(1 << client.index);
+                    }
+                    if filter.clients == 0 {
+                        *place = None;
+                    }
                 }
                 waiters
             }
@@ -454,5 +466,181 @@ impl<M: Memory> Service<M> {
 impl<M: Memory> Default for Service<M> {
     fn default() -> Self {
         Service::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mqtt_ipc::{Client as IpcClient, Event, Page};
+
+    type Pages = Vec<&'static Page>;
+    type Clients = Vec<IpcClient<&'static Page, fn()>>;
+
+    fn service(clients: usize) -> (Service<&'static Page>, Pages, Clients) {
+        let mut service = Service::<&'static Page>::new();
+        let pages: Pages = (0..clients)
+            .map(|_| &*Box::leak(Box::new(Page::new())))
+            .collect();
+        let clients = pages
+            .iter()
+            .enumerate()
+            .map(|(index, &page)| {
+                assert!(service.attach(index, page));
+                IpcClient::new(page, (|| ()) as fn())
+            })
+            .collect();
+        while service.take(&mut [0; MAX_REQUEST]).is_some() {}
+        (service, pages, clients)
+    }
+
+    /// Everything that waits for a client, as far as results go.
+    fn results(
+        service: &mut Service<&'static Page>,
+        client: &mut IpcClient<&'static Page, fn()>,
+    ) -> Vec<(u32, Status)> {
+        let mut buf = vec![0; MESSAGE_BUFFER];
+        let mut found = Vec::new();
+        loop {
+            let went = service.deliver(0);
+            match client.poll(&mut buf).unwrap() {
+                Some(Event::Result { seq, status }) => found.push((seq, status)),
+                Some(_) => {}
+                None if went => {}
+                None => return found,
+            }
+        }
+    }
+
+    #[test]
+    fn filters_are_bounded_shared_and_refusable() {
+        let (mut service, _, mut clients) = service(2);
+        let mut buf = [0; MAX_REQUEST];
+        let (first, second) = clients.split_at_mut(1);
+        let (first, second) = (&mut first[0], &mut second[0]);
+        assert_eq!(results(&mut service, first), [(1, Status::Ok)]);
+        for number in 0..MAX_FILTERS {
+            first
+                .subscribe(&format!("a/{number}"), Qos::AtMostOnce)
+                .unwrap();
+            service.take(&mut buf).unwrap();
+            let Some(FilterWork::Subscribe(place, _, _)) = service.next_filter() else {
+                panic!("nothing to subscribe");
+            };
+            service.filter_done(place, Status::Ok);
+            assert_eq!(
+                results(&mut service, first),
+                [(number as u32 + 2, Status::Ok)]
+            );
+        }
+        let seq = first.subscribe("a/more", Qos::AtMostOnce).unwrap();
+        service.take(&mut buf).unwrap();
+        assert_eq!(results(&mut service, first), [(seq, Status::NoSpace)]);
+
+        // The same filter of another client costs nothing, at a higher level one more SUBSCRIBE,
+        // which the broker may refuse.
+        assert_eq!(results(&mut service, second), [(1, Status::Ok)]);
+        let seq = second.subscribe("a/3", Qos::AtMostOnce).unwrap();
+        service.take(&mut buf).unwrap();
+        assert_eq!(service.next_filter(), None);
+        assert_eq!(results(&mut service, second), [(seq, Status::Ok)]);
+        let seq = second.subscribe("a/3", Qos::AtLeastOnce).unwrap();
+        service.take(&mut buf).unwrap();
+        assert_eq!(
+            service.next_filter(),
+            Some(FilterWork::Subscribe(3, "a/3".into(), Qos::AtLeastOnce))
+        );
+        service.filter_done(3, Status::Refused);
+        assert_eq!(results(&mut service, second), [(seq, Status::Refused)]);
+        service.offer("a/3", b"x", Qos::AtMostOnce, 0);
+        let mut buf = vec![0; MESSAGE_BUFFER];
+        service.deliver(0);
+        assert_eq!(second.poll(&mut buf), Ok(None));
+        assert!(
+            matches!(
+                first.poll(&mut buf),
+                Ok(Some(Event::Message { topic: "a/3", .. }))
+            ),
+            "who had it before keeps it"
+        );
+    }
+
+    #[test]
+    fn a_restarted_client_gets_nothing_of_its_earlier_life() {
+        let (mut service, pages, mut clients) = service(1);
+        let mut buf = [0; MAX_REQUEST];
+        results(&mut service, &mut clients[0]);
+        clients[0].subscribe("a", Qos::AtMostOnce).unwrap();
+        service.take(&mut buf).unwrap();
+        service.next_filter().unwrap();
+        service.filter_done(0, Status::Ok);
+        results(&mut service, &mut clients[0]);
+        clients[0].publish("t", b"", Qos::AtLeastOnce).unwrap();
+        let (old, seq, _) = service.take(&mut buf).unwrap();
+
+        clients[0] = IpcClient::new(pages[0], (|| ()) as fn());
+        service.take(&mut buf).unwrap();
+        service.answer(old, seq, Status::Ok);
+        assert_eq!(results(&mut service, &mut clients[0]), [(1, Status::Ok)]);
+        service.offer("a", b"x", Qos::AtMostOnce, 0);
+        assert!(service.is_free());
+        assert_eq!(
+            service.next_filter(),
+            Some(FilterWork::Unsubscribe(0, "a".into()))
+        );
+        service.filter_done(0, Status::Ok);
+        assert_eq!(service.next_filter(), None);
+    }
+
+    /// A service that restarted says so to a client that has not noticed.
+    #[test]
+    fn a_query_without_opening_is_lost() {
+        let (_, pages, mut clients) = service(1);
+        let mut restarted = Service::new();
+        restarted.attach(0, pages[0]);
+        let seq = clients[0].query().unwrap();
+        restarted.take(&mut [0; MAX_REQUEST]).unwrap();
+        assert_eq!(
+            results(&mut restarted, &mut clients[0]),
+            [(seq, Status::Lost)]
+        );
+    }
+
+    #[test]
+    fn a_client_without_room_for_results_sees_a_full_mailbox() {
+        let (mut service, _, mut clients) = service(1);
+        let mut buf = [0; MAX_REQUEST];
+        // The opening is one of them already.
+        for _ in 1..MAX_OUTSTANDING {
+            clients[0].publish("t", b"", Qos::AtMostOnce).unwrap();
+            assert!(service.take(&mut buf).is_some());
+        }
+        clients[0].publish("t", b"", Qos::AtMostOnce).unwrap();
+        assert!(service.take(&mut buf).is_none());
+        assert_eq!(
+            clients[0].publish("t", b"", Qos::AtMostOnce),
+            Err(Error::Busy)
+        );
+        assert_eq!(results(&mut service, &mut clients[0]), [(1, Status::Ok)]);
+        assert!(service.take(&mut buf).is_some());
+    }
+
+    /// A message of any size and any number of clients: delivered to each that asked, or dropped
+    /// and counted, never stuck.
+    #[test]
+    fn oversized_messages_are_dropped_and_counted() {
+        let (mut service, _, mut clients) = service(1);
+        results(&mut service, &mut clients[0]);
+        clients[0].subscribe("#", Qos::AtMostOnce).unwrap();
+        service.take(&mut [0; MAX_REQUEST]).unwrap();
+        service.offer("t", &[0; mqtt_ipc::MAX_PAYLOAD + 1], Qos::AtMostOnce, 0);
+        service.offer(
+            &"t".repeat(mqtt_ipc::MAX_TOPIC + 1),
+            b"",
+            Qos::AtMostOnce,
+            0,
+        );
+        assert!(service.is_free());
+        assert_eq!(service.dropped(), 2);
     }
 }

@@ -190,6 +190,9 @@ impl<D: FrameDevice> Stream for Stack<'_, D> {
 
     fn abort(&mut self) {
         self.connecting = false;
+        // What TLS said last (an alert, close_notify) leaves first, as far as the window allows.
+        self.interface
+            .poll(self.now, &mut self.phy, &mut self.sockets);
         self.sockets.get_mut::<tcp::Socket>(self.tcp).abort();
     }
 }

@@ -29,14 +29,26 @@ pub enum Event<'b> {
     },
 }
 
-/// One client of the service; `notify` wakes the service (Tock IPC command 2).
+/// Wakes the service: Tock IPC command 2 on the device, any closure in a test.
+pub trait Bell {
+    /// Tells the service that a mailbox changed. One that does not arrive is made up by the next.
+    fn ring(&mut self);
+}
+
+impl<F: FnMut()> Bell for F {
+    fn ring(&mut self) {
+        self();
+    }
+}
+
+/// One client of the service; `notify` wakes the service.
 pub struct Client<M, N> {
     page: M,
     notify: N,
     seq: u32,
 }
 
-impl<M: Memory, N: FnMut()> Client<M, N> {
+impl<M: Memory, N: Bell> Client<M, N> {
     /// Takes over the shared page, empties it, and asks the service to forget an earlier life of
     /// this process. Share the page with the service before this, so that it sees the request.
     pub fn new(page: M, notify: N) -> Self {
@@ -50,6 +62,15 @@ impl<M: Memory, N: FnMut()> Client<M, N> {
         // The mailbox was emptied just now, so this cannot find it full.
         let _ = client.request(Kind::Open, Qos::AtMostOnce, b"", b"");
         client
+    }
+
+    /// Asks the service to forget what this process asked before, as [`Client::new`] does: after
+    /// the service answered [`Status::Lost`] to a query, which says that it has restarted.
+    ///
+    /// # Errors
+    /// [`Error::Busy`].
+    pub fn reopen(&mut self) -> Result<u32, Error> {
+        self.request(Kind::Open, Qos::AtMostOnce, b"", b"")
     }
 
     /// Whether a request can be made now (the service took the previous one).
@@ -86,7 +107,8 @@ impl<M: Memory, N: FnMut()> Client<M, N> {
         self.request(Kind::Unsubscribe, Qos::AtMostOnce, check(filter)?, b"")
     }
 
-    /// Asks for an [`Event::State`].
+    /// Asks for an [`Event::State`]. The result is [`Status::Lost`] when the service has
+    /// restarted since [`Client::new`] and knows nothing of us.
     ///
     /// # Errors
     /// [`Error::Busy`].
@@ -95,17 +117,23 @@ impl<M: Memory, N: FnMut()> Client<M, N> {
     }
 
     /// Takes the message that waits for this client, if any, into `buf`
-    /// ([`crate::MESSAGE_BUFFER`] bytes hold every one), and frees the mailbox.
+    /// ([`crate::MESSAGE_BUFFER`] bytes hold every one), and frees the mailbox. With nothing to
+    /// take and a request that the service has not taken, rings again: poll now and then, not
+    /// only on notices.
     ///
     /// # Errors
     /// [`Error::Malformed`] or [`Error::TooLarge`]: that message is gone.
     pub fn poll<'b>(&mut self, buf: &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
         let taken = Mailbox::ToClient.peek(&self.page, buf);
         if matches!(taken, Ok(None)) {
+            if !self.is_ready() {
+                // The service may not have been listening when we asked: ring again.
+                self.notify.ring();
+            }
             return Ok(None);
         }
         Mailbox::ToClient.clear(&self.page);
-        (self.notify)();
+        self.notify.ring();
         let Some(header) = taken? else {
             return Ok(None);
         };
@@ -153,7 +181,7 @@ impl<M: Memory, N: FnMut()> Client<M, N> {
         };
         Mailbox::ToService.put(&self.page, header, topic, payload)?;
         self.seq = seq;
-        (self.notify)();
+        self.notify.ring();
         Ok(seq)
     }
 }

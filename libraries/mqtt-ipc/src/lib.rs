@@ -24,13 +24,19 @@
 mod client;
 mod mailbox;
 mod port;
+#[cfg(feature = "libtock")]
+mod process;
 
-pub use client::{Client, Event};
+pub use client::{Bell, Client, Event};
 pub use mailbox::{Header, Kind, Memory, Page};
 pub use port::{Port, Request};
+#[cfg(feature = "libtock")]
+pub use process::{Connection, ServiceBell};
 
-/// Name under which net-mqtt registers with Tock IPC.
+/// Name of this protocol.
 pub const SERVICE: &str = "tockstone.mqtt";
+/// Package name of the process that serves it: what Tock IPC discovers is a package.
+pub const PACKAGE: &str = "net-mqtt";
 /// Size of the shared page, bytes; it must start on a multiple of 1 KiB.
 pub const PAGE_SIZE: usize = 8192;
 /// Longest topic or filter, bytes (AWS IoT Core's limit, reference/aws-iot.md §1.4).

@@ -74,8 +74,12 @@ impl Memory for libtock_platform::SharedMemory {
     }
 
     fn store(&self, index: usize, value: u32) {
-        // Past the end: ignored, as the trait says.
-        let _ = self.write(index * 4, &value.to_le_bytes());
+        let [first, rest @ ..] = value.to_le_bytes();
+        // Past the end: ignored, as the trait says. Bytes go one by one, and the other process may
+        // run in between: the first, which says that a mailbox is full, comes last (and `load`
+        // reads it first).
+        let _ = self.write(index * 4 + 1, &rest);
+        let _ = self.write(index * 4, &[first]);
     }
 }
 

@@ -234,6 +234,13 @@ mod tests {
         assert_eq!(client.poll(&mut buf), Ok(Some(Event::State(Link::Online))));
         assert_eq!(client.poll(&mut buf), Ok(None));
         assert_eq!(bells.get(), 6, "three requests, three messages taken");
+        client.query().unwrap();
+        assert_eq!(client.poll(&mut buf), Ok(None));
+        assert_eq!(
+            bells.get(),
+            8,
+            "a request that was not heard of is rung again"
+        );
     }
 
     #[test]

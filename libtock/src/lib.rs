@@ -79,12 +79,50 @@ pub mod rng {
     pub use libtock_rng::RngListener;
 }
 
-/// What [`println!`] and [`print!`] expand to.
+/// What [`println!`] and [`print!`] expand to: one write a line, so that the lines of two
+/// processes do not mix; longer text goes out in pieces.
 #[doc(hidden)]
 pub fn print_to_console(arguments: core::fmt::Arguments<'_>) {
     use core::fmt::Write;
+    let mut line = Line {
+        bytes: [0; 192],
+        used: 0,
+    };
     // Nobody to tell: the console is where one would.
-    let _ = libtock_console::Console::<TockSyscalls>::writer().write_fmt(arguments);
+    let _ = line.write_fmt(arguments);
+    line.flush();
+}
+
+/// Text on its way to the console.
+struct Line {
+    bytes: [u8; 192],
+    used: usize,
+}
+
+impl Line {
+    fn flush(&mut self) {
+        if let Some(bytes) = self.bytes.get(..self.used)
+            && self.used > 0
+        {
+            let _ = libtock_console::Console::<TockSyscalls>::write(bytes);
+        }
+        self.used = 0;
+    }
+}
+
+impl core::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        for piece in text.as_bytes() {
+            if self.used == self.bytes.len() {
+                self.flush();
+            }
+            if let Some(byte) = self.bytes.get_mut(self.used) {
+                *byte = *piece;
+                self.used += 1;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Prints to the console; errors are dropped.

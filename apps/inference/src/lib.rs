@@ -8,8 +8,12 @@
 
 pub mod audio;
 mod model;
+mod outbox;
+pub mod player;
 
 pub use kws_frontend::{STEP, WINDOW};
+
+pub use outbox::{Outbox, Outcome, WAITING};
 
 use kws_frontend::{CHANNELS, FRAMES, Frontend, quantise};
 

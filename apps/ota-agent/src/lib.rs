@@ -19,6 +19,8 @@ pub use document::{Execution, OtaFile, Rejection, Reply, Version};
 
 /// PSA key that verifies the update's signature (the reference's "Code Verify Key").
 pub const VERIFY_KEY: u32 = 0x11;
+/// Protected Storage uid of the thing name.
+pub const UID_THING: u64 = 9;
 /// Block size that is asked for, bytes.
 pub const BLOCK: u32 = 4096;
 /// Blocks that are asked for at once.

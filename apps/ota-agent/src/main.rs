@@ -1,3 +1,111 @@
-//! The OTA agent process: AWS IoT Jobs and MQTT file streams.
+//! The OTA agent process on the device: system calls behind the library's traits.
+//!
+//! Owns the process's memory, how it starts and its loop. All logic is in the library. Without a
+//! thing name, or without net-mqtt, it says so and looks again.
 #![no_std]
 #![no_main]
+
+use core::fmt::Arguments;
+use heapless::String;
+use libtock::alarm::{Alarm, Clock, Milliseconds};
+use libtock::ipc::{IpcInbox, StaticBuffer};
+use libtock::psa::Psa;
+use libtock::runtime::TockSyscalls;
+use libtock::{println, set_main, stack_size};
+use mqtt_ipc::{Connection, Event, Link, MESSAGE_BUFFER, PAGE_SIZE, Qos, Status};
+use ota_agent::{Agent, Input, Outlet, UID_THING};
+use psa_client::ps;
+
+set_main! { main }
+stack_size! { 20 * 1024 }
+
+/// Before looking again for what is missing, milliseconds.
+const RETRY_MS: u32 = 5_000;
+/// Longest sleep with a job under way, and without one.
+const BUSY_MS: u32 = 100;
+const IDLE_MS: u32 = 1_000;
+
+static PAGE: StaticBuffer<PAGE_SIZE> = StaticBuffer::new();
+static MESSAGE: StaticBuffer<MESSAGE_BUFFER> = StaticBuffer::new();
+static INBOX: IpcInbox = IpcInbox::new();
+static PSA: Psa = Psa::new();
+
+fn main() {
+    if let Err(what) = run() {
+        // Nothing of this can pass: memory taken twice, no driver. The kernel's policy decides.
+        println!("ota-agent: cannot start: {what}");
+    }
+}
+
+/// Ends only when the process cannot work at all.
+fn run() -> Result<(), &'static str> {
+    let thing = loop {
+        match thing() {
+            Ok(thing) => break thing,
+            Err(status) => println!("ota-agent: thing name (PS {UID_THING}): PSA {status}"),
+        }
+        sleep(RETRY_MS)?;
+    };
+    let mut clock = Clock::new::<TockSyscalls>().map_err(|_| "no alarm driver")?;
+    let message = MESSAGE.take().ok_or("memory")?;
+    let mut wire = Wire(Connection::new(PAGE.take().ok_or("memory")?, &INBOX));
+    let mut agent = Agent::new(&PSA, thing, clock.now_ms::<TockSyscalls>());
+    loop {
+        let now = clock.now_ms::<TockSyscalls>();
+        wire.0.step(now).map_err(|_| "the page cannot be shared")?;
+        loop {
+            let input = match wire.0.poll(message) {
+                Ok(None) => break,
+                Ok(Some(Event::State(link))) => Input::Link(link == Link::Online),
+                Ok(Some(Event::Result { seq, status })) => Input::Result(seq, status == Status::Ok),
+                Ok(Some(Event::Message { topic, payload, .. })) => {
+                    Input::Message { topic, payload }
+                }
+                Err(error) => {
+                    println!("ota-agent: a message is lost: {error:?}");
+                    continue;
+                }
+            };
+            agent.input(input, clock.now_ms::<TockSyscalls>(), &mut wire);
+        }
+        agent.tick(clock.now_ms::<TockSyscalls>(), &mut wire);
+        let longest = if agent.is_busy() { BUSY_MS } else { IDLE_MS };
+        Alarm::wait(Milliseconds(longest), || INBOX.is_pending()).map_err(|_| "no alarm driver")?;
+    }
+}
+
+fn thing() -> Result<String<128>, psa_client::Status> {
+    let mut name = [0; 128];
+    let length = ps::get(&PSA, UID_THING, 0, &mut name)?;
+    name.get(..length)
+        .and_then(|name| core::str::from_utf8(name).ok())
+        .filter(|name| !name.is_empty())
+        .and_then(|name| String::try_from(name).ok())
+        .ok_or(psa_client::Status::DATA_INVALID)
+}
+
+fn sleep(milliseconds: u32) -> Result<(), &'static str> {
+    Alarm::sleep_for(Milliseconds(milliseconds)).map_err(|_| "no alarm driver")
+}
+
+/// net-mqtt and the console.
+struct Wire(Connection<TockSyscalls>);
+
+impl Outlet for Wire {
+    fn publish(&mut self, topic: &str, payload: &[u8], acknowledged: bool) -> Option<u32> {
+        let qos = if acknowledged {
+            Qos::AtLeastOnce
+        } else {
+            Qos::AtMostOnce
+        };
+        self.0.publish(topic, payload, qos).ok()
+    }
+
+    fn subscribe(&mut self, filter: &str) -> Option<u32> {
+        self.0.subscribe(filter, Qos::AtLeastOnce).ok()
+    }
+
+    fn log(&mut self, line: Arguments<'_>) {
+        println!("{line}");
+    }
+}

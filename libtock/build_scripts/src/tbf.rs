@@ -61,7 +61,10 @@ pub fn elf2tab_arguments(
     let mut a: Vec<String> = Vec::new();
     let mut pair = |name: &str, value: String| a.extend([name.to_owned(), value]);
     pair("-n", options.name.clone());
-    pair("--minimum-ram-size", ram.to_string());
+    // elf2tab 0.13.0 takes --minimum-ram-size and ignores it; the three it adds up work.
+    pair("--stack", ram.to_string());
+    pair("--app-heap", "0".into());
+    pair("--kernel-heap", "0".into());
     pair(
         "--protected-region-size",
         layout.tbf_header_size.to_string(),

@@ -58,7 +58,9 @@ pub fn pack(
         Command::new(paths::elf2tab())
             .args(["--deterministic", "-n", name, "-o"])
             .arg(&tab)
-            .args(["--minimum-ram-size", &(ram_size - 0x1000).to_string()])
+            // elf2tab 0.13.0 takes --minimum-ram-size and ignores it; the three it adds up work.
+            .args(["--stack", &(ram_size - 0x1000).to_string()])
+            .args(["--app-heap", "0", "--kernel-heap", "0"])
             .args([
                 "--protected-region-size",
                 "256",

@@ -109,7 +109,11 @@ pub fn each_chunk(input: Input<'_>, mut f: impl FnMut(&mut [u8])) {
         }
         at += n;
     }
-    buffer.zeroize();
+    // No more was ever filled.
+    buffer
+        .get_mut(..input.len().min(CHUNK))
+        .unwrap_or_default()
+        .zeroize();
 }
 
 /// Feeds an input to a hash.

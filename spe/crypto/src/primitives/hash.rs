@@ -104,7 +104,7 @@ impl Deref for Digest {
 
 impl Drop for Digest {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        self.as_mut().zeroize();
     }
 }
 

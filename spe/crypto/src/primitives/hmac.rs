@@ -21,19 +21,22 @@ impl Hmac {
         } else {
             key
         };
-        let pad = |byte: u8| {
-            let mut block = Zeroizing::new([byte; MAX_BLOCK]);
-            for (to, k) in block.iter_mut().zip(key) {
-                *to ^= *k;
+        let mut block = Zeroizing::new([0; MAX_BLOCK]);
+        let block = block.get_mut(..alg.block_len()).unwrap_or_default();
+        for (to, byte) in block.iter_mut().zip(key) {
+            *to = *byte;
+        }
+        let mut start = |pad: u8| {
+            for byte in block.iter_mut() {
+                *byte ^= pad;
             }
             let mut hash = Hash::new(alg);
-            hash.update(block.get(..alg.block_len()).unwrap_or_default());
+            hash.update(block);
             hash
         };
-        Hmac {
-            inner: pad(0x36),
-            outer: pad(0x5C),
-        }
+        let inner = start(0x36);
+        let outer = start(0x36 ^ 0x5C);
+        Hmac { inner, outer }
     }
 
     /// Appends `data`.

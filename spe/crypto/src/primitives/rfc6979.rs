@@ -15,6 +15,8 @@ pub struct Candidates {
     alg: HashAlg,
     k: Digest,
     v: Digest,
+    /// A candidate was given: the state moves on before the next one.
+    used: bool,
 }
 
 impl Candidates {
@@ -28,18 +30,26 @@ impl Candidates {
             k = hmac(alg, &k, &[&v, &[byte], secret, &h, extra]);
             v = hmac(alg, &k, &[&v]);
         }
-        Candidates { alg, k, v }
+        Candidates {
+            alg,
+            k,
+            v,
+            used: false,
+        }
     }
 
     /// The next candidate; the caller checks that it lies in 1..n.
     pub fn next(&mut self, out: &mut [u8; 32]) {
+        if self.used {
+            self.k = hmac(self.alg, &self.k, &[&self.v, &[0]]);
+            self.v = hmac(self.alg, &self.k, &[&self.v]);
+        }
+        self.used = true;
         // Every hash offered has at least 32 bytes: one block is enough.
         self.v = hmac(self.alg, &self.k, &[&self.v]);
         for (to, byte) in out.iter_mut().zip(self.v.iter()) {
             *to = *byte;
         }
-        self.k = hmac(self.alg, &self.k, &[&self.v, &[0]]);
-        self.v = hmac(self.alg, &self.k, &[&self.v]);
     }
 }
 

@@ -4,7 +4,8 @@
 //! behind `tests/apps/hello`, in the alphabetical order of the binaries' names.
 
 use libtock_build_scripts::{Layout, Map, constants, emit_for};
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 const MAP: &str = "../../boards/mps3-an547/memory.toml";
 const FIRST_FLASH: u32 = 0x1_0000;
@@ -15,14 +16,14 @@ fn main() {
     println!("cargo:rerun-if-changed={MAP}");
     println!("cargo:rerun-if-changed=src/bin");
     let map = Map::load(Path::new(MAP)).unwrap_or_else(|e| panic!("{e}"));
-    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    std::fs::write(Path::new(&out).join("memory.rs"), constants(&map))
-        .expect("OUT_DIR is writable");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    std::fs::write(out.join("memory.rs"), constants(&map)).expect("OUT_DIR is writable");
     let mut names: Vec<String> = std::fs::read_dir("src/bin")
         .expect("src/bin is there")
         .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
         .collect();
     names.sort();
+    let mut cases = String::new();
     for (i, name) in (0..).zip(&names) {
         let layout = Layout::in_pool(
             &map,
@@ -31,6 +32,14 @@ fn main() {
             FIRST_RAM + i * SIZE,
             SIZE,
         );
-        emit_for(name, &layout.unwrap_or_else(|e| panic!("{name}: {e}")));
+        let layout = layout.unwrap_or_else(|e| panic!("{name}: {e}"));
+        emit_for(name, &layout);
+        let (flash, ram) = (layout.flash_start, layout.ram_start);
+        let _ = writeln!(
+            cases,
+            "Case {{ name: \"{name}\", flash: {flash:#x}, ram: {ram:#x}, size: {SIZE:#x} }},"
+        );
     }
+    let table = format!("pub const CASES: [Case; {}] = [\n{cases}];\n", names.len());
+    std::fs::write(out.join("cases.rs"), table).expect("OUT_DIR is writable");
 }

@@ -1,7 +1,7 @@
 //! From a linked ELF to a TAB: the arguments of elf2tab.
 //!
-//! Owns the agreement between the linker script and elf2tab 0.13 (tock.md §2.6): minimum RAM from
-//! the script's own symbol, the protected region, room for the credential (QUIRK-8), and the name
+//! Owns the agreement between the linker script and elf2tab 0.13 (tock.md §2.6): RAM from the
+//! script's own symbol, the protected region, room for the credential (QUIRK-8), and the name
 //! of the TAB's member.
 
 use crate::Layout;
@@ -50,7 +50,8 @@ pub fn elf2tab_arguments(
             layout.flash_start
         ));
     }
-    let ram = symbol("_app_ram_size")? + GRANT_RESERVE;
+    let own_ram = symbol("_app_ram_size")?;
+    let ram = own_ram + GRANT_RESERVE;
     if ram > layout.ram_length {
         return Err(format!(
             "{}: needs 0x{ram:x} bytes of RAM, the row has 0x{:x}",

@@ -24,6 +24,22 @@ pub mod memory {
     include!(concat!(env!("OUT_DIR"), "/memory.rs"));
 }
 
+/// A case and its slot, for the harness that loads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Name of the binary and of the process.
+    pub name: &'static str,
+    /// Address of its TBF.
+    pub flash: u32,
+    /// Address of its RAM.
+    pub ram: u32,
+    /// Bytes of each.
+    pub size: u32,
+}
+
+// Every case, in flash order: `CASES`.
+include!(concat!(env!("OUT_DIR"), "/cases.rs"));
+
 /// What `plant_key` holds in its memory: raw, reversed, as hex digits and inside SEC 1 DER.
 pub const PLANTED_KEY: [u8; 32] = *b"Tockstone planted key, 32 bytes!";
 

@@ -73,7 +73,6 @@ pub fn pack(
             .arg(sign::app_key().with_extension("der"))
             .arg(format!("{},{member}", copy.display())),
     )?;
-    let packed = folder.join(format!("{name}.tbf"));
-    std::fs::rename(folder.join(format!("{member}.tbf")), &packed)?;
-    Ok(packed)
+    // elf2tab writes the TBF beside the ELF.
+    Ok(copy.with_extension("tbf"))
 }

@@ -6,6 +6,8 @@ use psa_interface::Algorithm;
 use sha2::Digest as _;
 use zeroize::Zeroize;
 
+use super::sha512::Sha512;
+
 /// Longest digest, bytes.
 pub const MAX_HASH: usize = 64;
 /// Longest block, bytes.
@@ -115,9 +117,9 @@ pub enum Hash {
     /// SHA-256.
     Sha256(sha2::Sha256),
     /// SHA-384.
-    Sha384(sha2::Sha384),
+    Sha384(Sha512),
     /// SHA-512.
-    Sha512(sha2::Sha512),
+    Sha512(Sha512),
 }
 
 impl Hash {
@@ -125,8 +127,8 @@ impl Hash {
     pub fn new(alg: HashAlg) -> Self {
         match alg {
             HashAlg::Sha256 => Hash::Sha256(sha2::Sha256::new()),
-            HashAlg::Sha384 => Hash::Sha384(sha2::Sha384::new()),
-            HashAlg::Sha512 => Hash::Sha512(sha2::Sha512::new()),
+            HashAlg::Sha384 => Hash::Sha384(Sha512::new_384()),
+            HashAlg::Sha512 => Hash::Sha512(Sha512::new_512()),
         }
     }
 
@@ -152,8 +154,8 @@ impl Hash {
     pub fn finish(self) -> Digest {
         match self {
             Hash::Sha256(h) => Digest::copy(&h.finalize()),
-            Hash::Sha384(h) => Digest::copy(&h.finalize()),
-            Hash::Sha512(h) => Digest::copy(&h.finalize()),
+            Hash::Sha384(h) => Digest::copy(&h.finish()[..48]),
+            Hash::Sha512(h) => Digest::copy(&h.finish()),
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod p256;
 pub mod p384;
 mod rfc6979;
 pub mod rsa;
+mod sha512;
 
 /// Whether two byte strings are equal, in time that depends on their lengths only.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {

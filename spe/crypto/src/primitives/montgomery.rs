@@ -50,7 +50,7 @@ pub fn power(modulus: &[u8], base: &[u8], exponent: u32, out: &mut [u8]) -> Opti
 }
 
 fn number(bytes: &[u8]) -> Option<Number> {
-    if bytes.len() % 4 != 0 || bytes.len() > 4 * MAX_LIMBS {
+    if !bytes.len().is_multiple_of(4) || bytes.len() > 4 * MAX_LIMBS {
         return None;
     }
     let mut out = [0; MAX_LIMBS];

@@ -21,4 +21,5 @@ pub use identity::{Identities, TABLE_UID};
 pub use service::Service;
 
 #[cfg(test)]
+#[path = "../tests/fake_gate/mod.rs"]
 mod fake_gate;

@@ -212,11 +212,7 @@ impl Kernel {
         }
         let id = process.processid();
         let reason = loop {
-            if timeslice_us.is_some()
-                && timer
-                    .get_remaining_us()
-                    .is_none_or(|us| us.get() <= MIN_QUANTA_THRESHOLD_US)
-            {
+            if timeslice_us.is_some() && !timer.has_more_than_us(MIN_QUANTA_THRESHOLD_US) {
                 process.debug_timeslice_expired();
                 break StoppedExecutingReason::TimesliceExpired;
             }
@@ -256,6 +252,10 @@ impl Kernel {
                         }
                     }
                 }
+                // It was restarted: the scheduler starts a slice of its own.
+                State::Yielded if process.processid() != id => {
+                    break StoppedExecutingReason::StoppedFaulted;
+                }
                 State::Yielded => match process.dequeue_task() {
                     None => break StoppedExecutingReason::NoWorkLeft,
                     Some(Task::FunctionCall(call)) => process.set_process_function(call),
@@ -282,10 +282,6 @@ impl Kernel {
                 }
                 State::Stopped(_) => break StoppedExecutingReason::Stopped,
             }
-            // A restart gives it a new identity; the scheduler then starts a slice of its own.
-            if process.processid() != id {
-                break StoppedExecutingReason::StoppedFaulted;
-            }
         };
         let time = timeslice_us.map(|us| {
             us.get()
@@ -304,7 +300,7 @@ impl Kernel {
         process: &dyn Process,
         syscall: Syscall,
     ) {
-        process.debug_syscall_called(syscall);
+        process.debug_syscall_called();
         match syscall {
             Syscall::Yield { yield_type } => Self::handle_yield(process, yield_type),
             Syscall::Memop { operand, arg0 } => {

@@ -267,37 +267,68 @@ impl SyscallReturn {
         )
     }
 
-    /// Encodes for registers r0 to r3: the words, and how many of them the variant uses. The rest
-    /// keep what userspace had there.
-    #[inline]
-    pub fn encode_trd104(&self) -> ([u32; 4], usize) {
+    /// Encodes for registers r0 to r3: calls `set` with the number and value of each register that
+    /// the variant uses. The rest keep what userspace had there.
+    #[inline(always)]
+    pub fn encode_trd104_with(&self, mut set: impl FnMut(usize, u32)) {
         let lo = |v: u64| v as u32;
         let hi = |v: u64| (v >> 32) as u32;
+        let mut two = |a: u32, b: u32| {
+            set(0, a);
+            set(1, b);
+        };
         match *self {
-            Self::Failure(e) => ([0, e as u32, 0, 0], 2),
-            Self::FailureU32(e, a) => ([1, e as u32, a, 0], 3),
-            Self::FailureU32U32(e, a, b) => ([2, e as u32, a, b], 4),
-            Self::FailureU64(e, v) => ([3, e as u32, lo(v), hi(v)], 4),
-            Self::Success => ([128, 0, 0, 0], 1),
-            Self::SuccessU32(a) => ([129, a, 0, 0], 2),
-            Self::SuccessU32U32(a, b) => ([130, a, b, 0], 3),
-            Self::SuccessU64(v) => ([131, lo(v), hi(v), 0], 3),
-            Self::SuccessU32U32U32(a, b, c) => ([132, a, b, c], 4),
-            Self::SuccessU32U64(a, v) => ([133, a, lo(v), hi(v)], 4),
-            Self::SuccessAddr(a) => ([129, a as u32, 0, 0], 2),
-            Self::SuccessPtr(p) => ([129, p.addr() as u32, 0, 0], 2),
-            Self::AllowReadWriteSuccess(p, n) | Self::UserspaceReadableAllowSuccess(p, n) => {
-                ([130, p.addr() as u32, n as u32, 0], 3)
+            Self::Success => set(0, 128),
+            Self::Failure(e) => two(0, e as u32),
+            Self::SuccessU32(a) => two(129, a),
+            Self::SuccessAddr(a) => two(129, a as u32),
+            Self::SuccessPtr(p) => two(129, p.addr() as u32),
+            _ => {
+                let (words, used) = match *self {
+                    Self::FailureU32(e, a) => ([1, e as u32, a, 0], 3),
+                    Self::FailureU32U32(e, a, b) => ([2, e as u32, a, b], 4),
+                    Self::FailureU64(e, v) => ([3, e as u32, lo(v), hi(v)], 4),
+                    Self::SuccessU32U32(a, b) => ([130, a, b, 0], 3),
+                    Self::SuccessU64(v) => ([131, lo(v), hi(v), 0], 3),
+                    Self::SuccessU32U32U32(a, b, c) => ([132, a, b, c], 4),
+                    Self::SuccessU32U64(a, v) => ([133, a, lo(v), hi(v)], 4),
+                    Self::AllowReadWriteSuccess(p, n)
+                    | Self::UserspaceReadableAllowSuccess(p, n) => {
+                        ([130, p.addr() as u32, n as u32, 0], 3)
+                    }
+                    Self::AllowReadOnlySuccess(p, n) => ([130, p.addr() as u32, n as u32, 0], 3),
+                    Self::SubscribeSuccess(p, d) => ([130, p.addr() as u32, d as u32, 0], 3),
+                    Self::AllowReadWriteFailure(e, p, n)
+                    | Self::UserspaceReadableAllowFailure(e, p, n) => {
+                        ([2, e as u32, p.addr() as u32, n as u32], 4)
+                    }
+                    Self::AllowReadOnlyFailure(e, p, n) => {
+                        ([2, e as u32, p.addr() as u32, n as u32], 4)
+                    }
+                    Self::SubscribeFailure(e, p, d) => {
+                        ([2, e as u32, p.addr() as u32, d as u32], 4)
+                    }
+                    Self::YieldWaitFor(a, b, c) => ([a as u32, b as u32, c as u32, 0], 3),
+                    // The arms above.
+                    _ => ([0; 4], 0),
+                };
+                for (i, word) in words.iter().take(used).enumerate() {
+                    set(i, *word);
+                }
             }
-            Self::AllowReadOnlySuccess(p, n) => ([130, p.addr() as u32, n as u32, 0], 3),
-            Self::SubscribeSuccess(p, d) => ([130, p.addr() as u32, d as u32, 0], 3),
-            Self::AllowReadWriteFailure(e, p, n) | Self::UserspaceReadableAllowFailure(e, p, n) => {
-                ([2, e as u32, p.addr() as u32, n as u32], 4)
-            }
-            Self::AllowReadOnlyFailure(e, p, n) => ([2, e as u32, p.addr() as u32, n as u32], 4),
-            Self::SubscribeFailure(e, p, d) => ([2, e as u32, p.addr() as u32, d as u32], 4),
-            Self::YieldWaitFor(a, b, c) => ([a as u32, b as u32, c as u32, 0], 3),
         }
+    }
+
+    /// The same as an array: the words, and how many of them the variant uses.
+    pub fn encode_trd104(&self) -> ([u32; 4], usize) {
+        let (mut words, mut used) = ([0; 4], 0);
+        self.encode_trd104_with(|i, word| {
+            if let Some(w) = words.get_mut(i) {
+                *w = word;
+                used = i + 1;
+            }
+        });
+        (words, used)
     }
 }
 

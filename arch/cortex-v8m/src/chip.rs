@@ -4,6 +4,7 @@ use crate::mpu::Pmsav8;
 use crate::nvic::{Nvic, PRIORITY};
 use crate::registers::*;
 use crate::switch::Boundary;
+use crate::switch::core_switch::{forget_interrupts, interrupt_waits};
 use core::fmt::Write;
 use kernel::platform::chip::{Chip, InterruptService, ThreadIdProvider};
 
@@ -59,6 +60,7 @@ impl<I: InterruptService> Chip for CoreChip<'_, I> {
     type UserspaceKernelBoundary = Boundary;
 
     fn service_pending_interrupts(&self) {
+        forget_interrupts();
         while let Some(interrupt) = self.nvic.next_pending() {
             self.nvic.clear_pending(interrupt);
             if self.peripherals.service_interrupt(interrupt) {
@@ -72,7 +74,7 @@ impl<I: InterruptService> Chip for CoreChip<'_, I> {
 
     #[inline]
     fn has_pending_interrupts(&self) -> bool {
-        self.nvic.next_pending().is_some()
+        interrupt_waits()
     }
 
     fn mpu(&self) -> &Pmsav8 {

@@ -124,10 +124,7 @@ impl UserspaceKernelBoundary for Boundary {
             state.fault = Some(BAD_STACK);
             return Err(());
         };
-        let (words, used) = return_value.encode_trd104();
-        for (i, word) in words.iter().take(used).enumerate() {
-            frame.set(i, *word);
-        }
+        return_value.encode_trd104_with(|i, word| frame.set(i, word));
         Ok(())
     }
 
@@ -257,6 +254,22 @@ pub mod core_switch {
 
     /// Why the process stopped: handlers set bits, the kernel takes them.
     static REASON: AtomicU32 = AtomicU32::new(0);
+    /// Some interrupt's top half ran since the bottom half last looked.
+    static PENDED: AtomicU32 = AtomicU32::new(0);
+
+    /// Whether any interrupt waits to be served.
+    #[inline(always)]
+    pub(crate) fn interrupt_waits() -> bool {
+        PENDED.load(Ordering::Relaxed) != 0
+    }
+
+    /// Before the bottom half looks: what comes from here on is noticed again.
+    #[inline(always)]
+    pub(crate) fn forget_interrupts() {
+        PENDED.store(0, Ordering::Relaxed);
+        crate::registers::barrier();
+    }
+
     /// The kernel asks SVCall to enter a process.
     static SWITCH: AtomicU32 = AtomicU32::new(0);
 
@@ -353,9 +366,12 @@ pub mod core_switch {
             "str r2, [r3, r1, lsl #2]",
             "ldr r3, =0xE000E200", // NVIC_ISPR
             "str r2, [r3, r1, lsl #2]",
+            "ldr r3, ={pended}",
+            "str r2, [r3]",
             "dsb",
-            "b {}",
-            sym back_to_kernel
+            "b {back}",
+            pended = sym PENDED,
+            back = sym back_to_kernel,
         )
     }
 
@@ -457,7 +473,7 @@ pub mod core_switch {
 
 /// Without the core there is nothing to run.
 #[cfg(not(target_os = "none"))]
-mod core_switch {
+pub(crate) mod core_switch {
     pub(super) const CALLED: u32 = 1;
     pub(super) const FAULTED: u32 = 2;
     pub(super) unsafe fn run(_psp: &mut usize, _regs: &mut [u32; 8]) -> u32 {
@@ -466,6 +482,10 @@ mod core_switch {
     pub(super) fn svc_number(_pc: u32) -> u8 {
         0xff
     }
+    pub(crate) fn interrupt_waits() -> bool {
+        false
+    }
+    pub(crate) fn forget_interrupts() {}
 }
 
 #[cfg(test)]

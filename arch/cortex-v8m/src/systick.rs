@@ -1,6 +1,6 @@
 //! SysTick as the timer of time slices.
 //!
-//! Invariant: CSR is read in one place only, since reading it clears COUNTFLAG.
+//! Invariant: whoever reads CSR keeps COUNTFLAG, since reading clears it.
 
 use crate::registers::*;
 use core::cell::Cell;
@@ -39,7 +39,8 @@ impl SchedulerTimer for SysTick {
         SYST_CSR.write(0);
         SYST_RVR.write(reload);
         SYST_CVR.write(0);
-        SYST_CSR.write(CSR_CLKSOURCE | CSR_ENABLE);
+        // It may interrupt the kernel, too: its handler then does nothing, and COUNTFLAG stays.
+        SYST_CSR.write(CSR_CLKSOURCE | CSR_TICKINT | CSR_ENABLE);
         self.expired.set(false);
         self.running.set(true);
     }
@@ -50,17 +51,19 @@ impl SchedulerTimer for SysTick {
     }
 
     #[inline]
-    fn arm(&self) {
-        if self.running.get() {
-            SYST_CSR.write(CSR_CLKSOURCE | CSR_TICKINT | CSR_ENABLE);
-        }
-    }
+    fn arm(&self) {}
 
     #[inline]
-    fn disarm(&self) {
-        if self.running.get() {
-            SYST_CSR.write(CSR_CLKSOURCE | CSR_ENABLE);
+    fn disarm(&self) {}
+
+    #[inline]
+    fn has_more_than_us(&self, us: u32) -> bool {
+        if SYST_CSR.read() & CSR_COUNTFLAG != 0 {
+            self.expired.set(true);
         }
+        let ticks = SYST_CVR.read();
+        // 0 right after the start, before the first tick loads the reload value.
+        !self.expired.get() && (ticks == 0 || ticks > us * self.per_us)
     }
 
     #[inline]

@@ -14,6 +14,12 @@ pub trait SchedulerTimer {
     fn disarm(&self);
     /// What is left in microseconds; `None` when the slice is over.
     fn get_remaining_us(&self) -> Option<NonZeroU32>;
+    /// Whether more than `us` microseconds of the slice are left; asked at every turn, so that a
+    /// port may answer without a division.
+    #[inline]
+    fn has_more_than_us(&self, us: u32) -> bool {
+        self.get_remaining_us().is_some_and(|left| left.get() > us)
+    }
 }
 
 /// No slices: processes run until they yield.

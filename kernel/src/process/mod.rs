@@ -29,7 +29,7 @@ use crate::kernel::Kernel;
 use crate::platform::mpu;
 use crate::processbuffer::{ReadOnlyProcessBuffer, ReadWriteProcessBuffer};
 use crate::storage_permissions::StoragePermissions;
-use crate::syscall::{ContextSwitchReason, Syscall, SyscallReturn};
+use crate::syscall::{ContextSwitchReason, SyscallReturn};
 use crate::utilities::capability_ptr::CapabilityPtr;
 use crate::utilities::machine_register::MachineRegister;
 use core::fmt;
@@ -556,7 +556,5 @@ pub trait Process {
     /// A slice was used up.
     fn debug_timeslice_expired(&self);
     /// A call was made.
-    fn debug_syscall_called(&self, last_syscall: Syscall);
-    /// The last call.
-    fn debug_syscall_last(&self) -> Option<Syscall>;
+    fn debug_syscall_called(&self);
 }

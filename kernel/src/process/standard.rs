@@ -25,8 +25,6 @@ use tock_tbf::types::{CommandPermissions, TbfHeader};
 const QUEUE_LEN: usize = 10;
 /// IPC regions a process may have at a time.
 const MAX_IPC_REGIONS: usize = 6;
-/// Room for grants beyond what the binary asks for, in bytes.
-const GRANT_RESERVE: usize = 1536;
 /// A process's block ends on this, so that no two share a QEMU MPU page.
 const BLOCK_UNIT: usize = 1024;
 
@@ -73,7 +71,6 @@ pub struct ProcessStandard<C: 'static + Chip> {
     syscalls: Cell<usize>,
     dropped: Cell<usize>,
     expirations: Cell<usize>,
-    last_syscall: Cell<Option<Syscall>>,
 }
 
 /// A place in `[start, start + len)` for `size` bytes below `top`, aligned down.
@@ -119,8 +116,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             + size_of::<Self>()
             + align_of::<GrantPointerEntry>()
             + align_of::<Task>()
-            + align_of::<Self>()
-            + GRANT_RESERVE;
+            + align_of::<Self>();
         let app_size = (pb.header.get_minimum_app_ram_size() as usize).max(initial_app);
         let wanted = app_size
             .checked_add(kernel_size)
@@ -225,7 +221,6 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             syscalls: Cell::new(0),
             dropped: Cell::new(0),
             expirations: Cell::new(0),
-            last_syscall: Cell::new(None),
         };
         // SAFETY: the place of the control block, disjoint from queue, table and app memory.
         let process: &'static Self = unsafe {
@@ -937,12 +932,8 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     fn debug_timeslice_expired(&self) {
         self.expirations.increment();
     }
-    fn debug_syscall_called(&self, last_syscall: Syscall) {
+    fn debug_syscall_called(&self) {
         self.syscalls.increment();
-        self.last_syscall.set(Some(last_syscall));
-    }
-    fn debug_syscall_last(&self) -> Option<Syscall> {
-        self.last_syscall.get()
     }
 }
 

@@ -13,8 +13,6 @@ pub const JOB_ID: usize = 64;
 pub const STREAM: usize = 128;
 /// Longest signature, raw bytes: RSA-4096.
 pub const SIGNATURE: usize = 512;
-/// Longest signature, base64 characters.
-const SIGNATURE_TEXT: usize = 700;
 
 /// A firmware version, ordered major first.
 pub type Version = FwuVersion;
@@ -99,9 +97,9 @@ struct RawFile {
     filesize: Option<u64>,
     fileid: Option<u64>,
     #[serde(rename = "sig-sha256-rsa")]
-    rsa: Option<String<SIGNATURE_TEXT>>,
+    rsa: Option<Signature>,
     #[serde(rename = "sig-sha256-ecdsa")]
-    ecdsa: Option<String<SIGNATURE_TEXT>>,
+    ecdsa: Option<serde::de::IgnoredAny>,
 }
 
 /// Reads `start-next/accepted` and `notify-next`.
@@ -173,8 +171,8 @@ fn file(document: RawDocument) -> Result<OtaFile, &'static str> {
     if size == 0 {
         return Err("filesize is 0");
     }
-    let text = match (&file.rsa, &file.ecdsa) {
-        (Some(text), None) => text,
+    let signature = match (file.rsa, file.ecdsa) {
+        (Some(signature), None) => signature.0.ok_or("the signature is no base64")?,
         (None, Some(_)) => return Err("no key for sig-sha256-ecdsa is provisioned"),
         (None, None) => return Err("no signature"),
         (Some(_), Some(_)) => return Err("more than one signature"),
@@ -187,19 +185,40 @@ fn file(document: RawDocument) -> Result<OtaFile, &'static str> {
             .ok_or("fileid is none of 0 to 255")?,
         size: u32::try_from(size).map_err(|_| "image too large")?,
         component,
-        signature: decode(text).ok_or("the signature is no base64")?,
+        signature,
     })
 }
 
-fn decode(text: &str) -> Option<Vec<u8, SIGNATURE>> {
-    use base64::Engine;
-    let mut out = Vec::new();
-    out.resize_default(SIGNATURE).ok()?;
-    let length = base64::engine::general_purpose::STANDARD
-        .decode_slice(text, &mut out)
-        .ok()?;
-    out.truncate(length);
-    Some(out)
+/// A signature, decoded as it is read, so that its text is never copied; `None`: no base64.
+struct Signature(Option<Vec<u8, SIGNATURE>>);
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(SignatureVisitor)
+    }
+}
+
+struct SignatureVisitor;
+
+impl serde::de::Visitor<'_> for SignatureVisitor {
+    type Value = Signature;
+
+    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("base64 text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Signature, E> {
+        use base64::Engine;
+        let mut out = Vec::new();
+        if out.resize_default(SIGNATURE).is_err() {
+            return Ok(Signature(None));
+        }
+        let decoded = base64::engine::general_purpose::STANDARD.decode_slice(text, &mut out);
+        Ok(Signature(decoded.ok().map(|length| {
+            out.truncate(length);
+            out
+        })))
+    }
 }
 
 /// Why an update was rejected, and what the service knows.

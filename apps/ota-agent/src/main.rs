@@ -17,7 +17,7 @@ use ota_agent::{Agent, Input, Outlet, UID_THING};
 use psa_client::ps;
 
 set_main! { main }
-stack_size! { 20 * 1024 }
+stack_size! { 36 * 1024 }
 
 /// Before looking again for what is missing, milliseconds.
 const RETRY_MS: u32 = 5_000;

@@ -6,7 +6,7 @@
 mod support;
 
 use mcuboot_image::{Image, ImageVersion};
-use ota_loader::crypto::{RustCrypto, Verify};
+use ota_loader::crypto::{Software, Verify};
 use ota_loader::{Algorithm, Refusal, verify};
 
 const ECDSA_KEY: &[u8; 32] = include_bytes!("fixtures/ecdsa.keyhash");
@@ -22,7 +22,7 @@ const KEYHASH: &[u8] = include_bytes!("fixtures/s-keyhash.bin");
 
 fn check(bytes: &[u8], key: &[u8; 32], counter: u32) -> Result<Algorithm, Refusal> {
     let image = Image::parse(bytes)?;
-    verify(&mut RustCrypto, &image, key, counter).map(|e| e.algorithm)
+    verify(&mut Software::default(), &image, key, counter).map(|e| e.algorithm)
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_signature_of_another_image_does_not_serve() {
     let mut mixed = a.hashed().to_vec();
     mixed.extend(&b.bytes()[b.hashed().len()..]);
     let hash_at = a.hashed().len() + 8;
-    mixed[hash_at..hash_at + 32].copy_from_slice(&RustCrypto.sha256(a.hashed()));
+    mixed[hash_at..hash_at + 32].copy_from_slice(&Software::default().sha256(a.hashed()));
     assert_eq!(check(&mixed, RSA_KEY, 0), Err(Refusal::BadSignature));
 }
 
@@ -105,30 +105,30 @@ fn degenerate_signatures_are_refused() {
     let image = Image::parse(S_ECDSA).unwrap();
     let key = image.unprotected().find(2).unwrap();
     let key: &[u8; 64] = key[27..].try_into().unwrap();
-    let digest = RustCrypto.sha256(image.hashed());
-    assert!(!RustCrypto.ecdsa_p256(key, &digest, &[0; 64]));
-    assert!(!RustCrypto.ecdsa_p256(key, &digest, &[0xFF; 64]));
-    assert!(!RustCrypto.ecdsa_p256(&[0; 64], &digest, &[1; 64]));
-    assert!(!RustCrypto.ecdsa_p256(&[0xFF; 64], &digest, &[1; 64]));
+    let digest = Software::default().sha256(image.hashed());
+    assert!(!Software::default().ecdsa_p256(key, &digest, &[0; 64]));
+    assert!(!Software::default().ecdsa_p256(key, &digest, &[0xFF; 64]));
+    assert!(!Software::default().ecdsa_p256(&[0; 64], &digest, &[1; 64]));
+    assert!(!Software::default().ecdsa_p256(&[0xFF; 64], &digest, &[1; 64]));
     let image = Image::parse(NS_RSA).unwrap();
     let key = image.unprotected().find(2).unwrap();
     let modulus: &[u8; 384] = key[9..393].try_into().unwrap();
     let signature: &[u8; 384] = image.unprotected().find(0x23).unwrap().try_into().unwrap();
-    let digest = RustCrypto.sha256(image.hashed());
-    assert!(RustCrypto.rsa3072_pss(modulus, &digest, signature));
-    assert!(!RustCrypto.rsa3072_pss(modulus, &digest, &[0; 384]));
-    assert!(!RustCrypto.rsa3072_pss(modulus, &digest, modulus));
-    assert!(!RustCrypto.rsa3072_pss(&[0; 384], &digest, signature));
-    assert!(!RustCrypto.rsa3072_pss(modulus, &[0; 32], signature));
+    let digest = Software::default().sha256(image.hashed());
+    assert!(Software::default().rsa3072_pss(modulus, &digest, signature));
+    assert!(!Software::default().rsa3072_pss(modulus, &digest, &[0; 384]));
+    assert!(!Software::default().rsa3072_pss(modulus, &digest, modulus));
+    assert!(!Software::default().rsa3072_pss(&[0; 384], &digest, signature));
+    assert!(!Software::default().rsa3072_pss(modulus, &[0; 32], signature));
     let mut even = *modulus;
     even[383] &= 0xFE;
-    assert!(!RustCrypto.rsa3072_pss(&even, &digest, signature));
+    assert!(!Software::default().rsa3072_pss(&even, &digest, signature));
 }
 
 #[test]
 fn the_whole_boot_with_real_signatures() {
     use support::{BOARD, Device, majors};
-    let mut d = Device::with(&BOARD, 1, RustCrypto, [*ECDSA_KEY, *RSA_KEY]);
+    let mut d = Device::with(&BOARD, 1, Software::default(), [*ECDSA_KEY, *RSA_KEY]);
     d.put_primary(0, S_ECDSA);
     d.put_primary(1, NS_RSA);
     // The fixtures' stack pointers lie in the board's RAM, not in the simulated device's.
@@ -160,7 +160,7 @@ fn the_whole_boot_with_real_signatures() {
         expected.extend(b"\x04\x651.0.0\x05\x58\x20");
         expected.extend(key);
         expected.extend(b"\x06\x66SHA256\x02\x58\x20");
-        expected.extend(RustCrypto.sha256(Image::parse(bytes).unwrap().hashed()));
+        expected.extend(Software::default().sha256(Image::parse(bytes).unwrap().hashed()));
         assert_eq!(data.boot_record(image), Some(&expected[..]));
         let version = ImageVersion {
             major: 1,
@@ -169,7 +169,7 @@ fn the_whole_boot_with_real_signatures() {
         assert_eq!(data.fwu_version(image), Some(version.emit()));
     }
     // Swapped images: each key serves its own image only.
-    let mut d = Device::with(&BOARD, 1, RustCrypto, [*ECDSA_KEY, *RSA_KEY]);
+    let mut d = Device::with(&BOARD, 1, Software::default(), [*ECDSA_KEY, *RSA_KEY]);
     d.put_primary(0, NS_RSA);
     d.put_primary(1, S_ECDSA);
     assert_eq!(

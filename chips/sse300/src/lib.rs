@@ -5,10 +5,10 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod ddr_flash;
-#[cfg(target_feature = "dsp")]
-mod mul288x288;
 pub mod polled_uart;
 pub mod protection;
+#[cfg(target_arch = "arm")]
+pub mod sha256;
 pub mod system_counter;
 pub mod watchdog;
 

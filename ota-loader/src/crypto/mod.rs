@@ -1,15 +1,17 @@
 //! Signature and hash primitives behind one trait.
 //!
-//! Owns [`Verify`] and its implementation [`RustCrypto`]. Everything here is public data: there is
+//! Owns [`Verify`] and its implementation [`Software`]. Everything here is public data: there is
 //! no secret to leak by time.
 
 mod encoding;
 mod montgomery;
 mod pss;
+mod sha256;
 
 pub(crate) use encoding::{ecdsa_signature, p256_public_key, rsa3072_modulus};
 
-use sha2::{Digest, Sha256};
+use sha256::Sha256;
+pub use sha256::{Compress, compress};
 
 /// A SHA-256 value.
 pub type Digest256 = [u8; 32];
@@ -29,13 +31,22 @@ pub trait Verify {
     ) -> bool;
 }
 
-/// SHA-256 by `sha2`, P-256 by `p256-cm4` or `p256`, RSA by this crate.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RustCrypto;
+/// P-256 by `p256-cm4` or `p256`; hash and RSA by this crate.
+#[derive(Debug, Clone, Copy)]
+pub struct Software {
+    /// The compression function of SHA-256: [`compress`], or a board's own.
+    pub compress: Compress,
+}
 
-impl Verify for RustCrypto {
+impl Default for Software {
+    fn default() -> Self {
+        Software { compress }
+    }
+}
+
+impl Verify for Software {
     fn sha256(&mut self, data: &[u8]) -> Digest256 {
-        Sha256::digest(data).into()
+        Sha256::new(self.compress).chain(data).finish()
     }
 
     fn ecdsa_p256(&mut self, key: &[u8; 64], digest: &Digest256, signature: &[u8; 64]) -> bool {
@@ -48,7 +59,7 @@ impl Verify for RustCrypto {
         digest: &Digest256,
         signature: &[u8; 384],
     ) -> bool {
-        pss::verify(modulus, digest, signature)
+        pss::verify(modulus, digest, signature, self.compress)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::Digest256;
 use super::montgomery::power_65537;
-use sha2::{Digest, Sha256};
+use super::sha256::{Compress, Sha256};
 
 /// Encoded message, bytes (emBits = 3071).
 const EM_LEN: usize = 384;
@@ -14,12 +14,18 @@ const SALT_LEN: usize = 32;
 const DB_LEN: usize = EM_LEN - HASH_LEN - 1;
 
 /// Whether `signature` is `digest`'s under the key.
-pub(super) fn verify(modulus: &[u8; 384], digest: &Digest256, signature: &[u8; 384]) -> bool {
+pub(super) fn verify(
+    modulus: &[u8; 384],
+    digest: &Digest256,
+    signature: &[u8; 384],
+    compress: Compress,
+) -> bool {
     // The modulus has its full length, so that emBits is 3071: `power_65537` looks at its top bit.
-    power_65537(modulus, signature).is_some_and(|encoded| emsa_pss_verify(&encoded, digest))
+    power_65537(modulus, signature)
+        .is_some_and(|encoded| emsa_pss_verify(&encoded, digest, compress))
 }
 
-fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256) -> bool {
+fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256, compress: Compress) -> bool {
     let Some((masked, rest)) = encoded.split_first_chunk::<DB_LEN>() else {
         return false;
     };
@@ -31,10 +37,10 @@ fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256) -> bool {
         return false;
     }
     for (counter, block) in db.chunks_mut(HASH_LEN).enumerate() {
-        let mask = Sha256::new()
-            .chain_update(hash)
-            .chain_update((counter as u32).to_be_bytes())
-            .finalize();
+        let mask = Sha256::new(compress)
+            .chain(hash)
+            .chain(&(counter as u32).to_be_bytes())
+            .finish();
         for (byte, mask) in block.iter_mut().zip(mask) {
             *byte ^= mask;
         }
@@ -46,10 +52,10 @@ fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256) -> bool {
     let Some((1, zeros)) = padding.split_last() else {
         return false;
     };
-    let expected = Sha256::new()
-        .chain_update([0; 8])
-        .chain_update(digest)
-        .chain_update(salt)
-        .finalize();
+    let expected = Sha256::new(compress)
+        .chain(&[0; 8])
+        .chain(digest)
+        .chain(salt)
+        .finish();
     zeros.iter().all(|b| *b == 0) && expected[..] == hash[..]
 }

@@ -7,14 +7,14 @@
 use flash::FlashError;
 use flash::sim::{Power, SimFlash};
 use mcuboot_image::{Header, ImageVersion, PROTECTED_MAGIC, UNPROTECTED_MAGIC, kind};
-use ota_loader::crypto::{Digest256, RustCrypto, Verify};
+use ota_loader::crypto::{Digest256, Software, Verify};
 use ota_loader::{BootError, Booted, Event, Execution, Loader, SecurityCounters, Slots};
 
 pub struct Quick;
 
 impl Verify for Quick {
     fn sha256(&mut self, data: &[u8]) -> Digest256 {
-        RustCrypto.sha256(data)
+        Software::default().sha256(data)
     }
     fn ecdsa_p256(&mut self, key: &[u8; 64], digest: &Digest256, signature: &[u8; 64]) -> bool {
         quick_signature(key, digest) == *signature
@@ -25,7 +25,7 @@ impl Verify for Quick {
 }
 
 fn quick_signature(key: &[u8; 64], digest: &Digest256) -> [u8; 64] {
-    let mut half = RustCrypto.sha256(&[&key[..], digest].concat());
+    let mut half = Software::default().sha256(&[&key[..], digest].concat());
     half[0] = 0x7F;
     let mut out = [0; 64];
     out[..32].copy_from_slice(&half);
@@ -127,7 +127,7 @@ impl Make {
             _ => (i as u8) ^ (self.image << 6) ^ self.version.major.wrapping_mul(37),
         }));
         out.extend(protected);
-        let digest = RustCrypto.sha256(&out);
+        let digest = Software::default().sha256(&out);
         let signature = quick_signature(&[self.signer; 64], &digest);
         let mut der = vec![0x30, 68, 2, 32];
         der.extend(&signature[..32]);
@@ -183,7 +183,7 @@ pub struct Device<V = Quick> {
 
 impl Device<Quick> {
     pub fn new(geometry: &Geometry, seed: u64) -> Self {
-        let hashes = [0, 1].map(|who| RustCrypto.sha256(&spki(who)));
+        let hashes = [0, 1].map(|who| Software::default().sha256(&spki(who)));
         Device::with(geometry, seed, Quick, hashes)
     }
 

@@ -15,7 +15,7 @@ use boot_data::{ResetReason, ResetRecord};
 use core::fmt::Write;
 use flash::FlashError;
 use hardware::Hardware;
-use ota_loader::crypto::RustCrypto;
+use ota_loader::crypto::Software;
 use ota_loader::{BootError, Event, Loader, SecurityCounters, Slots};
 use provisioning::first_boot::{self, FirstBootError};
 use provisioning::otp::{Counter, NvCounters, OtpCounters};
@@ -94,7 +94,9 @@ fn run(mut hardware: Hardware) -> ! {
         scratch: memory.scratch,
         key_hashes: root.key_hashes,
         counters,
-        crypto: RustCrypto,
+        crypto: Software {
+            compress: sse300::sha256::compress,
+        },
     };
     let result = loader.boot(
         memory.execution,

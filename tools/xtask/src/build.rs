@@ -81,8 +81,17 @@ pub fn firmware(
         World::NonSecure => ("nonsecure", ""),
     };
     let target_dir = paths::root().join("target/firmware").join(folder);
+    // Secure code carries no panic strings and no file names: a panic is a trap, and the fault
+    // handler records where. Needs a core built the same way.
+    let silent = match world {
+        World::Secure if toolchain.build_std => {
+            " -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none"
+        }
+        World::Secure => " -Zlocation-detail=none",
+        World::NonSecure => "",
+    };
     let flags = format!(
-        "-C linker={} -C linker-flavor=ld.lld{feature}",
+        "-C linker={} -C linker-flavor=ld.lld{feature}{silent}",
         toolchain.linker.display()
     );
     let mut command = Command::new(&toolchain.cargo);
@@ -103,20 +112,11 @@ pub fn firmware(
         .env("RUSTFLAGS", flags)
         .env_remove("RUSTUP_TOOLCHAIN")
         .envs(env.iter().map(|(k, v)| (k, v)));
-    if world == World::Secure {
-        // With LTO the compiler parses assembler again, without +dsp, and p256-cm4 fails.
-        command.env("CARGO_PROFILE_FIRMWARE_LTO", "off");
-    }
     if toolchain.build_std {
         command.args([
             "-Zbuild-std=core,alloc",
             "-Zbuild-std-features=compiler-builtins-mem",
         ]);
-    }
-    if world == World::Secure {
-        // Writing bitcode, the compiler assembles p256-cm4 for the bare triple, without +dsp, and
-        // fails ("instruction requires: dsp"); so the secure images do without LTO.
-        command.env("CARGO_PROFILE_FIRMWARE_LTO", "off");
     }
     shell::show(&mut command)?;
     Ok(target_dir

@@ -29,6 +29,9 @@ pub struct Options {
     /// Leave the system running at the end, until Ctrl-C
     #[arg(long)]
     pub keep: bool,
+    /// Show what is built already
+    #[arg(long)]
+    pub no_build: bool,
 }
 
 /// Runs the demo.
@@ -38,7 +41,9 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let start = Instant::now();
     let (_, downloads) = setup::everything()?;
-    build::all()?;
+    if !options.no_build {
+        build::all()?;
+    }
     let built = start.elapsed();
 
     let view = View::new();

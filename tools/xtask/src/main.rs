@@ -38,7 +38,11 @@ enum Verb {
     /// Builds and signs the images and apps, and the updates
     Build,
     /// Boots a device and a local cloud, consoles on the terminal
-    Run,
+    Run {
+        /// Start what is built already
+        #[arg(long)]
+        no_build: bool,
+    },
     /// From reset to an over-the-air update, shown and checked from outside
     Demo(demo::Options),
     /// Flash and RAM of every image and app
@@ -72,8 +76,10 @@ fn run() -> Result<()> {
             setup::everything()?;
             build::all()
         }
-        Verb::Run => {
-            build::all()?;
+        Verb::Run { no_build } => {
+            if !no_build {
+                build::all()?;
+            }
             run::run()
         }
         Verb::Demo(options) => demo::run(&options),

@@ -10,19 +10,26 @@ use crate::stream;
 use crate::update::{Reason, Update, make_ready};
 use core::fmt::{Arguments, Write};
 use heapless::String;
-use psa_client::Transport;
 use psa_client::fwu::{self, COMPONENT_NONSECURE, COMPONENT_SECURE, FwuState};
+use psa_client::{Status, Transport};
 
 /// Time for a new image to prove itself, milliseconds.
 const SELF_TEST_MS: u64 = 120_000;
-/// Silence after which blocks are asked for again.
+/// Silence after which blocks are asked for again; it grows to five times that.
 const BLOCK_TIMEOUT_MS: u64 = 2_000;
+/// Requests in a row that brought no block, after which the job fails (four minutes).
+const MAX_FRUITLESS: u32 = 32;
 /// Silence after which a request or a report is sent again.
 const ANSWER_TIMEOUT_MS: u64 = 10_000;
 /// Pause before asking again after an answer that made no sense.
 const PAUSE_MS: u64 = 30_000;
-/// Installations of one job before it fails: a power cut during the trial reverts the image, too.
-const MAX_ATTEMPTS: u8 = 3;
+/// Pause before a refused subscription is tried again.
+const SUBSCRIBE_PAUSE_MS: u64 = 1_000;
+/// Failed self-tests of one job before it fails.
+const MAX_REJECTED: u8 = 3;
+/// Installations of one job before it fails: a power cut during the trial reverts the image, too,
+/// and cannot be told from an image that crashed.
+const MAX_ATTEMPTS: u8 = 6;
 
 /// What reaches the agent.
 #[derive(Debug, Clone, Copy)]
@@ -62,8 +69,9 @@ const FILTERS: [&str; 5] = [
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Filters from this one on are missing; the number of the request under way.
-    Subscribing(usize, Option<u32>),
+    /// Filters from this one on are missing; the number of the request under way, and when to
+    /// make it again.
+    Subscribing(usize, Option<(u32, u64)>),
     /// `start-next` has to go out.
     Asking,
     /// It went out then.
@@ -103,6 +111,8 @@ pub struct Agent<T> {
     /// Blocks still to come of the last request, and when one was last seen.
     outstanding: u32,
     last_block: u64,
+    /// Requests since the last block.
+    fruitless: u32,
     report: Option<Report>,
     memory: Option<Memory>,
     /// Until when an image on trial must have proved itself.
@@ -126,6 +136,7 @@ impl<T: Transport> Agent<T> {
             update: None,
             outstanding: 0,
             last_block: now,
+            fruitless: 0,
             report: None,
             memory,
             self_test: on_trial.then_some(now + SELF_TEST_MS),
@@ -143,10 +154,15 @@ impl<T: Transport> Agent<T> {
         match input {
             Input::Link(online) => self.link(online),
             Input::Result(number, ok) => {
-                if let Phase::Subscribing(next, Some(waiting)) = self.phase
+                if let Phase::Subscribing(next, Some((waiting, _))) = self.phase
                     && waiting == number
                 {
-                    self.phase = Phase::Subscribing(if ok { next + 1 } else { next }, None);
+                    self.phase = if ok {
+                        Phase::Subscribing(next + 1, None)
+                    } else {
+                        // Numbers go up: this one does not come again.
+                        Phase::Subscribing(next, Some((number, now + SUBSCRIBE_PAUSE_MS)))
+                    };
                 }
             }
             Input::Message { topic, payload } => self.message(topic, payload, now, out),
@@ -158,18 +174,16 @@ impl<T: Transport> Agent<T> {
     pub fn tick(&mut self, now: u64, out: &mut impl Outlet) {
         if self.self_test.is_some_and(|deadline| now >= deadline) {
             self.self_test = None;
-            out.log(format_args!(
-                "ota-agent: self-test failed: no connection; rolling back"
-            ));
-            if fwu::reject(&self.transport, 0).is_ok() {
-                let _ = fwu::request_reboot(&self.transport);
-            }
+            self.roll_back(out);
         }
         if !self.online {
             return;
         }
         match self.phase {
-            Phase::Subscribing(next, None) => self.subscribe(next, out),
+            Phase::Subscribing(next, None) => self.subscribe(next, now, out),
+            Phase::Subscribing(next, Some((_, then))) if now >= then => {
+                self.subscribe(next, now, out);
+            }
             Phase::Asking => self.ask(now, out),
             Phase::Asked(then) if now >= then + ANSWER_TIMEOUT_MS => self.phase = Phase::Asking,
             Phase::Paused(until) if now >= until => self.phase = Phase::Asking,
@@ -179,29 +193,48 @@ impl<T: Transport> Agent<T> {
         self.request_blocks(now, out);
     }
 
+    /// The new image did not prove itself: back to the old one.
+    fn roll_back(&mut self, out: &mut impl Outlet) {
+        out.log(format_args!(
+            "ota-agent: self-test failed: no answer from the cloud; rolling back"
+        ));
+        if fwu::reject(&self.transport, 0).is_err() {
+            return;
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.rejected = memory.rejected.saturating_add(1);
+            // Not counted then, but rolled back all the same.
+            let _ = memory.store(&self.transport);
+        }
+        if let Err(e) = fwu::request_reboot(&self.transport) {
+            out.log(format_args!("ota-agent: rebooting failed: {e:?}"));
+        }
+    }
+
     fn link(&mut self, online: bool) {
+        if online == self.online {
+            return;
+        }
         self.online = online;
-        if online && !matches!(self.phase, Phase::Subscribing(..)) {
-            // The service kept our subscriptions; what was asked before may be lost.
-            self.phase = Phase::Asking;
-        }
-        if let Phase::Subscribing(next, _) = self.phase {
-            self.phase = Phase::Subscribing(next, None);
-        }
+        // Subscriptions that the service kept are confirmed at once; what else was under way may
+        // be lost, so that the job is asked for again.
+        self.phase = Phase::Subscribing(0, None);
         self.outstanding = 0;
         if let Some(report) = &mut self.report {
             report.sent = None;
         }
     }
 
-    fn subscribe(&mut self, next: usize, out: &mut impl Outlet) {
+    fn subscribe(&mut self, next: usize, now: u64, out: &mut impl Outlet) {
         let Some(filter) = FILTERS.get(next) else {
             self.phase = Phase::Asking;
             return;
         };
         let mut topic = String::<256>::new();
         if write!(topic, "$aws/things/{}/{filter}", self.thing).is_ok() {
-            self.phase = Phase::Subscribing(next, out.subscribe(&topic));
+            let number = out.subscribe(&topic);
+            let waiting = number.map(|number| (number, now + ANSWER_TIMEOUT_MS));
+            self.phase = Phase::Subscribing(next, waiting);
         }
     }
 
@@ -225,8 +258,18 @@ impl<T: Transport> Agent<T> {
         if let Some(operation) = rest.strip_prefix("jobs/") {
             match operation {
                 "start-next/accepted" => self.answered(payload, now, out),
-                "start-next/rejected" => self.phase = Phase::Paused(now + PAUSE_MS),
-                "notify-next" => self.next_changed(payload, out),
+                "start-next/rejected" => {
+                    if matches!(self.phase, Phase::Asked(_)) {
+                        self.phase = Phase::Paused(now + PAUSE_MS);
+                        self.prove(out);
+                    }
+                }
+                // Whatever the head of the list is now, `start-next` tells; a notice may be old.
+                "notify-next" => {
+                    if !matches!(self.phase, Phase::Subscribing(..)) {
+                        self.phase = Phase::Asking;
+                    }
+                }
                 _ => self.report_answered(operation, payload, now, out),
             }
         } else if let Some(stream) = rest.strip_prefix("streams/") {
@@ -234,15 +277,22 @@ impl<T: Transport> Agent<T> {
         }
     }
 
-    /// The head of the list changed: maybe ours was taken away.
-    fn next_changed(&mut self, payload: &[u8], out: &mut impl Outlet) {
-        let next = document::reply(payload).ok().and_then(|r| r.execution);
-        let ours = self.job.as_ref().map(|(job, _)| job);
-        if self.is_busy() && next.as_ref().map(|e| &e.job) != ours {
-            self.drop_job("cancelled", out);
+    /// The cloud has answered: an image on trial has proved itself. Whether none is left on trial.
+    fn prove(&mut self, out: &mut impl Outlet) -> bool {
+        if self.self_test.is_none() {
+            return true;
         }
-        if !self.is_busy() && !matches!(self.phase, Phase::Subscribing(..)) {
-            self.phase = Phase::Asking;
+        match fwu::accept(&self.transport) {
+            Ok(()) => {
+                self.self_test = None;
+                out.log(format_args!("ota-agent: the new image is accepted"));
+                true
+            }
+            // Tried again with the next answer, until time is over.
+            Err(e) => {
+                out.log(format_args!("ota-agent: accepting failed: {e:?}"));
+                false
+            }
         }
     }
 
@@ -250,27 +300,26 @@ impl<T: Transport> Agent<T> {
         if !matches!(self.phase, Phase::Asked(_)) {
             return;
         }
-        self.phase = Phase::Settled;
-        if self.self_test.take().is_some() {
-            // The new image has reached the cloud and was answered.
-            match fwu::accept(&self.transport) {
-                Ok(()) => out.log(format_args!("ota-agent: the new image is accepted")),
-                Err(e) => out.log(format_args!("ota-agent: accepting failed: {e:?}")),
-            }
+        if !self.prove(out) {
+            self.phase = Phase::Paused(now + PAUSE_MS);
+            return;
         }
+        self.phase = Phase::Settled;
         match document::reply(payload) {
             Ok(reply) => match reply.execution {
                 Some(execution) => self.execution(execution, now, out),
                 None => {
-                    if self.is_busy() {
-                        self.drop_job("gone", out);
-                    }
+                    self.drop_job("gone", out);
                     self.forget();
                 }
             },
             Err(Some((job, version))) => {
-                self.job = Some((job, version.unwrap_or(0)));
-                self.fail("malformed job document", out);
+                let execution = Execution {
+                    job,
+                    version: version.unwrap_or(0),
+                    file: Err("malformed job document"),
+                };
+                self.execution(execution, now, out);
             }
             Err(None) => {
                 out.log(format_args!(
@@ -284,7 +333,7 @@ impl<T: Transport> Agent<T> {
     fn execution(&mut self, execution: Execution, now: u64, out: &mut impl Outlet) {
         let Execution { job, version, file } = execution;
         let same = self.job.as_ref().is_some_and(|(ours, _)| *ours == job);
-        if self.is_busy() && !same {
+        if !same {
             self.drop_job("superseded", out);
         }
         self.job = Some((job.clone(), version));
@@ -301,7 +350,7 @@ impl<T: Transport> Agent<T> {
                 self.set_report("SUCCEEDED", ("reason", detail), After::NextJob);
                 return;
             }
-            if memory.attempts >= MAX_ATTEMPTS {
+            if memory.rejected >= MAX_REJECTED || memory.attempts >= MAX_ATTEMPTS {
                 self.fail("rolled back", out);
                 return;
             }
@@ -315,6 +364,7 @@ impl<T: Transport> Agent<T> {
             Ok(update) => {
                 self.update = Some(update);
                 self.outstanding = 0;
+                self.fruitless = 0;
                 self.progress = 0;
                 self.last_block = now;
             }
@@ -347,6 +397,7 @@ impl<T: Transport> Agent<T> {
             Ok(true) => {
                 self.outstanding = self.outstanding.saturating_sub(1);
                 self.last_block = now;
+                self.fruitless = 0;
                 self.progressed(out);
             }
             Ok(false) => {}
@@ -378,13 +429,10 @@ impl<T: Transport> Agent<T> {
         };
         update.verify(&self.transport)?;
         let version = update.version.ok_or("no MCUboot image")?;
-        let before = self
-            .memory
-            .as_ref()
-            .filter(|m| m.job == *job)
-            .map_or(0, |m| m.attempts);
+        let before = self.memory.as_ref().filter(|m| m.job == *job);
         let memory = Memory {
-            attempts: before + 1,
+            attempts: before.map_or(0, |m| m.attempts).saturating_add(1),
+            rejected: before.map_or(0, |m| m.rejected),
             component: update.file.component,
             version,
             job: job.clone(),
@@ -393,7 +441,10 @@ impl<T: Transport> Agent<T> {
             .store(&self.transport)
             .map_err(|_| "the job cannot be remembered")?;
         self.memory = Some(memory);
-        fwu::install(&self.transport).map_err(|_| "the installation was refused")?;
+        fwu::install(&self.transport).map_err(|status| match status {
+            Status::DEPENDENCY_NEEDED => "needs a newer version of the other image",
+            _ => "the installation was refused",
+        })?;
         self.update = None;
         let mut detail = String::new();
         let _ = detail.push_str("ready");
@@ -413,8 +464,8 @@ impl<T: Transport> Agent<T> {
         let Some((job, _)) = &self.job else { return };
         out.log(format_args!("ota-agent: job {job} failed: {reason}"));
         let mut detail = String::new();
-        // Every reason in this crate is shorter.
-        let _ = detail.push_str(reason);
+        // Every reason in this crate is shorter; an empty value would be refused.
+        let _ = detail.push_str(reason.get(..48).unwrap_or(reason));
         self.set_report("FAILED", ("reason", detail), After::NextJob);
     }
 
@@ -432,16 +483,24 @@ impl<T: Transport> Agent<T> {
         });
     }
 
-    /// The job is no longer ours to finish.
+    /// The job is no longer ours to finish: nothing of it stays, staged or not.
     fn drop_job(&mut self, why: &str, out: &mut impl Outlet) {
-        if let Some((job, _)) = self.job.take() {
+        let installed = self.report.take().filter(|r| r.after == After::Reboot);
+        let update = self.update.take();
+        if let Some((job, _)) = self.job.take()
+            && (installed.is_some() || update.is_some())
+        {
             out.log(format_args!("ota-agent: job {job} {why}"));
         }
-        if let Some(update) = self.update.take() {
-            let _ = make_ready(&self.transport, update.file.component);
+        let component = match (&update, &self.memory) {
+            (Some(update), _) => Some(update.file.component),
+            (None, Some(memory)) if installed.is_some() => Some(memory.component),
+            _ => None,
+        };
+        if let Some(component) = component {
+            let _ = make_ready(&self.transport, component);
+            self.forget();
         }
-        self.report = None;
-        self.forget();
     }
 
     fn forget(&mut self) {
@@ -454,9 +513,10 @@ impl<T: Transport> Agent<T> {
         let (Some(report), Some((job, version))) = (&mut self.report, &self.job) else {
             return;
         };
-        if report
-            .sent
-            .is_some_and(|then| now < then + ANSWER_TIMEOUT_MS)
+        if matches!(self.phase, Phase::Subscribing(..))
+            || report
+                .sent
+                .is_some_and(|then| now < then + ANSWER_TIMEOUT_MS)
         {
             return;
         }
@@ -496,22 +556,26 @@ impl<T: Transport> Agent<T> {
         }
         if answer == "accepted" {
             *version += 1;
-            self.reported(out);
+            self.reported(now, out);
             return;
         }
         let rejection = document::rejection(payload);
-        let already = rejection
-            .state
-            .as_ref()
-            .is_some_and(|(status, _)| status == report.status);
+        // The last report again, whose answer was lost. Which of the two codes says so depends on
+        // whether versions or states are compared first.
+        let already = report.after == After::NextJob
+            && rejection
+                .state
+                .as_ref()
+                .is_some_and(|(status, _)| status == report.status);
         match (rejection.code, rejection.state) {
-            // A report whose answer was lost.
-            (Code::InvalidStateTransition, _) if already => self.reported(out),
+            (Code::InvalidStateTransition | Code::VersionMismatch, _) if already => {
+                self.reported(now, out);
+            }
             (Code::InvalidStateTransition | Code::ResourceNotFound, _) => {
                 self.drop_job("gone", out);
                 self.phase = Phase::Asking;
             }
-            (Code::VersionMismatch, Some((_, current))) => {
+            (Code::VersionMismatch, Some((_, current))) if current != *version => {
                 *version = current;
                 report.sent = None;
             }
@@ -520,7 +584,7 @@ impl<T: Transport> Agent<T> {
         }
     }
 
-    fn reported(&mut self, out: &mut impl Outlet) {
+    fn reported(&mut self, now: u64, out: &mut impl Outlet) {
         let Some(report) = self.report.take() else {
             return;
         };
@@ -531,6 +595,7 @@ impl<T: Transport> Agent<T> {
                 }
                 if let Err(e) = fwu::request_reboot(&self.transport) {
                     out.log(format_args!("ota-agent: rebooting failed: {e:?}"));
+                    self.phase = Phase::Paused(now + PAUSE_MS);
                 }
             }
             After::NextJob => {
@@ -543,14 +608,19 @@ impl<T: Transport> Agent<T> {
 
     fn request_blocks(&mut self, now: u64, out: &mut impl Outlet) {
         let Some(update) = &self.update else { return };
+        let patience = BLOCK_TIMEOUT_MS * u64::from((1 + self.fruitless / 4).min(5));
         if self.phase != Phase::Settled
-            || (self.outstanding > 0 && now < self.last_block + BLOCK_TIMEOUT_MS)
+            || (self.outstanding > 0 && now < self.last_block + patience)
         {
             return;
         }
         let Some((first, bits)) = update.blocks.wanted() else {
             return;
         };
+        if self.fruitless >= MAX_FRUITLESS {
+            self.end_update("no blocks arrive", out);
+            return;
+        }
         let mut topic = String::<256>::new();
         let mut body = [0; 64];
         let length = stream::request(update.file.id, first, bits, &mut body);
@@ -562,6 +632,7 @@ impl<T: Transport> Agent<T> {
         let body = body.get(..length).unwrap_or_default();
         if written.is_ok() && out.publish(&topic, body, false).is_some() {
             self.outstanding = bits.count_ones();
+            self.fruitless += 1;
             self.last_block = now;
         }
     }

@@ -1,6 +1,6 @@
 //! What the agent remembers across a reboot, in Protected Storage.
 //!
-//! Owns the object's format: attempts u8 · component u8 · job id length u8 · 0 · version (major
+//! Owns the object's format: attempts u8 · component u8 · job id length u8 · rejected u8 · version (major
 //! u8, minor u8, patch u16, build u32, little-endian) · job id.
 
 use crate::document::{JOB_ID, Version};
@@ -16,6 +16,8 @@ const HEAD: usize = 12;
 pub struct Memory {
     /// How often it was tried, this time included.
     pub attempts: u8,
+    /// How often the image failed its self-test.
+    pub rejected: u8,
     /// FWU component.
     pub component: u8,
     /// Version that must run in the end.
@@ -38,7 +40,12 @@ impl Memory {
     /// Of Protected Storage: nothing may be installed that is not remembered.
     pub fn store(&self, transport: &impl Transport) -> Result<(), psa_client::Status> {
         let mut bytes = [0; HEAD + JOB_ID];
-        bytes[..4].copy_from_slice(&[self.attempts, self.component, self.job.len() as u8, 0]);
+        bytes[..4].copy_from_slice(&[
+            self.attempts,
+            self.component,
+            self.job.len() as u8,
+            self.rejected,
+        ]);
         bytes[4..6].copy_from_slice(&[self.version.major, self.version.minor]);
         bytes[6..8].copy_from_slice(&self.version.patch.to_le_bytes());
         bytes[8..HEAD].copy_from_slice(&self.version.build.to_le_bytes());
@@ -58,6 +65,7 @@ impl Memory {
         let job = core::str::from_utf8(rest.get(..usize::from(head[2]))?).ok()?;
         Some(Memory {
             attempts: head[0],
+            rejected: head[3],
             component: head[1],
             version: Version {
                 major: head[4],

@@ -36,7 +36,10 @@ impl Update {
         let info = fwu::query(transport, file.component).map_err(failed)?;
         let blocks = Blocks::new(file.size).filter(|_| file.size <= info.max_size);
         let blocks = blocks.ok_or("image too large")?;
-        make_ready(transport, file.component)?;
+        // Both: `install` takes every candidate, also one that another job left behind.
+        for component in [fwu::COMPONENT_SECURE, fwu::COMPONENT_NONSECURE] {
+            make_ready(transport, component)?;
+        }
         fwu::start(transport, file.component, &[]).map_err(failed)?;
         Ok(Update {
             file,

@@ -114,7 +114,8 @@ impl<S: Syscalls> Connection<S> {
         Ok(())
     }
 
-    /// What the service reported; results of requests that are not the caller's are among it.
+    /// What the service reported: changes of the link, messages, and results (some of requests
+    /// that are not the caller's).
     ///
     /// # Errors
     /// As [`Client::poll`]: that message is gone.
@@ -139,11 +140,13 @@ impl<S: Syscalls> Connection<S> {
                     return Ok(Some(Event::State(Link::Offline)));
                 }
             }
-            // What a service says that does not know us yet is no news: it says so again.
-            Some(Event::State(_)) if self.reopen => {
-                return Ok(Some(Event::State(Link::Offline)));
+            // Only changes are news; and what a service says that does not know us is none.
+            Some(Event::State(link)) => {
+                let online = link == Link::Online && !self.reopen;
+                let changed = online != self.online;
+                self.online = online;
+                return Ok(event.filter(|_| changed));
             }
-            Some(Event::State(link)) => self.online = link == Link::Online,
             _ => {}
         }
         Ok(event)

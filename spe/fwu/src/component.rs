@@ -55,6 +55,10 @@ impl<F: Flash> Component<F> {
         })
     }
 
+    pub fn into_slots(self) -> Slots<F> {
+        self.slots
+    }
+
     fn demand(&self, states: &[FwuState]) -> Result<(), Status> {
         states
             .contains(&self.state)

@@ -64,6 +64,11 @@ impl<F: Flash, R: Reset, W: Watchdog> FwuService<F, R, W> {
         })
     }
 
+    /// Gives the slots back, as a reset does.
+    pub fn into_slots(self) -> [Slots<F>; COMPONENTS] {
+        self.components.map(Component::into_slots)
+    }
+
     /// Whether an image runs on trial, neither accepted nor rejected.
     pub fn on_trial(&self) -> bool {
         self.any(FwuState::Trial)

@@ -243,7 +243,8 @@ fn update(
     let from = image_version(device, path)?;
     let before = device.secure.position();
     let (bytes, signature) = (std::fs::read(file)?, sign::update_signature(file)?);
-    let id = format!("{}-{UPDATE}", path.replace(' ', "-").replace('_', "-"));
+    // A job id may hold neither blanks nor dots.
+    let id = format!("{path}-{UPDATE}").replace([' ', '_', '.'], "-");
     let job = system.cloud.create_ota_update(
         &system.thing,
         &id,

@@ -219,39 +219,37 @@ impl Kernel {
             if !resources.scheduler().continue_process(id, chip) {
                 break StoppedExecutingReason::KernelPreemption;
             }
-            match process.get_state() {
-                State::Running => {
-                    resources
-                        .context_switch_callback()
-                        .context_switch_hook(process);
-                    process.setup_mpu();
-                    chip.mpu().enable_app_mpu();
-                    timer.arm();
-                    let reason = process.switch_to();
-                    timer.disarm();
-                    // SAFETY: no userspace runs before the next `enable_app_mpu`.
-                    unsafe { chip.mpu().disable_app_mpu() };
-                    match reason {
-                        Some(ContextSwitchReason::SyscallFired { syscall }) => {
-                            self.handle_syscall(
-                                resources.syscall_driver_lookup(),
-                                resources.syscall_filter(),
-                                process,
-                                syscall,
-                            );
-                        }
-                        Some(ContextSwitchReason::Interrupted) => {}
-                        Some(ContextSwitchReason::Fault) | None => {
-                            if resources
-                                .process_fault()
-                                .process_fault_hook(process)
-                                .is_err()
-                            {
-                                process.set_fault_state();
-                            }
-                        }
-                    }
+            resources
+                .context_switch_callback()
+                .context_switch_hook(process);
+            chip.mpu().enable_app_mpu();
+            timer.arm();
+            // Enters it only if it is running, so that the common turn asks for no state.
+            let reason = process.switch_to();
+            timer.disarm();
+            // SAFETY: no userspace runs before the next `enable_app_mpu`.
+            unsafe { chip.mpu().disable_app_mpu() };
+            match reason {
+                Some(ContextSwitchReason::SyscallFired { syscall }) => {
+                    self.handle_syscall(
+                        resources.syscall_driver_lookup(),
+                        resources.syscall_filter(),
+                        process,
+                        id,
+                        syscall,
+                    );
+                    continue;
                 }
+                Some(ContextSwitchReason::Interrupted) => continue,
+                Some(ContextSwitchReason::Fault) => {
+                    Self::faulted(resources.process_fault(), process);
+                    continue;
+                }
+                None => {}
+            }
+            match process.get_state() {
+                // Running, and yet it could not be entered.
+                State::Running => Self::faulted(resources.process_fault(), process),
                 // It was restarted: the scheduler starts a slice of its own.
                 State::Yielded if process.processid() != id => {
                     break StoppedExecutingReason::StoppedFaulted;
@@ -291,16 +289,23 @@ impl Kernel {
         (reason, time)
     }
 
-    /// Applies the rules of TRD104 to one call.
+    #[cold]
+    fn faulted<H: ProcessFault>(hook: &H, process: &dyn Process) {
+        if hook.process_fault_hook(process).is_err() {
+            process.set_fault_state();
+        }
+    }
+
+    /// Applies the rules of TRD104 to one call of the process that `id` names.
     #[inline]
     pub(crate) fn handle_syscall<L: SyscallDriverLookup, F: SyscallFilter>(
         &self,
         lookup: &L,
         filter: &F,
         process: &dyn Process,
+        id: ProcessId,
         syscall: Syscall,
     ) {
-        process.debug_syscall_called();
         match syscall {
             Syscall::Yield { yield_type } => Self::handle_yield(process, yield_type),
             Syscall::Memop { operand, arg0 } => {
@@ -327,7 +332,7 @@ impl Kernel {
                             subdriver_number,
                             arg0,
                             arg1,
-                            process.processid(),
+                            id,
                         )),
                         None => SyscallReturn::Failure(ErrorCode::NODEVICE),
                     }),

@@ -524,7 +524,7 @@ impl TestProcess<'_> {
         }
         self.board
             .kernel
-            .handle_syscall(self.board, &(), self.process, syscall);
+            .handle_syscall(self.board, &(), self.process, self.id(), syscall);
         self.events().into_iter().rev().find_map(|e| match e {
             Event::Returned(r) => Some(r),
             Event::Called(_) => None,

@@ -223,7 +223,7 @@ fn load(require: bool, regions: &[(&[u8], usize)], ram: usize) -> Outcome {
     Outcome { t, log }
 }
 
-const RAM: usize = 128 * 1024;
+const RAM: usize = 120 * 1024;
 
 #[test]
 fn regions_and_rows_are_scanned_past_gaps_and_garbage() {
@@ -311,7 +311,7 @@ fn of_one_application_the_newest_version_runs() {
 #[test]
 fn processes_never_share_ram_and_lack_of_it_stops_nobody() {
     let list = [plain("a"), plain("b"), plain("c"), plain("d")].concat();
-    let o = load(false, &[(&list, 0)], 28 * 1024);
+    let o = load(false, &[(&list, 0)], 20 * 1024);
     assert!(!o.names().is_empty() && o.names().len() < 4);
     assert_eq!(o.told("d"), Some(Err(ProcessLoadError::NotEnoughMemory)));
     let blocks: Vec<_> = (0..8)

@@ -82,6 +82,23 @@ impl Config {
         (RAM_REGION + 1..REGIONS).find(|i| self.regions.get(*i).is_some_and(Option::is_none))
     }
 
+    /// Writes all regions.
+    #[inline(never)]
+    fn load(&self) {
+        for (i, entry) in self.regions.iter().enumerate() {
+            if i % 4 == 0 {
+                MPU_RNR.write(i as u32);
+            }
+            let (rbar, rlar) = mpu_region(i);
+            let (base, limit) = entry.map_or((0, 0), |e| e.registers());
+            // Off before its base moves, so that no mixture of two regions ever exists.
+            rlar.write(0);
+            rbar.write(base);
+            rlar.write(limit);
+        }
+        barrier();
+    }
+
     fn set(&mut self, index: usize, entry: Option<Entry>) {
         if let Some(e) = self.regions.get_mut(index) {
             *e = entry;
@@ -265,18 +282,7 @@ unsafe impl MPU for Pmsav8 {
         if self.loaded.get() == config.id && !config.changed.get() {
             return;
         }
-        for (i, entry) in config.regions.iter().enumerate() {
-            if i % 4 == 0 {
-                MPU_RNR.write(i as u32);
-            }
-            let (rbar, rlar) = mpu_region(i);
-            let (base, limit) = entry.map_or((0, 0), |e| e.registers());
-            // Off before its base moves, so that no mixture of two regions ever exists.
-            rlar.write(0);
-            rbar.write(base);
-            rlar.write(limit);
-        }
-        barrier();
+        config.load();
         self.loaded.set(config.id);
         config.changed.set(false);
     }

@@ -11,7 +11,7 @@
 //!   return to the kernel that the first one decided, and an interrupt that lands in secure code
 //!   changes nothing for the thread that called there.
 //! - CONTROL.nPRIV is 0 exactly when the return goes to MSP and 1 exactly when it goes to PSP.
-//! - SVCall enters a process only on the kernel's request (`SWITCH`), which the handler consumes:
+//! - SVCall enters a process only on the kernel's request (`ENTER`), which the handler consumes:
 //!   an `svc` whose exception is taken after a fault of its own stacking enters nothing.
 //! - SVCall, PendSV, SysTick and interrupts share one priority, and SVCall has the lowest number of
 //!   them: a call is never overtaken by an interrupt, so it is never lost.
@@ -59,12 +59,15 @@ struct Frame(*mut u32);
 
 impl Frame {
     /// The frame at `psp`, if it lies in `[start, brk)`.
+    #[inline(always)]
     fn checked(psp: usize, start: *const u8, brk: *const u8) -> Option<Self> {
-        let inside = psp.is_multiple_of(4)
-            && psp >= start.addr()
-            && psp.checked_add(FRAME).is_some_and(|end| end <= brk.addr());
-        let at = start.wrapping_add(psp.wrapping_sub(start.addr()));
-        inside.then(|| Frame(at.cast_mut().cast()))
+        // One comparison for both ends: an offset below the start wraps to a large one.
+        let offset = psp.wrapping_sub(start.addr());
+        let last = brk.addr().checked_sub(start.addr())?.checked_sub(FRAME)?;
+        if offset > last || !psp.is_multiple_of(4) {
+            return None;
+        }
+        Some(Frame(start.wrapping_add(offset).cast_mut().cast()))
     }
 
     #[inline(always)]
@@ -252,7 +255,11 @@ pub mod core_switch {
     /// The process faulted.
     pub(super) const FAULTED: u32 = 2;
 
-    /// Why the process stopped: handlers set bits, the kernel takes them.
+    /// The kernel asks SVCall to enter a process.
+    const ENTER: u32 = 4;
+
+    /// `ENTER` until SVCall has entered the process, then why it stopped: handlers set bits, the
+    /// kernel reads them.
     static REASON: AtomicU32 = AtomicU32::new(0);
     /// Some interrupt's top half ran since the bottom half last looked.
     static PENDED: AtomicU32 = AtomicU32::new(0);
@@ -270,16 +277,12 @@ pub mod core_switch {
         crate::registers::barrier();
     }
 
-    /// The kernel asks SVCall to enter a process.
-    static SWITCH: AtomicU32 = AtomicU32::new(0);
-
     /// Runs the process with this stack pointer and r4 to r11; returns the reason bits.
     ///
     /// # Safety
     /// The MPU is loaded for the process that they belong to.
     #[inline(always)]
     pub(super) unsafe fn run(psp: &mut usize, regs: &mut [u32; 8]) -> u32 {
-        REASON.store(0, Ordering::Relaxed);
         // SAFETY: `enter` keeps the AAPCS; it touches only the two arguments and the statics.
         *psp = unsafe { enter(*psp, regs) };
         REASON.load(Ordering::Relaxed)
@@ -300,8 +303,8 @@ pub mod core_switch {
             // Ten words keep the stack aligned; r1 is pushed for that.
             "push {{r1, r4-r11, lr}}",
             "msr psp, r0",
-            "ldr r2, ={switch}",
-            "movs r3, #1",
+            "ldr r2, ={reason}",
+            "movs r3, #{enter}",
             "str r3, [r2]",
             "ldm r1, {{r4-r11}}",
             "svc 0xff",
@@ -309,7 +312,8 @@ pub mod core_switch {
             "stm r1, {{r4-r11}}",
             "mrs r0, psp",
             "pop {{r1, r4-r11, pc}}",
-            switch = sym SWITCH,
+            reason = sym REASON,
+            enter = const ENTER,
         )
     }
 
@@ -317,31 +321,30 @@ pub mod core_switch {
     #[unsafe(naked)]
     pub unsafe extern "C" fn svcall() {
         naked_asm!(
+            "ldr r0, ={reason}",
             "tst lr, #4",
-            "bne 2f",
-            "ldr r0, ={switch}",
+            "beq 2f",
+            "movs r1, #{called}",
+            "str r1, [r0]",
+            "movs r1, #0",
+            "msr control, r1",
+            "isb",
+            "mvn lr, #0x47", // 0xFFFFFFB8: non-secure thread, MSP
+            "bx lr",
+            "2:",
             "ldr r1, [r0]",
-            "cbz r1, 3f",
+            "cmp r1, #{enter}",
+            "bne 3f",
             "movs r1, #0",
             "str r1, [r0]",
             "movs r1, #1",
             "msr control, r1",
             "isb",
             "mvn lr, #0x43", // 0xFFFFFFBC: non-secure thread, PSP
-            "bx lr",
-            "2:",
-            "ldr r0, ={reason}",
-            "ldr r1, [r0]",
-            "orr r1, r1, #{called}",
-            "str r1, [r0]",
-            "movs r1, #0",
-            "msr control, r1",
-            "isb",
-            "mvn lr, #0x47", // 0xFFFFFFB8: non-secure thread, MSP
             "3:",
             "bx lr",
-            switch = sym SWITCH,
             reason = sym REASON,
+            enter = const ENTER,
             called = const CALLED,
         )
     }

@@ -531,7 +531,7 @@ pub trait Process {
     fn set_syscall_return_value(&self, return_value: SyscallReturn);
     /// Makes it run a function next.
     fn set_process_function(&self, callback: FunctionCall);
-    /// Runs it.
+    /// Runs it with its regions in the MPU; `None` when it is not running.
     fn switch_to(&self) -> Option<ContextSwitchReason>;
 
     /// Where it lies.
@@ -555,6 +555,4 @@ pub trait Process {
     fn debug_timeslice_expiration_count(&self) -> usize;
     /// A slice was used up.
     fn debug_timeslice_expired(&self);
-    /// A call was made.
-    fn debug_syscall_called(&self);
 }

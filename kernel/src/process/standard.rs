@@ -16,7 +16,7 @@ use crate::platform::mpu::{MPU, Permissions};
 use crate::process_checker::AcceptedCredential;
 use crate::syscall::UserspaceKernelBoundary;
 use crate::utilities::cells::{MapCell, NumericCellExt};
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::fmt::Write;
 use core::mem::{align_of, size_of};
 use tock_tbf::types::{CommandPermissions, TbfHeader};
@@ -60,8 +60,8 @@ pub struct ProcessStandard<C: 'static + Chip> {
     grants: &'static [GrantPointerEntry],
     tasks: MapCell<RingBuffer<'static, Task>>,
     state: Cell<State>,
-    stored_state: MapCell<State_<C>>,
-    mpu_config: MapCell<Config<C>>,
+    stored_state: RefCell<State_<C>>,
+    mpu_config: RefCell<Config<C>>,
     ipc_regions: [Cell<Option<mpu::Region>>; MAX_IPC_REGIONS],
     restart_count: Cell<usize>,
     completion_code: Cell<Option<Option<u32>>>,
@@ -210,8 +210,8 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             grants,
             tasks: MapCell::new(RingBuffer::new(queue)),
             state: Cell::new(State::Yielded),
-            stored_state: MapCell::new(Default::default()),
-            mpu_config: MapCell::new(config),
+            stored_state: RefCell::new(Default::default()),
+            mpu_config: RefCell::new(config),
             ipc_regions: [const { Cell::new(None) }; MAX_IPC_REGIONS],
             restart_count: Cell::new(0),
             completion_code: Cell::new(None),
@@ -241,7 +241,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
     fn initialize(&self) -> bool {
         let boundary = self.chip.userspace_kernel_boundary();
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
-        let ready = self.stored_state.map(|state| {
+        let ready = self.stored(|state| {
             // SAFETY: these are this process's bounds.
             unsafe { boundary.initialize_process(start, brk, state) }
         });
@@ -262,6 +262,21 @@ impl<C: 'static + Chip> ProcessStandard<C> {
                     pc: entry.into(),
                 }))
                 .is_ok()
+    }
+
+    /// Calls `f` with the registers; `None` inside such a call, which never happens.
+    #[inline]
+    fn stored<R>(&self, f: impl FnOnce(&mut State_<C>) -> R) -> Option<R> {
+        self.stored_state
+            .try_borrow_mut()
+            .ok()
+            .map(|mut s| f(&mut s))
+    }
+
+    /// Calls `f` with the regions; `None` inside such a call, which never happens.
+    #[inline]
+    fn regions<R>(&self, f: impl FnOnce(&mut Config<C>) -> R) -> Option<R> {
+        self.mpu_config.try_borrow_mut().ok().map(|mut c| f(&mut c))
     }
 
     fn flash_start(&self) -> usize {
@@ -315,16 +330,15 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             .memory_start
             .wrapping_add(new - self.memory_start.addr());
         // The break as the MPU rounds it up must stay below grants, too.
-        self.mpu_config
-            .map(|config| {
-                self.chip.mpu().update_app_memory_region(
-                    self.app_break.get(),
-                    ptr,
-                    Permissions::ReadWriteOnly,
-                    config,
-                )
-            })?
-            .ok()?;
+        self.regions(|config| {
+            self.chip.mpu().update_app_memory_region(
+                self.app_break.get(),
+                ptr,
+                Permissions::ReadWriteOnly,
+                config,
+            )
+        })?
+        .ok()?;
         self.kernel_break.set(ptr);
         NonNull::new(ptr)
     }
@@ -351,7 +365,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             region.set(None);
         }
         let kernel_size = self.memory_end() - self.initial_kernel_break.addr();
-        let rebuilt = self.mpu_config.map(|config| {
+        let rebuilt = self.regions(|config| {
             let mpu = self.chip.mpu();
             mpu.reset_config(config);
             let flash = mpu.allocate_region(
@@ -558,17 +572,16 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         let new_break = self
             .memory_start
             .wrapping_add(new - self.memory_start.addr());
-        self.mpu_config
-            .map(|config| {
-                self.chip.mpu().update_app_memory_region(
-                    new_break,
-                    self.kernel_break.get(),
-                    Permissions::ReadWriteOnly,
-                    config,
-                )
-            })
-            .ok_or(Error::KernelError)?
-            .map_err(|()| Error::OutOfMemory)?;
+        self.regions(|config| {
+            self.chip.mpu().update_app_memory_region(
+                new_break,
+                self.kernel_break.get(),
+                Permissions::ReadWriteOnly,
+                config,
+            )
+        })
+        .ok_or(Error::KernelError)?
+        .map_err(|()| Error::OutOfMemory)?;
         let old = self.app_break.get();
         if new > old.addr() {
             let grown = self
@@ -672,8 +685,9 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         self.storage_permissions.get()
     }
 
+    #[inline]
     fn setup_mpu(&self) {
-        self.mpu_config.map(|config| {
+        self.regions(|config| {
             // SAFETY: built above for this process.
             unsafe { self.chip.mpu().configure_mpu(config) };
         });
@@ -690,7 +704,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
             return Some(wanted);
         }
         let free = self.ipc_regions.iter().find(|r| r.get().is_none())?;
-        let region = self.mpu_config.and_then(|config| {
+        let region = self.regions(|config| {
             self.chip.mpu().allocate_region(
                 unallocated_memory_start,
                 unallocated_memory_size,
@@ -698,7 +712,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
                 Permissions::ReadWriteOnly,
                 config,
             )
-        })?;
+        })??;
         free.set(Some(region));
         Some(region)
     }
@@ -706,8 +720,8 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     fn remove_mpu_region(&self, region: mpu::Region) -> Result<(), ErrorCode> {
         let held = self.ipc_regions.iter().find(|r| r.get() == Some(region));
         let held = held.ok_or(ErrorCode::INVAL)?;
-        self.mpu_config
-            .map_or(Err(()), |c| self.chip.mpu().remove_memory_region(region, c))
+        self.regions(|c| self.chip.mpu().remove_memory_region(region, c))
+            .unwrap_or(Err(()))
             .map_err(|()| ErrorCode::INVAL)?;
         held.set(None);
         Ok(())
@@ -811,7 +825,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
 
     fn set_syscall_return_value(&self, return_value: SyscallReturn) {
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
-        let done = self.stored_state.map(|state| {
+        let done = self.stored(|state| {
             let boundary = self.chip.userspace_kernel_boundary();
             // SAFETY: these are this process's bounds.
             unsafe { boundary.set_syscall_return_value(start, brk, state, return_value) }
@@ -829,7 +843,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
 
     fn set_process_function(&self, callback: FunctionCall) {
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
-        let done = self.stored_state.map(|state| {
+        let done = self.stored(|state| {
             let boundary = self.chip.userspace_kernel_boundary();
             // SAFETY: these are this process's bounds.
             unsafe { boundary.set_process_function(start, brk, state, callback) }
@@ -844,12 +858,16 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         if self.state.get() != State::Running {
             return None;
         }
+        self.setup_mpu();
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
-        let (reason, sp) = self.stored_state.map(|state| {
+        let (reason, sp) = self.stored(|state| {
             let boundary = self.chip.userspace_kernel_boundary();
-            // SAFETY: the caller loaded this process's regions into the MPU.
+            // SAFETY: this process's regions are in the MPU.
             unsafe { boundary.switch_to_process(start, brk, state) }
         })?;
+        if let ContextSwitchReason::SyscallFired { .. } = reason {
+            self.syscalls.increment();
+        }
         if let (Some(sp), Some(min)) = (sp, self.stack_min.get())
             && sp.addr() < min
         {
@@ -883,14 +901,13 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     }
 
     fn get_stored_state(&self, out: &mut [u8]) -> Result<usize, ErrorCode> {
-        self.stored_state.map_or(Err(ErrorCode::FAIL), |s| {
-            self.chip.userspace_kernel_boundary().store_context(s, out)
-        })
+        self.stored(|s| self.chip.userspace_kernel_boundary().store_context(s, out))
+            .unwrap_or(Err(ErrorCode::FAIL))
     }
 
     fn get_fault_report(&self) -> Option<FaultReport> {
-        self.stored_state
-            .and_then(|s| self.chip.userspace_kernel_boundary().fault_report(s))
+        self.stored(|s| self.chip.userspace_kernel_boundary().fault_report(s))
+            .flatten()
     }
 
     fn print_full_process(&self, w: &mut dyn Write) {
@@ -913,7 +930,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
             a.sram_app_brk,
             a.sram_grant_start,
         );
-        self.stored_state.map(|state| {
+        self.stored(|state| {
             let boundary = self.chip.userspace_kernel_boundary();
             // SAFETY: these are this process's bounds.
             unsafe { boundary.print_context(self.memory_start, self.app_break.get(), state, w) };
@@ -931,9 +948,6 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     }
     fn debug_timeslice_expired(&self) {
         self.expirations.increment();
-    }
-    fn debug_syscall_called(&self) {
-        self.syscalls.increment();
     }
 }
 

@@ -97,7 +97,7 @@ impl Recogniser {
         self.features.copy_within(1.., 0);
         self.features[FRAMES - 1] = self.frontend.window(samples).map(quantise);
         self.windows = self.windows.wrapping_add(1);
-        if self.windows % STRIDE != 0 {
+        if !self.windows.is_multiple_of(STRIDE) {
             return None;
         }
         self.scores.copy_within(1.., 0);

@@ -82,10 +82,18 @@ impl Config {
         (RAM_REGION + 1..REGIONS).find(|i| self.regions.get(*i).is_some_and(Option::is_none))
     }
 
-    /// Writes all regions.
+    /// Regions up to the last one in use.
+    fn used(&self) -> usize {
+        self.regions
+            .iter()
+            .rposition(Option::is_some)
+            .map_or(0, |i| i + 1)
+    }
+
+    /// Writes the first `count` regions.
     #[inline(never)]
-    fn load(&self) {
-        for (i, entry) in self.regions.iter().enumerate() {
+    fn load(&self, count: usize) {
+        for (i, entry) in self.regions.iter().enumerate().take(count) {
             if i % 4 == 0 {
                 MPU_RNR.write(i as u32);
             }
@@ -111,6 +119,8 @@ impl Config {
 pub struct Pmsav8 {
     next_id: Cell<usize>,
     loaded: Cell<usize>,
+    /// Regions up to the last one that is on.
+    loaded_used: Cell<usize>,
     enabled: Cell<bool>,
 }
 
@@ -121,6 +131,7 @@ impl Pmsav8 {
         Pmsav8 {
             next_id: Cell::new(1),
             loaded: Cell::new(0),
+            loaded_used: Cell::new(REGIONS),
             enabled: Cell::new(false),
         }
     }
@@ -133,7 +144,8 @@ unsafe impl MPU for Pmsav8 {
 
     #[inline]
     fn enable_app_mpu(&self) {
-        if !self.enabled.replace(true) {
+        if !self.enabled.get() {
+            self.enabled.set(true);
             MPU_MAIR0.write(ATTR0);
             MPU_CTRL.write(CTRL_ENABLE | CTRL_PRIVDEFENA);
             barrier();
@@ -282,7 +294,10 @@ unsafe impl MPU for Pmsav8 {
         if self.loaded.get() == config.id && !config.changed.get() {
             return;
         }
-        config.load();
+        // Behind what either uses, everything is off already.
+        let used = config.used();
+        config.load(used.max(self.loaded_used.get()));
+        self.loaded_used.set(used);
         self.loaded.set(config.id);
         config.changed.set(false);
     }

@@ -16,6 +16,7 @@ impl ProcessSlot {
         }
     }
     /// Its process, if that is ready to run: all that a scheduler needs to know.
+    #[inline]
     pub fn ready(&self) -> Option<super::ProcessId> {
         let process = self.proc.get()?;
         process.ready().then(|| process.processid())

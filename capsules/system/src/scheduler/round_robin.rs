@@ -49,12 +49,19 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         {
             return SchedulingDecision::RunProcess((id, NonZeroU32::new(left)));
         }
-        let count = self.slots.len();
-        for i in (last + 1..count).chain(0..count.min(last + 1)) {
-            if let Some(id) = self.slots.get(i).and_then(ProcessSlot::ready) {
-                self.last.set(i);
-                self.left_us.set(self.timeslice_us);
-                return SchedulingDecision::RunProcess((id, NonZeroU32::new(self.timeslice_us)));
+        // From the slot behind the last one, around to that one again.
+        let (behind, before) = match self.slots.split_at_checked(last + 1) {
+            Some((before, behind)) => (behind, before),
+            None => (self.slots, self.slots),
+        };
+        for (slots, first) in [(behind, last + 1), (before, 0)] {
+            for (i, slot) in slots.iter().enumerate() {
+                if let Some(id) = slot.ready() {
+                    self.last.set(first + i);
+                    self.left_us.set(self.timeslice_us);
+                    let slice = NonZeroU32::new(self.timeslice_us);
+                    return SchedulingDecision::RunProcess((id, slice));
+                }
             }
         }
         SchedulingDecision::TrySleep

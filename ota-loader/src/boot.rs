@@ -4,7 +4,7 @@
 //! anywhere is followed by the same decisions.
 
 use crate::crypto::{Digest256, Verify};
-use crate::event::{Event, Observer, world};
+use crate::event::{Event, Observer, spelled, world};
 use crate::journal::Journal;
 use crate::{Evidence, IMAGES, Refusal, measure, swap, verify};
 use boot_data::{BootDataError, BootDataWriter, ResetRecord};
@@ -115,22 +115,27 @@ impl From<BootDataError> for BootError {
     }
 }
 
+impl BootError {
+    /// Gives the reason piece by piece (see [`Event::spell`]).
+    pub fn spell(&self, put: &mut dyn FnMut(&str)) {
+        put(match self {
+            BootError::Refused { image, why } => {
+                put(world(*image));
+                put(" image: ");
+                return why.spell(put);
+            }
+            BootError::Flash(FlashError::OutOfBounds) => "flash area is too small",
+            BootError::Flash(FlashError::Misaligned) => "flash area is misaligned",
+            BootError::Flash(FlashError::NotErased) => "flash was not erased",
+            BootError::Flash(FlashError::Device) => "flash failed",
+            BootError::BootData(_) => "boot data area is too small",
+        });
+    }
+}
+
 impl fmt::Display for BootError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BootError::Refused { image, why } => {
-                f.write_str(world(*image))?;
-                f.write_str(" image: ")?;
-                why.fmt(f)
-            }
-            BootError::Flash(error) => f.write_str(match error {
-                FlashError::OutOfBounds => "flash area is too small",
-                FlashError::Misaligned => "flash area is misaligned",
-                FlashError::NotErased => "flash was not erased",
-                FlashError::Device => "flash failed",
-            }),
-            BootError::BootData(_) => f.write_str("boot data area is too small"),
-        }
+        spelled(f, |put| self.spell(put))
     }
 }
 

@@ -60,38 +60,113 @@ fn word(swap: SwapType) -> &'static str {
     }
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Event {
+    /// Gives the line piece by piece. The loader's console takes it from here: `core::fmt` would
+    /// cost 3 KiB of flash.
+    pub fn spell(&self, put: &mut dyn FnMut(&str)) {
         match *self {
-            Event::SwapBegin { image, swap } => {
-                write!(f, "image {image} swap begin ({})", word(swap))
+            Event::SwapBegin { image, swap } => swap_line(put, image, " swap begin (", swap),
+            Event::SwapResume { image, swap } => swap_line(put, image, " swap resume (", swap),
+            Event::SwapEnd { image, .. } => {
+                put("image ");
+                decimal(image as u32, put);
+                put(" swap end");
             }
-            Event::SwapResume { image, swap } => {
-                write!(f, "image {image} swap resume ({})", word(swap))
-            }
-            Event::SwapEnd { image, .. } => write!(f, "image {image} swap end"),
             Event::UpdateRefused { image, why } => {
-                write!(f, "{} update refused: {why}", world(image))
+                put(world(image));
+                put(" update refused: ");
+                why.spell(put);
             }
             Event::DependencyUnmet {
                 image,
                 other,
                 minimum,
                 found,
-            } => write!(
-                f,
-                "update held back: {} image needs {} image {minimum}, finds {found}",
-                world(image),
-                world(other)
-            ),
+            } => {
+                put("update held back: ");
+                put(world(image));
+                put(" image needs ");
+                put(world(other));
+                put(" image ");
+                spell_version(&minimum, put);
+                put(", finds ");
+                spell_version(&found, put);
+            }
             Event::Verified {
                 image,
                 version,
                 algorithm,
-            } => write!(f, "{} image {version} verified ({algorithm})", world(image)),
+            } => {
+                put(world(image));
+                put(" image ");
+                spell_version(&version, put);
+                put(" verified (");
+                put(algorithm.name());
+                put(")");
+            }
             Event::Refused { image, why } => {
-                write!(f, "{} image refused: {why}", world(image))
+                put(world(image));
+                put(" image refused: ");
+                why.spell(put);
             }
         }
     }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        spelled(f, |put| self.spell(put))
+    }
+}
+
+fn swap_line(put: &mut dyn FnMut(&str), image: usize, what: &str, swap: SwapType) {
+    put("image ");
+    decimal(image as u32, put);
+    put(what);
+    put(word(swap));
+    put(")");
+}
+
+fn spell_version(version: &ImageVersion, put: &mut dyn FnMut(&str)) {
+    decimal(version.major.into(), put);
+    put(".");
+    decimal(version.minor.into(), put);
+    put(".");
+    decimal(version.revision.into(), put);
+    put("+");
+    decimal(version.build, put);
+}
+
+/// A number in decimal.
+pub(crate) fn decimal(number: u32, put: &mut dyn FnMut(&str)) {
+    let mut digits = [0u8; 10];
+    let mut rest = number;
+    let mut first = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        first = at;
+        if rest == 0 {
+            break;
+        }
+    }
+    // Digits are ASCII.
+    put(digits
+        .get(first..)
+        .and_then(|d| core::str::from_utf8(d).ok())
+        .unwrap_or(""));
+}
+
+/// A Display from pieces.
+pub(crate) fn spelled(
+    f: &mut fmt::Formatter<'_>,
+    spell: impl FnOnce(&mut dyn FnMut(&str)),
+) -> fmt::Result {
+    let mut result = Ok(());
+    spell(&mut |piece| {
+        if result.is_ok() {
+            result = f.write_str(piece);
+        }
+    });
+    result
 }

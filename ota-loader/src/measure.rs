@@ -5,8 +5,8 @@
 //! one, with its last 32 bytes replaced by the digest; else the map is made here.
 
 use crate::crypto::Digest256;
+use crate::event::decimal;
 use boot_data::{BootDataError, BootDataWriter};
-use core::fmt::Write;
 use mcuboot_image::{Image, ImageVersion};
 
 /// `MAX_BOOT_RECORD_SZ` for 32-byte hashes.
@@ -45,8 +45,18 @@ fn make(
     signer: &Digest256,
 ) -> Result<(), BootDataError> {
     let mut text = Buffer::default();
-    let (major, minor, revision) = (version.major, version.minor, version.revision);
-    write!(text, "{major}.{minor}.{revision}").map_err(|_| BootDataError::NoSpace)?;
+    let mut full = Ok(());
+    let mut put = |piece: &str| {
+        if full.is_ok() {
+            full = text.put(piece.as_bytes());
+        }
+    };
+    decimal(version.major.into(), &mut put);
+    put(".");
+    decimal(version.minor.into(), &mut put);
+    put(".");
+    decimal(version.revision.into(), &mut put);
+    full?;
     // A map of five; text strings are below 24 bytes.
     out.put(&[0xA5, 1])?;
     let kind: &[u8] = if number == 0 { b"SPE" } else { b"NSPE" };
@@ -94,11 +104,5 @@ impl Buffer {
     fn text(&mut self, text: &[u8]) -> Result<(), BootDataError> {
         self.put(&[0x60 | text.len() as u8])?;
         self.put(text)
-    }
-}
-
-impl core::fmt::Write for Buffer {
-    fn write_str(&mut self, s: &str) -> core::fmt::Result {
-        self.put(s.as_bytes()).map_err(|_| core::fmt::Error)
     }
 }

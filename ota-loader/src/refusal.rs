@@ -2,6 +2,7 @@
 //!
 //! Owns the leaves and their wording: each reads after "secure image refused: ".
 
+use crate::event::{decimal, spelled};
 use core::fmt;
 use flash::FlashError;
 use mcuboot_image::ImageError;
@@ -53,18 +54,18 @@ impl From<FlashError> for Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Refusal::Format(error) => return error.fmt(f),
-            Refusal::UnsupportedFlags(flags) => {
-                return write!(f, "flags 0x{flags:x} are not supported");
-            }
-            Refusal::ForeignTlv(kind) => {
-                return write!(f, "TLV 0x{kind:02x} stands outside the signature");
-            }
+impl Refusal {
+    /// Gives the reason piece by piece (see [`crate::Event::spell`]).
+    pub fn spell(&self, put: &mut dyn FnMut(&str)) {
+        put(match self {
+            Refusal::Format(error) => error.message(),
+            Refusal::UnsupportedFlags(_) => "encrypted or compressed images are not supported",
+            Refusal::ForeignTlv(_) => "a foreign TLV stands outside the signature",
             Refusal::CounterTooLow { image, device } => {
-                return write!(f, "security counter {image} is below {device}");
+                put("security counter ");
+                decimal(*image, put);
+                put(" is below ");
+                return decimal(*device, put);
             }
             Refusal::NotBootable => "image is marked not bootable",
             Refusal::HashMissing => "hash is missing",
@@ -77,6 +78,12 @@ impl fmt::Display for Refusal {
             Refusal::BadStackPointer => "initial stack pointer lies outside its RAM",
             Refusal::BadResetVector => "reset vector lies outside the image",
             Refusal::Flash(_) => "flash cannot be read",
-        })
+        });
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        spelled(f, |put| self.spell(put))
     }
 }

@@ -5,7 +5,6 @@
 
 use crate::Refusal;
 use crate::crypto::{Digest256, Verify, ecdsa_signature, p256_public_key, rsa3072_modulus};
-use core::fmt;
 use mcuboot_image::{Image, flags, kind};
 
 /// How an image is signed.
@@ -15,12 +14,13 @@ pub enum Algorithm {
     Rsa3072,
 }
 
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Algorithm {
+    /// Its name in the log.
+    pub fn name(self) -> &'static str {
+        match self {
             Algorithm::EcdsaP256 => "ECDSA-P256",
             Algorithm::Rsa3072 => "RSA-3072",
-        })
+        }
     }
 }
 

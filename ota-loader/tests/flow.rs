@@ -103,7 +103,10 @@ fn refused_candidates_are_erased_and_the_old_image_stays() {
             "security counter 2 is below 4",
         ),
         (with(|m| m.flags = 0x10), "image is marked not bootable"),
-        (with(|m| m.flags = 0x4), "flags 0x4 are not supported"),
+        (
+            with(|m| m.flags = 0x4),
+            "encrypted or compressed images are not supported",
+        ),
         (
             with(|m| m.reset_vector = 0x2000_0001),
             "reset vector lies outside the image",

@@ -5,6 +5,8 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod ddr_flash;
+#[cfg(target_feature = "dsp")]
+pub mod montgomery;
 pub mod polled_uart;
 pub mod protection;
 #[cfg(target_arch = "arm")]

@@ -25,9 +25,10 @@ pub enum ImageError {
     BadTlvLength,
 }
 
-impl fmt::Display for ImageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ImageError {
+    /// The message.
+    pub fn message(&self) -> &'static str {
+        match self {
             ImageError::Empty => "slot is empty",
             ImageError::BadMagic => "image magic is wrong",
             ImageError::BadHeaderSize => "header size is wrong",
@@ -36,6 +37,12 @@ impl fmt::Display for ImageError {
             ImageError::NoTlvArea => "TLV area is missing",
             ImageError::TlvOutOfBounds => "a TLV runs past its area",
             ImageError::BadTlvLength => "a TLV has a wrong length",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ImageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
     }
 }

@@ -10,6 +10,7 @@ mod sha256;
 
 pub(crate) use encoding::{ecdsa_signature, p256_public_key, rsa3072_modulus};
 
+pub use montgomery::{Row, row};
 use sha256::Sha256;
 pub use sha256::{Compress, compress};
 
@@ -36,11 +37,13 @@ pub trait Verify {
 pub struct Software {
     /// The compression function of SHA-256: [`compress`], or a board's own.
     pub compress: Compress,
+    /// The inner loop of RSA: [`row`], or a board's own.
+    pub row: Row,
 }
 
 impl Default for Software {
     fn default() -> Self {
-        Software { compress }
+        Software { compress, row }
     }
 }
 
@@ -59,7 +62,7 @@ impl Verify for Software {
         digest: &Digest256,
         signature: &[u8; 384],
     ) -> bool {
-        pss::verify(modulus, digest, signature, self.compress)
+        pss::verify(modulus, digest, signature, self)
     }
 }
 

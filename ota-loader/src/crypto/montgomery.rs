@@ -10,19 +10,23 @@ const BITS: usize = 3072;
 /// Little-endian limbs.
 type Number = [u32; LIMBS];
 
+/// One row of a multiplication: adds digit · b + m · n to the first number and drops its lowest
+/// limb, which m makes zero; leaves its highest to the caller and gives the two carries for it.
+pub type Row = fn(&mut Number, &Number, &Number, u32, u32) -> (u32, u32);
+
 /// The exponentiation; `None` unless n is odd with its top bit set and s < n.
-pub(super) fn power_65537(n: &[u8; 384], s: &[u8; 384]) -> Option<[u8; 384]> {
+pub(super) fn power_65537(n: &[u8; 384], s: &[u8; 384], row: Row) -> Option<[u8; 384]> {
     let (n, s) = (number(n), number(s));
-    let field = Field::new(&n)?;
+    let field = Field::new(&n, row)?;
     if !less(&s, &n) {
         return None;
     }
-    // R² = (2^96 · R)^32 in Montgomery form: 96 doublings of R, then 5 squarings.
+    // R² = (2^48 · R)^64 in Montgomery form: 48 doublings of R, then 6 squarings.
     let mut r2 = field.one();
-    for _ in 0..BITS / 32 {
+    for _ in 0..BITS / 64 {
         field.double(&mut r2);
     }
-    for _ in 0..5 {
+    for _ in 0..6 {
         r2 = field.multiply(&r2, &r2);
     }
     let mut power = field.multiply(&s, &r2);
@@ -36,12 +40,13 @@ pub(super) fn power_65537(n: &[u8; 384], s: &[u8; 384]) -> Option<[u8; 384]> {
 /// Numbers modulo n, with R = 2^3072.
 struct Field<'a> {
     n: &'a Number,
+    row: Row,
     /// −1/n mod 2^32.
     inverse: u32,
 }
 
 impl<'a> Field<'a> {
-    fn new(n: &'a Number) -> Option<Self> {
+    fn new(n: &'a Number, row: Row) -> Option<Self> {
         let (low, high) = (*n.first()?, *n.last()?);
         if low & 1 == 0 || high >> 31 == 0 {
             return None;
@@ -53,6 +58,7 @@ impl<'a> Field<'a> {
         }
         Some(Field {
             n,
+            row,
             inverse: x.wrapping_neg(),
         })
     }
@@ -85,30 +91,37 @@ impl<'a> Field<'a> {
     fn multiply(&self, a: &Number, b: &Number) -> Number {
         let mut sum = [0u32; LIMBS];
         let mut top = 0u32;
+        let [b0, ..] = *b;
         for digit in a {
-            // Adds digit · b and the multiple of n that clears the lowest limb, then drops it.
-            let mut limbs = sum.iter_mut().zip(b).zip(self.n);
-            let Some(((mut place, b0), n0)) = limbs.next() else {
-                return sum;
-            };
-            let (low, mut carry_b) = multiply_add(*digit, *b0, *place, 0);
-            let m = low.wrapping_mul(self.inverse);
-            let (_, mut carry_n) = multiply_add(m, *n0, low, 0);
-            for ((next, b), n) in limbs {
-                let (low, high) = multiply_add(*digit, *b, *next, carry_b);
-                carry_b = high;
-                let (low, high) = multiply_add(m, *n, low, carry_n);
-                carry_n = high;
-                *place = low;
-                place = next;
-            }
+            let [lowest, ..] = sum;
+            let m = lowest
+                .wrapping_add(digit.wrapping_mul(b0))
+                .wrapping_mul(self.inverse);
+            let (carry_b, carry_n) = (self.row)(&mut sum, b, self.n, *digit, m);
             let last = u64::from(top) + u64::from(carry_b) + u64::from(carry_n);
-            *place = last as u32;
+            let [.., highest] = &mut sum;
+            *highest = last as u32;
             top = (last >> 32) as u32;
         }
         self.reduce(&mut sum, top);
         sum
     }
+}
+
+/// The portable [`Row`].
+pub fn row(sum: &mut Number, b: &Number, n: &Number, digit: u32, m: u32) -> (u32, u32) {
+    let (mut carry_b, mut carry_n) = (0, 0);
+    let mut fallen = 0;
+    let mut place = &mut fallen;
+    for ((next, b), n) in sum.iter_mut().zip(b).zip(n) {
+        let (low, high) = multiply_add(digit, *b, *next, carry_b);
+        carry_b = high;
+        let (low, high) = multiply_add(m, *n, low, carry_n);
+        carry_n = high;
+        *place = low;
+        place = next;
+    }
+    (carry_b, carry_n)
 }
 
 /// a · b + c + d, which fits 64 bits (one UMAAL).
@@ -182,17 +195,17 @@ mod tests {
             n[383] |= 1;
             let mut s: [u8; 384] = core::array::from_fn(|_| next());
             s[0] &= 0x7F;
-            assert_eq!(power_65537(&n, &s), Some(oracle(&n, &s)));
+            assert_eq!(power_65537(&n, &s, row), Some(oracle(&n, &s)));
             // n − 1 is its own odd power.
             let mut minus_one = n;
             minus_one[383] &= 0xFE;
-            assert_eq!(power_65537(&n, &minus_one), Some(minus_one));
-            assert_eq!(power_65537(&n, &n), None);
+            assert_eq!(power_65537(&n, &minus_one, row), Some(minus_one));
+            assert_eq!(power_65537(&n, &n, row), None);
             n[383] &= 0xFE;
-            assert_eq!(power_65537(&n, &s), None);
+            assert_eq!(power_65537(&n, &s, row), None);
             n[383] |= 1;
             n[0] &= 0x7F;
-            assert_eq!(power_65537(&n, &[0; 384]), None);
+            assert_eq!(power_65537(&n, &[0; 384], row), None);
         }
     }
 }

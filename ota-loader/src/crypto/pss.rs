@@ -3,9 +3,9 @@
 //! Owns the padding check. SHA-256, MGF1-SHA-256, salt 32,
 //! exponent 65537.
 
-use super::Digest256;
 use super::montgomery::power_65537;
 use super::sha256::{Compress, Sha256};
+use super::{Digest256, Software};
 
 /// Encoded message, bytes (emBits = 3071).
 const EM_LEN: usize = 384;
@@ -18,11 +18,11 @@ pub(super) fn verify(
     modulus: &[u8; 384],
     digest: &Digest256,
     signature: &[u8; 384],
-    compress: Compress,
+    software: &Software,
 ) -> bool {
     // The modulus has its full length, so that emBits is 3071: `power_65537` looks at its top bit.
-    power_65537(modulus, signature)
-        .is_some_and(|encoded| emsa_pss_verify(&encoded, digest, compress))
+    power_65537(modulus, signature, software.row)
+        .is_some_and(|encoded| emsa_pss_verify(&encoded, digest, software.compress))
 }
 
 fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256, compress: Compress) -> bool {

@@ -5,7 +5,6 @@
 //! has one owner.
 
 use core::arch::{asm, global_asm, naked_asm};
-use core::fmt::Write;
 use ota_loader::{Entry, Execution};
 use sse300::ddr_flash::DdrFlash;
 use sse300::polled_uart::{PolledUart, UART0_SECURE};
@@ -207,19 +206,18 @@ unsafe extern "C" fn main() -> ! {
 
 #[unsafe(no_mangle)]
 extern "C" fn fault() -> ! {
-    die("loader: fault\n")
+    die(b"loader: fault\r\n")
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    die("loader: internal error\n")
+    die(b"loader: internal error\r\n")
 }
 
-fn die(line: &str) -> ! {
+fn die(line: &[u8]) -> ! {
     // SAFETY: whoever used the UART does not run again.
     let mut uart = unsafe { PolledUart::new(UART0_SECURE) };
-    // A polled UART does not fail.
-    let _ = uart.write_str(line);
-    let _ = uart.write_str("loader: nothing boots\n");
+    uart.write_bytes(line);
+    uart.write_bytes(b"loader: nothing boots\r\n");
     stop()
 }

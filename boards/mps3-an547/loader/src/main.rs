@@ -12,7 +12,6 @@
 mod hardware;
 
 use boot_data::{ResetReason, ResetRecord};
-use core::fmt::Write;
 use flash::FlashError;
 use hardware::Hardware;
 use ota_loader::crypto::Software;
@@ -96,6 +95,7 @@ fn run(mut hardware: Hardware) -> ! {
         counters,
         crypto: Software {
             compress: sse300::sha256::compress,
+            row: sse300::montgomery::row,
         },
     };
     let result = loader.boot(
@@ -103,7 +103,9 @@ fn run(mut hardware: Hardware) -> ! {
         memory.boot_data,
         reset,
         &mut |event: Event| {
-            let _ = writeln!(uart, "loader: {event}");
+            uart.write_bytes(b"loader: ");
+            event.spell(&mut |piece| uart.write_bytes(piece.as_bytes()));
+            uart.write_bytes(b"\r\n");
         },
     );
     match result {
@@ -117,7 +119,9 @@ fn run(mut hardware: Hardware) -> ! {
         Err(error) => {
             // A refused image has had its line.
             if !matches!(error, BootError::Refused { .. }) {
-                let _ = writeln!(uart, "loader: {error}");
+                uart.write_bytes(b"loader: ");
+                error.spell(&mut |piece| uart.write_bytes(piece.as_bytes()));
+                uart.write_bytes(b"\r\n");
             }
             say(uart, "nothing boots");
             hardware::stop()

@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn agrees_with_sha2() {
-        let data: Vec<u8> = (0..1000u32).map(|i| (i * i >> 3) as u8).collect();
+        let data: Vec<u8> = (0..1000u32).map(|i| ((i * i) >> 3) as u8).collect();
         for len in 0..400 {
             let expected: Digest256 = sha2::Sha256::digest(&data[..len]).into();
             let whole = Sha256::new(compress).chain(&data[..len]);

@@ -19,8 +19,8 @@ use mqtt_ipc::{Connection, Event, Link, PAGE_SIZE, Qos, Status};
 use psa_client::ps;
 
 set_main! { main }
-// The model's tensors take 48 KiB of it.
-stack_size! { 64 * 1024 }
+// The model's tensors take 20 KiB of it.
+stack_size! { 32 * 1024 }
 
 /// Protected Storage uid of the thing name.
 const UID_THING: u64 = 9;

@@ -6,6 +6,7 @@
 use heapless::{String, Vec};
 use psa_interface::fwu::FwuVersion;
 use serde::Deserialize;
+use serde_json_core::str::{EscapedStr, EscapedStringFragment};
 
 /// Longest job id, bytes.
 pub const JOB_ID: usize = 64;
@@ -13,6 +14,8 @@ pub const JOB_ID: usize = 64;
 pub const STREAM: usize = 128;
 /// Longest signature, raw bytes: RSA-4096.
 pub const SIGNATURE: usize = 512;
+/// Longest signature, base64 characters.
+const SIGNATURE_TEXT: usize = SIGNATURE.div_ceil(3) * 4;
 
 /// A firmware version, ordered major first.
 pub type Version = FwuVersion;
@@ -64,40 +67,49 @@ pub struct OtaFile {
     pub signature: Vec<u8, SIGNATURE>,
 }
 
+// Texts are borrowed from the payload as they stand there, escapes included: each is copied once,
+// into the place where it stays. By value, the nested options took 20 KiB of stack.
+
 #[derive(Deserialize)]
-struct RawReply {
-    execution: Option<RawExecution>,
+struct RawReply<'a> {
+    #[serde(borrow)]
+    execution: Option<RawExecution<'a>>,
 }
 
 #[derive(Deserialize)]
-struct RawExecution {
-    #[serde(rename = "jobId")]
-    job: Option<String<JOB_ID>>,
+struct RawExecution<'a> {
+    #[serde(rename = "jobId", borrow)]
+    job: Option<EscapedStr<'a>>,
     #[serde(rename = "versionNumber")]
     version: Option<u64>,
-    #[serde(rename = "jobDocument")]
-    document: Option<RawDocument>,
+    #[serde(rename = "jobDocument", borrow)]
+    document: Option<RawDocument<'a>>,
 }
 
 #[derive(Deserialize)]
-struct RawDocument {
-    afr_ota: Option<RawOta>,
+struct RawDocument<'a> {
+    #[serde(borrow)]
+    afr_ota: Option<RawOta<'a>>,
 }
 
 #[derive(Deserialize)]
-struct RawOta {
-    protocols: Option<Vec<String<8>, 4>>,
-    streamname: Option<String<STREAM>>,
-    files: Vec<RawFile, 2>,
+struct RawOta<'a> {
+    #[serde(borrow)]
+    protocols: Option<Vec<EscapedStr<'a>, 4>>,
+    #[serde(borrow)]
+    streamname: Option<EscapedStr<'a>>,
+    #[serde(borrow)]
+    files: Vec<RawFile<'a>, 2>,
 }
 
 #[derive(Deserialize)]
-struct RawFile {
-    filepath: Option<String<64>>,
+struct RawFile<'a> {
+    #[serde(borrow)]
+    filepath: Option<EscapedStr<'a>>,
     filesize: Option<u64>,
     fileid: Option<u64>,
-    #[serde(rename = "sig-sha256-rsa")]
-    rsa: Option<Signature>,
+    #[serde(rename = "sig-sha256-rsa", borrow)]
+    rsa: Option<EscapedStr<'a>>,
     #[serde(rename = "sig-sha256-ecdsa")]
     ecdsa: Option<serde::de::IgnoredAny>,
 }
@@ -107,9 +119,7 @@ struct RawFile {
 /// # Errors
 /// The job id, when even that much could be read; the document cannot be followed.
 pub fn reply(payload: &[u8]) -> Result<Reply, Option<(String<JOB_ID>, Option<u64>)>> {
-    let mut scratch = [0; 1024];
-    let Ok((raw, _)) = serde_json_core::from_slice_escaped::<RawReply>(payload, &mut scratch)
-    else {
+    let Ok((raw, _)) = serde_json_core::from_slice::<RawReply<'_>>(payload) else {
         return Err(bare_job(payload));
     };
     let Some(raw) = raw.execution else {
@@ -119,12 +129,11 @@ pub fn reply(payload: &[u8]) -> Result<Reply, Option<(String<JOB_ID>, Option<u64
     let Some(job) = raw.job else {
         return Ok(Reply { execution: None });
     };
-    let file = raw.document.ok_or("no job document").and_then(file);
     Ok(Reply {
         execution: Some(Execution {
-            job,
+            job: name(job).ok_or(None)?,
             version: raw.version.unwrap_or(0),
-            file,
+            file: raw.document.ok_or("no job document").and_then(file),
         }),
     })
 }
@@ -132,27 +141,27 @@ pub fn reply(payload: &[u8]) -> Result<Reply, Option<(String<JOB_ID>, Option<u64
 /// Job id and version of an execution whose document is malformed or too long.
 fn bare_job(payload: &[u8]) -> Option<(String<JOB_ID>, Option<u64>)> {
     #[derive(Deserialize)]
-    struct Bare {
-        execution: Option<BareExecution>,
+    struct Bare<'a> {
+        #[serde(borrow)]
+        execution: Option<BareExecution<'a>>,
     }
     #[derive(Deserialize)]
-    struct BareExecution {
-        #[serde(rename = "jobId")]
-        job: Option<String<JOB_ID>>,
+    struct BareExecution<'a> {
+        #[serde(rename = "jobId", borrow)]
+        job: Option<EscapedStr<'a>>,
         #[serde(rename = "versionNumber")]
         version: Option<u64>,
     }
-    let mut scratch = [0; 1024];
-    let (bare, _) = serde_json_core::from_slice_escaped::<Bare>(payload, &mut scratch).ok()?;
+    let (bare, _) = serde_json_core::from_slice::<Bare<'_>>(payload).ok()?;
     let execution = bare.execution?;
-    Some((execution.job?, execution.version))
+    Some((name(execution.job?)?, execution.version))
 }
 
-fn file(document: RawDocument) -> Result<OtaFile, &'static str> {
+fn file(document: RawDocument<'_>) -> Result<OtaFile, &'static str> {
     let ota = document.afr_ota.ok_or("no afr_ota in the job document")?;
     if ota
         .protocols
-        .is_some_and(|p| !p.iter().any(|p| p == "MQTT"))
+        .is_some_and(|p| !p.iter().any(|p| is(*p, "MQTT")))
     {
         return Err("no MQTT among the protocols");
     }
@@ -162,9 +171,9 @@ fn file(document: RawDocument) -> Result<OtaFile, &'static str> {
     if files.next().is_some() {
         return Err("more than one file in the job document");
     }
-    let component = match file.filepath.as_deref() {
-        Some("secure image") => psa_interface::fwu::COMPONENT_SECURE,
-        Some("non_secure image") => psa_interface::fwu::COMPONENT_NONSECURE,
+    let component = match file.filepath {
+        Some(path) if is(path, "secure image") => psa_interface::fwu::COMPONENT_SECURE,
+        Some(path) if is(path, "non_secure image") => psa_interface::fwu::COMPONENT_NONSECURE,
         _ => return Err("unknown filepath"),
     };
     let size = file.filesize.ok_or("no filesize")?;
@@ -172,53 +181,55 @@ fn file(document: RawDocument) -> Result<OtaFile, &'static str> {
         return Err("filesize is 0");
     }
     let signature = match (file.rsa, file.ecdsa) {
-        (Some(signature), None) => signature.0.ok_or("the signature is no base64")?,
+        (Some(signature), None) => signature,
         (None, Some(_)) => return Err("no key for sig-sha256-ecdsa is provisioned"),
         (None, None) => return Err("no signature"),
         (Some(_), Some(_)) => return Err("more than one signature"),
     };
     Ok(OtaFile {
-        stream,
+        stream: name(stream).ok_or("malformed streamname")?,
         id: file
             .fileid
             .and_then(|id| u8::try_from(id).ok())
             .ok_or("fileid is none of 0 to 255")?,
         size: u32::try_from(size).map_err(|_| "image too large")?,
         component,
-        signature,
+        signature: decode(signature).ok_or("the signature is no base64")?,
     })
 }
 
-/// A signature, decoded as it is read, so that its text is never copied; `None`: no base64.
-struct Signature(Option<Vec<u8, SIGNATURE>>);
-
-impl<'de> Deserialize<'de> for Signature {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(SignatureVisitor)
+/// The text without its escapes, if it has at most `N` bytes.
+fn unescaped<const N: usize>(text: EscapedStr<'_>) -> Option<String<N>> {
+    let mut out = String::new();
+    for fragment in text.fragments() {
+        match fragment.ok()? {
+            EscapedStringFragment::NotEscaped(part) => out.push_str(part).ok()?,
+            EscapedStringFragment::Escaped(c) => out.push(c).ok()?,
+        }
     }
+    Some(out)
 }
 
-struct SignatureVisitor;
+fn is(text: EscapedStr<'_>, wanted: &str) -> bool {
+    unescaped::<32>(text).is_some_and(|t| t == wanted)
+}
 
-impl serde::de::Visitor<'_> for SignatureVisitor {
-    type Value = Signature;
+/// A job or stream id: what AWS allows there, so that it may stand in a topic.
+fn name<const N: usize>(text: EscapedStr<'_>) -> Option<String<N>> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    unescaped(text).filter(|name: &String<N>| !name.is_empty() && name.bytes().all(legal))
+}
 
-    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("base64 text")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Signature, E> {
-        use base64::Engine;
-        let mut out = Vec::new();
-        if out.resize_default(SIGNATURE).is_err() {
-            return Ok(Signature(None));
-        }
-        let decoded = base64::engine::general_purpose::STANDARD.decode_slice(text, &mut out);
-        Ok(Signature(decoded.ok().map(|length| {
-            out.truncate(length);
-            out
-        })))
-    }
+fn decode(text: EscapedStr<'_>) -> Option<Vec<u8, SIGNATURE>> {
+    use base64::Engine;
+    let text: String<SIGNATURE_TEXT> = unescaped(text)?;
+    let mut out = Vec::new();
+    out.resize_default(SIGNATURE).ok()?;
+    let length = base64::engine::general_purpose::STANDARD
+        .decode_slice(&text, &mut out)
+        .ok()?;
+    out.truncate(length);
+    Some(out)
 }
 
 /// Why an update was rejected, and what the service knows.
@@ -257,8 +268,8 @@ pub fn rejection(payload: &[u8]) -> Rejection {
         #[serde(rename = "versionNumber")]
         version: Option<u64>,
     }
-    let mut scratch = [0; 1024];
-    let Ok((raw, _)) = serde_json_core::from_slice_escaped::<Raw>(payload, &mut scratch) else {
+    // Codes and states have no escapes.
+    let Ok((raw, _)) = serde_json_core::from_slice::<Raw>(payload) else {
         return Rejection {
             code: Code::Other,
             state: None,

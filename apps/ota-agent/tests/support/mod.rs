@@ -406,7 +406,7 @@ pub struct Keys {
 pub fn keys() -> &'static Keys {
     static KEYS: OnceLock<Keys> = OnceLock::new();
     KEYS.get_or_init(|| {
-        let folder = std::env::temp_dir().join(format!("ota-agent-test-{}", std::process::id()));
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ota-agent");
         std::fs::create_dir_all(&folder).unwrap();
         let key = folder.join("key.pem");
         let key_text = key.to_str().unwrap();

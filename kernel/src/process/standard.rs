@@ -431,7 +431,11 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         if !self.is_running() {
             return Err(ErrorCode::NODEVICE);
         }
-        if self.tasks.map_or(false, |t| t.enqueue(task)) {
+        let ipc = matches!(task, Task::IPC(_));
+        let enqueued = self.tasks.map_or(false, |t| {
+            t.enqueue(task) || (!ipc && merge_ipc(t) && t.enqueue(task))
+        });
+        if enqueued {
             Ok(())
         } else {
             self.dropped.increment();
@@ -949,6 +953,28 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     fn debug_timeslice_expired(&self) {
         self.expirations.increment();
     }
+}
+
+/// Makes room for a driver's event in a full queue: an IPC notice that stands there twice says
+/// nothing twice, and must not cost a process the one event that it waits for in Yield-WaitFor.
+/// Whether there is room now.
+fn merge_ipc(tasks: &mut impl Queue<Task>) -> bool {
+    let mut seen: [Option<(ProcessId, IPCUpcallType)>; QUEUE_LEN] = [None; QUEUE_LEN];
+    let mut removed = false;
+    tasks.retain(|task| {
+        let Task::IPC(notice) = task else {
+            return true;
+        };
+        if seen.contains(&Some(*notice)) {
+            removed = true;
+            return false;
+        }
+        if let Some(slot) = seen.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(*notice);
+        }
+        true
+    });
+    removed
 }
 
 /// The subscription whose event a task is.

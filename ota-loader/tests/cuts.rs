@@ -131,6 +131,7 @@ fn every_operation_once() {
             }
         }
     }
+    println!("cut_points {runs} bricks 0");
     assert!(runs > 9_000, "{runs}");
 }
 
@@ -154,6 +155,7 @@ fn every_operation_and_every_one_of_the_recovery() {
             }
         }
     }
+    println!("cut_points {runs} bricks 0");
     assert!(runs > 10_000, "{runs}");
 }
 

@@ -376,6 +376,11 @@ impl TestKernel {
         }
     }
 
+    /// The slots, for schedulers.
+    pub fn slots(&self) -> &'static [crate::process::ProcessSlot] {
+        self.slots
+    }
+
     /// The chip, for loaders.
     pub fn chip(&self) -> &'static TestChip {
         self.chip

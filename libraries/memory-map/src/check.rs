@@ -50,7 +50,7 @@ fn one_region(map: &Map, name: &str, region: &Region, store: &Store, out: &mut V
         }
     }
     let grain = if store.file_backed { map.sector } else { 0x400 };
-    if region.base % grain != 0 || region.size % grain != 0 {
+    if !region.base.is_multiple_of(grain) || !region.size.is_multiple_of(grain) {
         out.push(format!("region `{name}` is not a multiple of 0x{grain:x}"));
     }
 }

@@ -55,7 +55,7 @@ impl State {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
-        self.random % n == 0
+        self.random.is_multiple_of(n)
     }
 }
 

@@ -55,3 +55,10 @@ pub fn board() -> PathBuf {
 pub fn map() -> Result<Map> {
     Map::load(&board().join("memory.toml")).map_err(|e| anyhow!(e))
 }
+
+/// A file name in `build/` that no other call of this process or another gives.
+pub fn temporary(name: &str) -> PathBuf {
+    static SERIAL: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let serial = SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    build().join(format!("{name}-{}-{serial}.tmp", std::process::id()))
+}

@@ -5,7 +5,7 @@
 //! says too. Key ids and PS uids are the reference's: device key 1, update key 0x11, device
 //! certificate PS 5, roots PS 7; ours beside them: endpoint PS 8, thing name PS 9.
 
-use crate::{apps, shell, sign};
+use crate::{apps, paths, shell, sign};
 use anyhow::{Context, Result, anyhow, bail};
 use memory_map::Map;
 use provisioning::{Encoder, Endpoint, Item, KeyAttributes, Object, Record};
@@ -217,7 +217,7 @@ fn public_point(key: &Path) -> Result<Vec<u8>> {
 
 /// PKCS#1 RSAPublicKey, as `psa_import_key` takes it.
 fn rsa_public_key(key: &Path) -> Result<Vec<u8>> {
-    let out = key.with_extension("pub.tmp");
+    let out = paths::temporary("public-key");
     shell::run(
         Command::new("openssl")
             .args(["rsa", "-RSAPublicKey_out", "-outform", "DER", "-in"])
@@ -231,7 +231,7 @@ fn rsa_public_key(key: &Path) -> Result<Vec<u8>> {
 }
 
 fn public_der(key: &Path, args: &[&str]) -> Result<Vec<u8>> {
-    let out = key.with_extension("pub.tmp");
+    let out = paths::temporary("public-key");
     shell::run(
         Command::new("openssl")
             .args(["pkey", "-pubout", "-in"])

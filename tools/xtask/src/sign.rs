@@ -132,7 +132,7 @@ pub fn image_with(map: &Map, image: Image, version: &str, key: &Path, out: &Path
 /// # Errors
 /// Of openssl.
 pub fn update_signature(file: &Path) -> Result<String> {
-    let signature = file.with_extension("sig");
+    let signature = paths::temporary("signature");
     shell::run(
         Command::new("openssl")
             .args(["dgst", "-sha256", "-sign"])
@@ -161,7 +161,7 @@ pub fn update_signature(file: &Path) -> Result<String> {
 /// # Errors
 /// Of imgtool and openssl.
 pub fn key_hash(key: &Path) -> Result<[u8; 32]> {
-    let raw = paths::build().join("key-hash.tmp");
+    let raw = paths::temporary("key-hash");
     shell::run(
         imgtool()
             .args(["getpubhash", "-e", "raw", "-k"])

@@ -70,6 +70,7 @@ impl Device {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("tockstone-{}-{serial}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
+        track::add_folder(&dir);
         let socket = |name: &str| dir.join(name);
         let mut command = Command::new("qemu-system-arm");
         command
@@ -231,7 +232,7 @@ impl Drop for Device {
         let _ = self.child.kill();
         let _ = self.child.wait();
         track::remove(self.child.id());
-        let _ = std::fs::remove_dir_all(&self.dir);
+        track::remove_folder(&self.dir);
     }
 }
 
@@ -249,35 +250,54 @@ impl Drop for Unstarted {
         if let Some(child) = &mut self.0 {
             let _ = child.kill();
             let _ = child.wait();
-            let _ = std::fs::remove_dir_all(&self.1);
+            track::remove_folder(&self.1);
         }
     }
 }
 
-/// Every process that must not outlive the tool.
+/// What must not outlive the tool: processes and folders.
 pub mod track {
     use std::collections::BTreeSet;
-    use std::sync::Mutex;
+    use std::path::{Path, PathBuf};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     static PIDS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+    static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
     /// Remembers a child.
     pub fn add(pid: u32) {
-        PIDS.lock().expect("no panic while held").insert(pid);
+        lock(&PIDS).insert(pid);
     }
 
     /// Forgets a child that has ended.
     pub fn remove(pid: u32) {
-        PIDS.lock().expect("no panic while held").remove(&pid);
+        lock(&PIDS).remove(&pid);
     }
 
-    /// Kills every remembered child; for a signal handler's thread.
-    pub fn kill_all() {
-        let pids = PIDS.lock().expect("no panic while held").clone();
-        for pid in pids {
+    /// Remembers a folder for temporary files.
+    pub fn add_folder(path: &Path) {
+        lock(&FOLDERS).insert(path.to_owned());
+    }
+
+    /// Removes a folder and forgets it.
+    pub fn remove_folder(path: &Path) {
+        let _ = std::fs::remove_dir_all(path);
+        lock(&FOLDERS).remove(path);
+    }
+
+    /// Kills every remembered child and removes every folder; for the end by a signal.
+    pub fn clean_up() {
+        for pid in lock(&PIDS).clone() {
             let _ = std::process::Command::new("kill")
                 .args(["-9", &pid.to_string()])
                 .status();
         }
+        for folder in lock(&FOLDERS).clone() {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -99,6 +99,7 @@ pub fn firmware(
         .args([
             "build",
             "--quiet",
+            "--locked",
             "--profile",
             "firmware",
             "--target",

@@ -88,18 +88,10 @@ pub fn run(options: &Options) -> Result<()> {
     device.check()?;
 
     view.title("refusals, each on a copy of the flash");
-    push(
-        &mut report,
-        "jobs",
-        wrong_job_signature(&view, &mut system, &device)?,
-    );
-    let running = running_version(&device)?;
-    push(
-        &mut report,
-        "refusals",
-        json!({"what": "an update file whose job signature is wrong",
-        "uart": format!("still running {running}")}),
-    );
+    drop(device);
+    let (job, refusal) = forged_update(&view, &mut system)?;
+    push(&mut report, "jobs", job);
+    push(&mut report, "refusals", refusal);
     for refusal in loader_refusals(&view)? {
         push(&mut report, "refusals", refusal);
     }
@@ -130,6 +122,7 @@ pub fn run(options: &Options) -> Result<()> {
         view.line(&format!("report in {}", file.display()));
     }
     if options.keep {
+        let mut device = system.boot()?;
         view.line("left running; Ctrl-C ends it");
         loop {
             device.check()?;
@@ -348,27 +341,37 @@ fn not_newer(view: &View, system: &mut System, device: &Device, file: &Path) -> 
     ))
 }
 
-fn wrong_job_signature(view: &View, system: &mut System, device: &Device) -> Result<Value> {
+/// A newer image whose job carries the signature of another file: refused, and the old one runs.
+fn forged_update(view: &View, system: &mut System) -> Result<(Value, Value)> {
     let path = "non_secure image";
-    let from = image_version(device, path)?;
+    let copy = system.copy_flash("forged-update.bin")?;
+    let device = Device::start(&Config::new(&loader(), copy.path()))?;
+    connect(view, &device, 0)?;
+    let from = image_version(&device, path)?;
     let file = system.scratch.path().join("newer_signed.bin");
     sign::image(&system.map, sign::Image::NonSecure, "1.0.2", &file)?;
     let other = system.scratch.path().join("other.bin");
     std::fs::write(&other, b"not the update")?;
     let signature = sign::update_signature(&other)?;
-    let bytes = std::fs::read(&file)?;
-    let job = system.cloud.create_ota_update(
-        &system.thing,
-        "forged",
-        &[OtaFile::rsa(path, bytes, &signature)],
-    )?;
-    let done = follow(view, system, device, &job)?;
+    let files = [OtaFile::rsa(path, std::fs::read(&file)?, &signature)];
+    let job = system
+        .cloud
+        .create_ota_update(&system.thing, "forged", &files)?;
+    let done = follow(view, system, &device, &job)?;
     expect_failed(&done, "signature does not verify")?;
-    Ok(job_report(
-        &done,
-        path,
-        &from,
-        &image_version(device, path)?,
+    // What a reset boots is what counts.
+    let (secure, console) = (device.secure.position(), device.console.position());
+    let mut device = device;
+    device.reset()?;
+    let wanted = format!("loader: non-secure image {from}");
+    let (_, line) = device
+        .secure
+        .wait_from(secure, BOOT, |l| l.starts_with(&wanted), &wanted)?;
+    connect(view, &device, console)?;
+    let refusal = json!({"what": "an update file whose job signature is wrong", "uart": line.text});
+    Ok((
+        job_report(&done, path, &from, &image_version(&device, path)?),
+        refusal,
     ))
 }
 
@@ -412,10 +415,6 @@ fn image_version(device: &Device, path: &str) -> Result<String> {
         .find_map(|l| l.text.strip_prefix(&prefix))
         .context("no loader verdict")?;
     Ok(line.split(' ').next().unwrap_or_default().into())
-}
-
-fn running_version(device: &Device) -> Result<String> {
-    image_version(device, "non_secure image")
 }
 
 /// A flipped byte, and a wrong key: the loader stops and says which image and why.

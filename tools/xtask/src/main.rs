@@ -18,6 +18,7 @@ mod size;
 mod system;
 mod test;
 mod veneers;
+mod verbs;
 mod view;
 
 use anyhow::Result;
@@ -43,6 +44,12 @@ enum Verb {
         #[arg(long)]
         no_build: bool,
     },
+    /// Writes a factory flash file
+    Flash(verbs::FlashOptions),
+    /// Writes a provisioning record into a flash file
+    Provision(verbs::ProvisionOptions),
+    /// Runs the local cloud alone, until Ctrl-C
+    Cloud(verbs::CloudOptions),
     /// From reset to an over-the-air update, shown and checked from outside
     Demo(demo::Options),
     /// Flash and RAM of every image and app
@@ -57,7 +64,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            qemu_harness::track::kill_all();
+            qemu_harness::track::clean_up();
             eprintln!("xtask: {e:#}");
             ExitCode::FAILURE
         }
@@ -67,7 +74,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let cli = Cli::parse();
     ctrlc::set_handler(|| {
-        qemu_harness::track::kill_all();
+        qemu_harness::track::clean_up();
         std::process::exit(130);
     })?;
     match cli.verb {
@@ -82,6 +89,9 @@ fn run() -> Result<()> {
             }
             run::run()
         }
+        Verb::Flash(options) => verbs::flash(&options),
+        Verb::Provision(options) => verbs::provision(&options),
+        Verb::Cloud(options) => verbs::cloud(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Size(options) => size::run(&options),
         Verb::Audit(options) => audit::run(&options),

@@ -31,6 +31,7 @@ impl Scratch {
         let dir =
             std::env::temp_dir().join(format!("tockstone-{name}-{}-{serial}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
+        qemu_harness::track::add_folder(&dir);
         Ok(Scratch(dir))
     }
 
@@ -42,7 +43,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        qemu_harness::track::remove_folder(&self.0);
     }
 }
 

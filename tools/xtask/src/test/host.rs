@@ -16,7 +16,15 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
     if only.is_none() {
         for args in [
             &["fmt", "--all", "--check"][..],
-            &["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"][..],
+            &[
+                "clippy",
+                "--quiet",
+                "--locked",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ][..],
         ] {
             let status = cargo().args(args).status().context("cargo")?;
             if !status.success() {
@@ -25,7 +33,7 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
         }
     }
     let mut command = cargo();
-    command.args(["test", "--quiet", "--no-fail-fast"]);
+    command.args(["test", "--quiet", "--locked", "--no-fail-fast"]);
     if let Some(filter) = only {
         command.args(["--", filter]);
     }

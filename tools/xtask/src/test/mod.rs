@@ -3,6 +3,7 @@
 //! Owns how cases run and are counted. A QEMU layer is a list of named cases; two run at a time,
 //! since the machine has two cores; each starts from files of its own.
 
+mod audio;
 mod e2e;
 mod host;
 mod loader;
@@ -79,10 +80,13 @@ pub fn run(options: &Options) -> Result<()> {
         println!("build: {:.0} s", start.elapsed().as_secs_f64());
     }
     timed("loader", &mut || {
-        Ok(cases(&loader::CASES, options.case.as_deref()))
+        Ok(cases(&[&loader::CASES], options.case.as_deref()))
     })?;
     timed("e2e", &mut || {
-        Ok(cases(&e2e::CASES, options.case.as_deref()))
+        Ok(cases(
+            &[&e2e::CASES, &audio::CASES],
+            options.case.as_deref(),
+        ))
     })?;
 
     if let Some(file) = &options.json {
@@ -112,9 +116,12 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs cases, two at a time.
-fn cases(list: &[Case], only: Option<&str>) -> Outcome {
-    let chosen: Vec<&Case> = list
+fn cases(lists: &[&[Case]], only: Option<&str>) -> Outcome {
+    let all = lists.iter().map(|list| list.len()).sum::<usize>();
+    let chosen: Vec<&Case> = lists
         .iter()
+        .copied()
+        .flatten()
         .filter(|c| only.is_none_or(|id| id == c.id))
         .collect();
     let next = AtomicUsize::new(0);
@@ -156,7 +163,7 @@ fn cases(list: &[Case], only: Option<&str>) -> Outcome {
     Outcome {
         passed: chosen.len() - failed,
         failed,
-        skipped: list.len() - chosen.len(),
+        skipped: all - chosen.len(),
         counters,
     }
 }

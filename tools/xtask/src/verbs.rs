@@ -1,0 +1,155 @@
+//! The small verbs: a flash file, a provisioning record, a cloud without a device.
+//!
+//! Owns their options. Each is one step of what `run` and `demo` do, for use by hand.
+
+use crate::provision::{self, Identity};
+use crate::{flash, paths};
+use anyhow::{Context, Result, bail};
+use cloud::{Cloud, broker, pki};
+use qemu_harness::FlashFile;
+use std::path::PathBuf;
+
+/// `flash`: a factory flash file.
+#[derive(Debug, Clone, clap::Args)]
+pub struct FlashOptions {
+    /// File to write
+    pub file: PathBuf,
+}
+
+/// `provision`: a record into a flash file.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ProvisionOptions {
+    /// Flash file of the device
+    pub file: PathBuf,
+    /// Thing name
+    #[arg(long)]
+    pub thing: String,
+    /// Broker: HOST:PORT, or HOST:PORT:IPV4 to save the look-up
+    #[arg(long)]
+    pub endpoint: String,
+    /// Device certificate, PEM
+    #[arg(long)]
+    pub certificate: PathBuf,
+    /// Its private key (EC P-256), PEM
+    #[arg(long)]
+    pub key: PathBuf,
+    /// Root certificate of the broker, PEM; several times for several
+    #[arg(long, required = true)]
+    pub root: Vec<PathBuf>,
+}
+
+/// `cloud`: the stand-in alone.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CloudOptions {
+    /// Folder for keys and registry; kept
+    #[arg(long, default_value = "build/cloud")]
+    pub dir: PathBuf,
+    /// Port for devices, mutual TLS
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Things to register
+    pub things: Vec<String>,
+}
+
+/// Writes a factory flash file.
+///
+/// # Errors
+/// Names what has not been built.
+pub fn flash(options: &FlashOptions) -> Result<()> {
+    flash::factory(&options.file, &paths::map()?)?;
+    println!("flash: {} (not provisioned)", options.file.display());
+    Ok(())
+}
+
+/// Writes a provisioning record.
+///
+/// # Errors
+/// Names the option that is wrong.
+pub fn provision(options: &ProvisionOptions) -> Result<()> {
+    let mut parts = options.endpoint.splitn(3, ':');
+    let host = parts.next().unwrap_or_default().to_owned();
+    let port = parts.next().context("--endpoint is HOST:PORT[:IPV4]")?;
+    let address = match parts.next() {
+        None => None,
+        Some(text) => {
+            let address: std::net::Ipv4Addr = text
+                .parse()
+                .with_context(|| format!("`{text}` in --endpoint"))?;
+            Some(address.octets())
+        }
+    };
+    if !options.file.is_file() {
+        bail!(
+            "no flash file {} (cargo xtask flash FILE)",
+            options.file.display()
+        );
+    }
+    let mut roots = Vec::new();
+    for root in &options.root {
+        roots.extend(pki::der(root)?);
+    }
+    let map = paths::map()?;
+    let identity = Identity {
+        thing: options.thing.clone(),
+        host,
+        port: port
+            .parse()
+            .with_context(|| format!("port `{port}` in --endpoint"))?,
+        address,
+        certificate: pki::der(&options.certificate)?,
+        key: pki::scalar(&options.key)?,
+        roots,
+    };
+    provision::write(&FlashFile::open(&options.file, &map), &map, &identity)?;
+    println!(
+        "provision: {} is {} from its next boot on",
+        options.file.display(),
+        identity.thing
+    );
+    Ok(())
+}
+
+/// Runs the stand-in until Ctrl-C.
+///
+/// # Errors
+/// Of the broker; names an illegal thing.
+pub fn cloud(options: &CloudOptions) -> Result<()> {
+    std::fs::create_dir_all(&options.dir)?;
+    let dir = options.dir.canonicalize()?;
+    let config = broker::Config {
+        dir: &dir,
+        host: crate::system::HOST,
+        validity: None,
+        port: options.port,
+    };
+    let mut cloud = Cloud::start(&config)?;
+    println!(
+        "cloud: {}:{} (mutual TLS), 127.0.0.1:{} (plain)",
+        config.host, cloud.broker.port, cloud.broker.plain_port
+    );
+    println!(
+        "cloud: root {}",
+        cloud.broker.authority().certificate().display()
+    );
+    for name in &options.things {
+        let thing = cloud.create_thing(name)?;
+        println!(
+            "cloud: thing {name}: {} {}",
+            thing.files.0.display(),
+            thing.files.1.display()
+        );
+    }
+    let mut shown = 0;
+    loop {
+        let messages = cloud.messages();
+        for message in &messages[shown..] {
+            println!(
+                "{} {}",
+                message.topic,
+                String::from_utf8_lossy(&message.payload)
+            );
+        }
+        shown = messages.len();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}

@@ -154,6 +154,13 @@ impl<T: Transport> Agent<T> {
         match input {
             Input::Link(online) => self.link(online),
             Input::Result(number, ok) => {
+                if !ok {
+                    // What is refused is asked again after its timeout: a line each is not many.
+                    out.log(format_args!(
+                        "ota-agent: a request for thing {} was refused; trying again",
+                        self.thing
+                    ));
+                }
                 if let Phase::Subscribing(next, Some((waiting, _))) = self.phase
                     && waiting == number
                 {

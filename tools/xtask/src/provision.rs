@@ -65,11 +65,33 @@ impl Identity {
     }
 }
 
+/// What a device that tests attacks holds besides the product's objects.
+#[derive(Debug, Clone, Default)]
+pub struct Guests {
+    /// ShortIds that get the client ids behind the product's.
+    pub short_ids: Vec<u32>,
+    /// The one of these that is given the device key, too.
+    pub key_user: Option<u32>,
+}
+
 /// Writes the record for `identity` into the flash file, for the next boot to consume.
 ///
 /// # Errors
 /// Names what is a placeholder, too large, or not to be had.
 pub fn write(flash: &FlashFile, map: &Map, identity: &Identity) -> Result<()> {
+    write_with(flash, map, identity, &Guests::default())
+}
+
+/// As [`write`], with the objects that `guests` need.
+///
+/// # Errors
+/// See [`write`].
+pub fn write_with(
+    flash: &FlashFile,
+    map: &Map,
+    identity: &Identity,
+    guests: &Guests,
+) -> Result<()> {
     refuse_placeholders(identity)?;
     let client = |app: &str| apps::short_id(map, app).map(|id| KERNEL - id as i32);
     let (net, agent, inference) = (
@@ -77,9 +99,10 @@ pub fn write(flash: &FlashFile, map: &Map, identity: &Identity) -> Result<()> {
         client("ota-agent")?,
         client("inference")?,
     );
-    let short_ids: Vec<u8> = (1..=map.app.len() as u32)
-        .flat_map(|short_id| short_id.to_le_bytes())
+    let table: Vec<u32> = (1..=map.app.len() as u32)
+        .chain(guests.short_ids.iter().copied())
         .collect();
+    let short_ids: Vec<u8> = table.iter().flat_map(|id| id.to_le_bytes()).collect();
     let mut endpoint = format!("{}:{}", identity.host, identity.port);
     if let Some([a, b, c, d]) = identity.address {
         endpoint.push_str(&format!(":{a}.{b}.{c}.{d}"));
@@ -98,7 +121,16 @@ pub fn write(flash: &FlashFile, map: &Map, identity: &Identity) -> Result<()> {
     };
     let ps = |uid| Item::Ps { uid, flags: 0 };
     let thing = identity.thing.as_bytes();
-    let objects: [(i32, Item, &[u8]); 10] = [
+    let device_key = || {
+        key(
+            DEVICE_KEY,
+            KeyType::ECC_KEY_PAIR_SECP_R1,
+            256,
+            usage::SIGN_HASH,
+            ecdsa,
+        )
+    };
+    let mut objects: Vec<(i32, Item, &[u8])> = vec![
         (
             KERNEL,
             Item::Its {
@@ -118,17 +150,7 @@ pub fn write(flash: &FlashFile, map: &Map, identity: &Identity) -> Result<()> {
             ),
             &app_key,
         ),
-        (
-            net,
-            key(
-                DEVICE_KEY,
-                KeyType::ECC_KEY_PAIR_SECP_R1,
-                256,
-                usage::SIGN_HASH,
-                ecdsa,
-            ),
-            &identity.key,
-        ),
+        (net, device_key(), &identity.key),
         (net, ps(PS_DEVICE_CERTIFICATE), &identity.certificate),
         (net, ps(PS_ROOTS), &identity.roots),
         (net, ps(PS_ENDPOINT), endpoint.as_bytes()),
@@ -147,6 +169,12 @@ pub fn write(flash: &FlashFile, map: &Map, identity: &Identity) -> Result<()> {
         (agent, ps(PS_THING), thing),
         (inference, ps(PS_THING), thing),
     ];
+    if let Some(user) = guests.key_user {
+        let place = table.iter().position(|id| *id == user);
+        let place = place.with_context(|| format!("ShortId {user} is no guest's"))?;
+        // As the kernel counts: -2 is the first of the table.
+        objects.push((KERNEL - 1 - place as i32, device_key(), &identity.key));
+    }
 
     let mut region = vec![0; map.region("provisioning").map_err(|e| anyhow!(e))?.size as usize];
     let record = Record {

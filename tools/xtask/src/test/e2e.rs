@@ -5,12 +5,15 @@
 use super::Case;
 use crate::system::System;
 use anyhow::{Result, bail};
+use cloud::OtaFile;
+use cloud::jobs::Status;
+use qemu_harness::Device;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// The layer's cases.
-pub const CASES: [Case; 6] = [
+pub const CASES: [Case; 10] = [
     Case {
         id: "connects-and-publishes",
         run: connects,
@@ -34,6 +37,22 @@ pub const CASES: [Case; 6] = [
     Case {
         id: "device-key-is-in-no-non-secure-memory",
         run: key_search,
+    },
+    Case {
+        id: "device-certificate-of-another-authority",
+        run: other_authority,
+    },
+    Case {
+        id: "unknown-thing",
+        run: unknown_thing,
+    },
+    Case {
+        id: "oversized-image",
+        run: oversized,
+    },
+    Case {
+        id: "malformed-job",
+        run: malformed_job,
     },
 ];
 
@@ -116,40 +135,186 @@ fn broker_away() -> Result<()> {
     Ok(())
 }
 
-/// Both byte orders, raw and hex; DER holds the raw bytes, so that raw finds it too.
+/// A key's forms in memory: name and bytes.
+fn needles(key: &[u8; 32]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut reversed = *key;
+    reversed.reverse();
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+    // SEC 1 ECPrivateKey: SEQUENCE, version 1, OCTET STRING of 32 bytes.
+    let mut der = vec![0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20];
+    der.extend(key);
+    vec![
+        ("raw", key.to_vec()),
+        ("reversed", reversed.to_vec()),
+        ("hex", hex(key).into_bytes()),
+        ("upper-case hex", hex(key).to_uppercase().into_bytes()),
+        ("reversed hex", hex(&reversed).into_bytes()),
+        (
+            "reversed upper-case hex",
+            hex(&reversed).to_uppercase().into_bytes(),
+        ),
+        ("DER", der),
+    ]
+}
+
+/// All non-secure memory as the processor sees it: store and bytes.
+fn non_secure_memory(system: &System, device: &mut Device) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut all = Vec::new();
+    for mpc in &system.map.mpc {
+        let base = system.map.store[&mpc.store].base + mpc.base;
+        let bytes = device.read_memory_as_processor(base, mpc.limit - mpc.base + 1)?;
+        all.push((mpc.store.clone(), bytes));
+    }
+    Ok(all)
+}
+
+fn holds(memory: &[u8], needle: &[u8]) -> bool {
+    let first = needle.first().copied().unwrap_or_default();
+    memory
+        .windows(needle.len())
+        .any(|w| w[0] == first && w == needle)
+}
+
+/// Searches after the handshake, in which the key was used; a dump that misses what must be in
+/// each memory (the kernel's code, an app's binary, the planted key) would prove nothing.
 fn key_search() -> Result<()> {
     let mut key = [0; 32];
     let system = System::with("e2e-key", |identity| key = identity.key, None)?;
+    super::hostile::install_guest(&system.flash, &system.map, "plant_key")?;
     let mut device = system.boot()?;
+    device.console.wait("hostile: plant_key alive", LIMIT)?;
     device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
-    device.pause(true)?;
-    let mut reversed = key;
-    reversed.reverse();
-    let hex = |bytes: &[u8], upper: bool| -> Vec<u8> {
-        let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        if upper {
-            text.to_uppercase().into_bytes()
-        } else {
-            text.into_bytes()
-        }
+    let memory = non_secure_memory(&system, &mut device)?;
+
+    let part = |file: &str| -> Result<Vec<u8>> {
+        let bytes = std::fs::read(crate::paths::build().join(file))?;
+        let middle = bytes.len() / 2;
+        Ok(bytes[middle..middle + 64].to_vec())
     };
-    let mut needles = Vec::new();
-    for bytes in [&key, &reversed] {
-        needles.push(bytes.to_vec());
-        needles.push(hex(bytes, false));
-        needles.push(hex(bytes, true));
+    let mut controls = vec![
+        ("sram", "the kernel's code", part("kernel.bin")?),
+        ("ddr", "net-mqtt's binary", part("apps/net-mqtt.tbf")?),
+    ];
+    let planted = ["raw", "reversed", "hex", "DER"];
+    for (form, needle) in needles(&::hostile::PLANTED_KEY) {
+        if planted.contains(&form) {
+            controls.push(("isram0", form, needle));
+        }
     }
-    let mut searched = 0u64;
-    for mpc in &system.map.mpc {
-        let store = &system.map.store[&mpc.store];
-        let memory = device.read_memory(store.base + mpc.base, mpc.limit - mpc.base + 1)?;
-        searched += memory.len() as u64;
-        for needle in &needles {
-            if memory.windows(needle.len()).any(|w| w == needle) {
-                bail!("the device key lies in non-secure {}", mpc.store);
+    for (store, what, needle) in &controls {
+        let found = |(name, bytes): &(String, Vec<u8>)| name == store && holds(bytes, needle);
+        if !memory.iter().any(found) {
+            bail!("the search is blind: it does not find {what} in {store}");
+        }
+    }
+    for (store, bytes) in &memory {
+        for (form, needle) in needles(&key) {
+            if holds(bytes, &needle) {
+                bail!("the device key ({form}) lies in non-secure {store}");
             }
         }
     }
-    println!("      searched {searched} bytes of non-secure memory");
+    let searched: usize = memory.iter().map(|(_, bytes)| bytes.len()).sum();
+    println!(
+        "      searched {searched} bytes of non-secure memory in {} forms; {} controls found",
+        needles(&key).len(),
+        controls.len()
+    );
     Ok(())
+}
+
+/// The broker refuses the device's certificate; the device says so and tries again.
+fn other_authority() -> Result<()> {
+    let other = crate::system::Scratch::new("other-authority")?;
+    let authority = cloud::pki::Authority::open(other.path(), "Another root")?;
+    let thing = "e2e-stranger";
+    let subject = cloud::pki::Subject {
+        name: thing,
+        dns: &[],
+        validity: None,
+    };
+    let (certificate, key) = authority.issue("stranger", &subject)?;
+    let (certificate, key) = (cloud::pki::der(&certificate)?, cloud::pki::scalar(&key)?);
+    let change = |identity: &mut crate::provision::Identity| {
+        identity.certificate = certificate;
+        identity.key = key;
+    };
+    let system = System::with(thing, change, None)?;
+    refuses(&system, "unknown CA")
+}
+
+/// A certificate of one thing and the name of another, which nobody registered: the broker lets
+/// it connect and do nothing.
+fn unknown_thing() -> Result<()> {
+    let change = |identity: &mut crate::provision::Identity| identity.thing = "e2e-nobody".into();
+    let system = System::with("e2e-somebody", change, None)?;
+    let device = system.boot()?;
+    let what = "ota-agent: a request for thing e2e-nobody was refused";
+    let refused = |l: &str| l.starts_with(what);
+    let (next, _) = device.console.wait_from(0, LIMIT, refused, what)?;
+    device.console.wait_from(next, LIMIT, refused, what)?;
+    if let Some(m) = system.cloud.messages().first() {
+        bail!("a message came on {}", m.topic);
+    }
+    Ok(())
+}
+
+/// The job must end FAILED for this reason; then another one, to see that the device goes on.
+fn fails(name: &str, reason: &str, job: impl FnOnce(&mut System) -> Result<String>) -> Result<()> {
+    let mut system = System::new(name)?;
+    let device = system.boot()?;
+    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
+    let job = job(&mut system)?;
+    failed(&system, &job, reason)?;
+    let (bytes, signature) = image("kernel_signed.bin")?;
+    let files = [OtaFile::rsa("non_secure image", bytes, &signature)];
+    let next = system
+        .cloud
+        .create_ota_update(&system.thing, "next", &files)?;
+    failed(&system, &next, "not newer")?;
+    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
+    Ok(())
+}
+
+fn failed(system: &System, job: &str, reason: &str) -> Result<()> {
+    let ended = system
+        .cloud
+        .wait_job(&system.thing, job, LIMIT, |e| e.status.is_terminal())?;
+    let details = ended.details.as_ref().map(ToString::to_string);
+    let details = details.unwrap_or_default();
+    if ended.status != Status::Failed || !details.contains(reason) {
+        bail!(
+            "job {job} should be FAILED with `{reason}`; it is {} {details}",
+            ended.status.name()
+        );
+    }
+    Ok(())
+}
+
+fn image(file: &str) -> Result<(Vec<u8>, String)> {
+    let path = crate::paths::build().join(file);
+    Ok((std::fs::read(&path)?, crate::sign::update_signature(&path)?))
+}
+
+fn oversized() -> Result<()> {
+    fails("e2e-oversized", "image too large", |system| {
+        let slot = system
+            .map
+            .region("ns-secondary")
+            .map_err(anyhow::Error::msg)?;
+        let (mut bytes, signature) = image("kernel-update_signed.bin")?;
+        bytes.resize(slot.size as usize + 1, 0xFF);
+        let files = [OtaFile::rsa("non_secure image", bytes, &signature)];
+        let thing = system.thing.clone();
+        system.cloud.create_ota_update(&thing, "oversized", &files)
+    })
+}
+
+fn malformed_job() -> Result<()> {
+    fails("e2e-malformed", "malformed job document", |system| {
+        let document = serde_json::json!({"afr_ota": {"protocols": 7, "files": "none"}});
+        let (thing, job) = (system.thing.clone(), "AFR_OTA-malformed");
+        system.cloud.create_job(&thing, job, document)?;
+        Ok(job.into())
+    })
 }

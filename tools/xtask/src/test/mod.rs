@@ -6,6 +6,8 @@
 mod audio;
 mod e2e;
 mod host;
+pub mod hostile;
+mod kills;
 mod loader;
 
 use crate::{build, setup};
@@ -21,7 +23,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// One layer; all of them when absent
-    #[arg(value_parser = ["host", "loader", "e2e"])]
+    #[arg(value_parser = ["host", "hostile", "loader", "e2e"])]
     pub layer: Option<String>,
     /// Only the case with this id
     #[arg(long)]
@@ -79,12 +81,14 @@ pub fn run(options: &Options) -> Result<()> {
         build::all()?;
         println!("build: {:.0} s", start.elapsed().as_secs_f64());
     }
+    timed("hostile", &mut || hostile::run(options.case.as_deref()))?;
     timed("loader", &mut || {
         Ok(cases(&[&loader::CASES], options.case.as_deref()))
     })?;
     timed("e2e", &mut || {
+        // The longest first: two at a time then end together.
         Ok(cases(
-            &[&e2e::CASES, &audio::CASES],
+            &[&kills::CASES, &e2e::CASES, &audio::CASES],
             options.case.as_deref(),
         ))
     })?;
@@ -147,23 +151,25 @@ fn cases(lists: &[&[Case]], only: Option<&str>) -> Outcome {
         }
     });
     let failed = failures.lock().map_or(1, |list| list.len());
-    let mut digest = Sha256::new();
-    for case in &chosen {
-        digest.update(case.id.as_bytes());
-        digest.update([b'\n']);
-    }
-    let digest: String = digest
-        .finalize()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
     let mut counters = serde_json::Map::new();
     counters.insert("seed".into(), 0.into());
-    counters.insert("digest".into(), digest.into());
+    let ids = chosen.iter().map(|c| c.id);
+    counters.insert("digest".into(), digest(ids).into());
     Outcome {
         passed: chosen.len() - failed,
         failed,
         skipped: all - chosen.len(),
         counters,
     }
+}
+
+/// SHA-256 over the ordered case ids, a line each.
+fn digest<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    for id in ids {
+        digest.update(id.as_bytes());
+        digest.update([b'\n']);
+    }
+    let digest = digest.finalize();
+    digest.iter().map(|b| format!("{b:02x}")).collect()
 }

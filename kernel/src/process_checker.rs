@@ -185,12 +185,14 @@ impl ProcessCheckerMachine {
             return;
         };
         loop {
-            let footer = binary
-                .footers
-                .get(self.next.get()..)
-                .and_then(|rest| tock_tbf::parse::parse_tbf_footer(rest).ok());
+            let rest = binary.footers.get(self.next.get()..);
+            let footer = rest.and_then(|rest| tock_tbf::parse::parse_tbf_footer(rest).ok());
             let Some((credential, len)) = footer else {
-                let none = if self.policy.require_credentials() {
+                // Erased flash where elf2tab puts credentials or their place: the end is missing.
+                let cut = rest.is_some_and(|r| r.len() >= 8 && r.iter().all(|b| *b == 0xFF));
+                let none = if cut {
+                    Err(ProcessCheckError::CredentialsRejected(self.index.get()))
+                } else if self.policy.require_credentials() {
                     Err(ProcessCheckError::CredentialsNotAccepted)
                 } else {
                     Ok(None)

@@ -145,7 +145,11 @@ fn object(
         out.push(*first);
         out.extend([0; 63]);
     }
-    out.resize(size as usize, 0xFF);
+    // The rest is a Reserved credential, as elf2tab writes it.
+    let rest = size as usize - out.len();
+    out.extend(128u16.to_le_bytes());
+    out.extend((rest as u16 - 4).to_le_bytes());
+    out.resize(size as usize, 0);
     out
 }
 
@@ -291,6 +295,20 @@ fn only_an_accepted_credential_gives_a_name() {
     ));
     let o = load(true, &[(&list, 0)], RAM);
     assert_eq!(o.names(), ["accepted", "second counts"]);
+}
+
+#[test]
+fn an_object_that_lost_its_end_is_refused() {
+    let mut cut = object("cut", 0, 5, &[1], |_| ());
+    let kept = cut.len() / 2;
+    cut[kept..].fill(0xFF);
+    let list = [cut, plain("behind")].concat();
+    let o = load(false, &[(&list, 0)], RAM);
+    assert_eq!(o.names(), ["behind"]);
+    assert!(matches!(
+        o.told("cut"),
+        Some(Err(ProcessLoadError::CheckError(_)))
+    ));
 }
 
 #[test]

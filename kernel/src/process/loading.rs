@@ -105,7 +105,11 @@ fn scan(region: &FlashRegion, offset: usize) -> Found {
         }
     };
     let Some(flash) = rest.get(..total_size as usize) else {
-        return end_of_list();
+        let next = match end_of_list() {
+            Found::Bad(next, _) => next,
+            _ => region.flash.len(),
+        };
+        return Found::Bad(next, ProcessBinaryError::NotEnoughFlash);
     };
     let next = offset + flash.len();
     match ProcessBinary::create(flash, usize::from(header_size), version) {
@@ -233,6 +237,8 @@ pub trait ProcessLoadingAsyncClient {
     fn process_loaded(&self, result: Result<(), ProcessLoadError>);
     /// All are done.
     fn process_loading_finished(&self);
+    /// What lies at this flash address is no binary that can be read; it has no name.
+    fn process_binary_refused(&self, _address: usize, _error: ProcessBinaryError) {}
     /// As `process_loaded`, with the binary's name and what became of it.
     fn process_loaded_detail(
         &self,
@@ -333,11 +339,13 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
                 self.offset.set(0);
             }
             Found::Bad(next, e) => {
+                let address = region.flash.as_ptr() as usize + self.offset.get();
                 self.offset.set(next);
                 if !matches!(
                     e,
                     ProcessBinaryError::TbfHeaderNotFound | ProcessBinaryError::Padding
                 ) {
+                    self.client.map(|c| c.process_binary_refused(address, e));
                     self.tell("", Err(e.into()));
                 }
             }

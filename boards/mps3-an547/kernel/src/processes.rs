@@ -109,8 +109,14 @@ impl ProcessLoadingAsyncClient for Announcer {
                     debug!("kernel: first process at {} ticks", ticks());
                 }
             }
-            Err(ProcessLoadError::BinaryError(ProcessBinaryError::NotEnabledProcess)) => {}
+            Err(ProcessLoadError::BinaryError(_)) => {}
             Err(e) => debug!("kernel: not loaded: {} {:?}", name, e),
+        }
+    }
+
+    fn process_binary_refused(&self, address: usize, error: ProcessBinaryError) {
+        if error != ProcessBinaryError::NotEnabledProcess {
+            debug!("kernel: not loaded: TBF at 0x{:08x}: {:?}", address, error);
         }
     }
 

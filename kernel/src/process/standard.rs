@@ -107,7 +107,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         if !self.is_running() {
             return Err(ErrorCode::NODEVICE);
         }
-        let ipc = matches!(task, Task::IPC(_));
+        let ipc = Notice::of(&task).is_some();
         let enqueued = self.tasks.map_or(false, |t| {
             t.enqueue(task) || (!ipc && merge_ipc(t) && t.enqueue(task))
         });
@@ -631,22 +631,48 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     }
 }
 
+/// What two tasks that say the same have in common: a notice, before and after it became a call.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Notice {
+    Ipc(ProcessId, IPCUpcallType),
+    Call(UpcallId, usize, usize, usize),
+}
+
+impl Notice {
+    fn of(task: &Task) -> Option<Self> {
+        match task {
+            Task::IPC((from, kind)) => Some(Notice::Ipc(*from, *kind)),
+            Task::FunctionCall(FunctionCall {
+                source: FunctionCallSource::Driver(id),
+                argument0,
+                argument1,
+                argument2,
+                ..
+            }) if id.driver_num == crate::ipc::DRIVER_NUM => {
+                Some(Notice::Call(*id, *argument0, *argument1, *argument2))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Makes room for a driver's event in a full queue: an IPC notice that stands there twice says
 /// nothing twice, and must not cost a process the one event that it waits for in Yield-WaitFor.
 /// Whether there is room now.
 fn merge_ipc(tasks: &mut impl Queue<Task>) -> bool {
-    let mut seen: [Option<(ProcessId, IPCUpcallType)>; QUEUE_LEN] = [None; QUEUE_LEN];
+    let mut seen: [Option<Notice>; QUEUE_LEN] = [None; QUEUE_LEN];
     let mut removed = false;
     tasks.retain(|task| {
-        let Task::IPC(notice) = task else {
+        let notice = Notice::of(task);
+        if notice.is_none() {
             return true;
-        };
-        if seen.contains(&Some(*notice)) {
+        }
+        if seen.contains(&notice) {
             removed = true;
             return false;
         }
         if let Some(slot) = seen.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(*notice);
+            *slot = notice;
         }
         true
     });

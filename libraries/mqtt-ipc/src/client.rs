@@ -41,11 +41,16 @@ impl<F: FnMut()> Bell for F {
     }
 }
 
+/// Fruitless polls from one ring to the next.
+const RING_AGAIN: u8 = 2;
+
 /// One client of the service; `notify` wakes the service.
 pub struct Client<M, N> {
     page: M,
     notify: N,
     seq: u32,
+    /// Polls since the last ring that found our request still there.
+    unheard: u8,
 }
 
 impl<M: Memory, N: Bell> Client<M, N> {
@@ -58,6 +63,7 @@ impl<M: Memory, N: Bell> Client<M, N> {
             page,
             notify,
             seq: 0,
+            unheard: 0,
         };
         // The mailbox was emptied just now, so this cannot find it full.
         let _ = client.request(Kind::Open, Qos::AtMostOnce, b"", b"");
@@ -118,8 +124,8 @@ impl<M: Memory, N: Bell> Client<M, N> {
 
     /// Takes the message that waits for this client, if any, into `buf`
     /// ([`crate::MESSAGE_BUFFER`] bytes hold every one), and frees the mailbox. With nothing to
-    /// take and a request that the service has not taken, rings again: poll now and then, not
-    /// only on notices.
+    /// take and a request that the service has not taken, rings again at every second call: poll
+    /// now and then, not only on notices.
     ///
     /// # Errors
     /// [`Error::Malformed`] or [`Error::TooLarge`]: that message is gone.
@@ -127,8 +133,12 @@ impl<M: Memory, N: Bell> Client<M, N> {
         let taken = Mailbox::ToClient.peek(&self.page, buf);
         if matches!(taken, Ok(None)) {
             if !self.is_ready() {
-                // The service may not have been listening when we asked: ring again.
-                self.notify.ring();
+                // The service may not have been listening when we asked: ring again, but not so
+                // often that a busy service's queue fills up.
+                self.unheard = (self.unheard + 1) % RING_AGAIN;
+                if self.unheard == 0 {
+                    self.notify.ring();
+                }
             }
             return Ok(None);
         }

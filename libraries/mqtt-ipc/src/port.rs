@@ -236,6 +236,7 @@ mod tests {
         assert_eq!(bells.get(), 6, "three requests, three messages taken");
         client.query().unwrap();
         assert_eq!(client.poll(&mut buf), Ok(None));
+        assert_eq!(client.poll(&mut buf), Ok(None));
         assert_eq!(
             bells.get(),
             8,

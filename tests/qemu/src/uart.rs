@@ -112,19 +112,21 @@ impl Uart {
                 } else {
                     "it did not come"
                 };
-                let tail: Vec<&str> = log
-                    .lines
-                    .iter()
-                    .rev()
-                    .take(25)
-                    .rev()
-                    .map(|l| l.text.as_str())
-                    .collect();
+                let texts: Vec<&str> = log.lines.iter().map(|l| l.text.as_str()).collect();
+                // The start tells as much as the end: what a device that now repeats itself did.
+                let (start, rest) = texts.split_at(texts.len().min(15));
+                let end = rest.split_at(rest.len().saturating_sub(25)).1;
+                let dots: &[&str] = if end.len() < rest.len() {
+                    &["…"]
+                } else {
+                    &[]
+                };
+                let shown = [start, dots, end].concat();
                 bail!(
-                    "waited {} s for `{what}` on the {} UART: {why}; it ends with\n  {}",
+                    "waited {} s for `{what}` on the {} UART: {why}; it says\n  {}",
                     limit.as_secs(),
                     self.name,
-                    tail.join("\n  ")
+                    shown.join("\n  ")
                 );
             }
             log = changed

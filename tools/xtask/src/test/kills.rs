@@ -127,18 +127,21 @@ fn finish(system: &System, device: &Device, job: &str) -> Result<()> {
     let ended = system
         .cloud
         .wait_job(&system.thing, job, UPDATE_LIMIT, |e| e.status.is_terminal());
-    let tail = || {
-        let (console, secure) = (device.console.lines(), device.secure.lines());
-        let texts = console.iter().rev().take(20).rev().chain(&secure);
-        let texts: Vec<&str> = texts.map(|l| l.text.as_str()).collect();
-        format!("consoles:\n  {}", texts.join("\n  "))
-    };
-    let ended = ended.with_context(tail)?;
+    let ended = ended.with_context(|| consoles(device))?;
     if ended.status != Status::Succeeded {
         let (name, details) = (ended.status.name(), &ended.details);
-        return Err(anyhow::anyhow!("the job ended {name}: {details:?}")).with_context(tail);
+        return Err(anyhow::anyhow!("the job ended {name}: {details:?}"))
+            .with_context(|| consoles(device));
     }
     verified(device, UPDATE)
+}
+
+/// What both UARTs said, but for the words that inference hears.
+fn consoles(device: &Device) -> String {
+    let lines = [device.secure.lines(), device.console.lines()].concat();
+    let texts = lines.iter().map(|l| l.text.as_str());
+    let texts: Vec<&str> = texts.filter(|l| !l.starts_with("inference:")).collect();
+    format!("the UARTs say\n  {}", texts.join("\n  "))
 }
 
 /// The loader's last verdict on the non-secure image.
@@ -172,7 +175,8 @@ fn cut_download(system: &System, job: &str, wanted: u64) -> Result<()> {
     };
     if wanted == 0 {
         let running = |e: &cloud::jobs::Execution| e.status == Status::InProgress;
-        system.cloud.wait_job(&system.thing, job, LIMIT, running)?;
+        let started = system.cloud.wait_job(&system.thing, job, LIMIT, running);
+        started.with_context(|| consoles(&device))?;
         std::thread::sleep(Duration::from_millis(250));
     } else {
         let reached = |l: &str| blocks(l).is_some_and(|(done, _)| done >= wanted);

@@ -92,6 +92,11 @@ pub trait AppUniqueness {
         process_a: &dyn Process,
         process_b: &dyn Process,
     ) -> bool;
+    /// Whether a binary whose credentials are not checked yet may turn out to be the same
+    /// application as `checked`; true unless the policy can rule it out whatever the check says.
+    fn may_become_same(&self, _unchecked: &ProcessBinary, _checked: &ProcessBinary) -> bool {
+        true
+    }
 }
 
 /// Names applications in 32 bits.
@@ -114,6 +119,9 @@ impl AppUniqueness for () {
     }
     fn different_identifier_processes(&self, _: &dyn Process, _: &dyn Process) -> bool {
         true
+    }
+    fn may_become_same(&self, _: &ProcessBinary, _: &ProcessBinary) -> bool {
+        false
     }
 }
 impl Compress for () {

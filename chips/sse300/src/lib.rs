@@ -10,7 +10,6 @@ pub mod montgomery;
 pub mod polled_uart;
 pub mod protection;
 #[cfg(target_arch = "arm")]
-pub mod sha256;
 pub mod system_counter;
 pub mod watchdog;
 

@@ -246,6 +246,11 @@ pub trait ProcessLoadingAsyncClient {
         _result: Result<&'static dyn Process, ProcessLoadError>,
     ) {
     }
+    /// A process was created before every binary was checked. True: the loader waits for
+    /// [`SequentialProcessLoaderMachine::resume`], so that the process can run meanwhile.
+    fn pause(&self) -> bool {
+        false
+    }
 }
 
 /// Loads in the background.
@@ -262,17 +267,50 @@ pub trait ProcessLoadingAsync<'a> {
 enum Phase {
     Idle,
     Discover,
+    Check,
     Create,
 }
 
-/// Finds all binaries, has each one's credentials checked, then creates processes, newest version
-/// of each application only. One step for each deferred call.
+/// How far a binary has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Its credentials are not known to be good.
+    Unchecked,
+    /// They are.
+    Checked,
+    /// It had its chance to become a process.
+    Done,
+}
+
+/// A binary on its way to a process.
+#[derive(Clone, Copy)]
+pub struct Candidate {
+    binary: ProcessBinary,
+    progress: Progress,
+}
+
+impl Candidate {
+    fn version(&self) -> u32 {
+        self.binary.header.get_binary_version()
+    }
+
+    /// The RAM it is linked for, if it is linked.
+    fn ram(&self) -> Option<core::ops::Range<usize>> {
+        let start = self.binary.header.get_fixed_address_ram()? as usize;
+        let size = self.binary.header.get_minimum_app_ram_size() as usize;
+        Some(start..start.saturating_add(size))
+    }
+}
+
+/// Finds all binaries, has each one's credentials checked, quickest first, and creates processes,
+/// newest version of each application only: at once where no unchecked binary can change the
+/// outcome, else in flash order when all are checked. One step for each deferred call.
 pub struct SequentialProcessLoaderMachine<'a, C: Chip + 'static> {
     deferred_call: DeferredCall,
     client: OptionalCell<&'a dyn ProcessLoadingAsyncClient>,
     app_id_policy: OptionalCell<&'a dyn AppIdPolicy>,
     checker: &'static ProcessCheckerMachine,
-    binaries: MapCell<&'static mut [Option<ProcessBinary>]>,
+    binaries: MapCell<&'static mut [Option<Candidate>]>,
     kernel: &'static Kernel,
     chip: &'static C,
     flash: &'static [FlashRegion],
@@ -282,7 +320,6 @@ pub struct SequentialProcessLoaderMachine<'a, C: Chip + 'static> {
     phase: Cell<Phase>,
     region: Cell<usize>,
     offset: Cell<usize>,
-    created: Cell<usize>,
 }
 
 impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
@@ -290,7 +327,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         checker: &'static ProcessCheckerMachine,
-        binaries: &'static mut [Option<ProcessBinary>],
+        binaries: &'static mut [Option<Candidate>],
         kernel: &'static Kernel,
         chip: &'static C,
         flash: &'static [FlashRegion],
@@ -315,7 +352,6 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
             phase: Cell::new(Phase::Idle),
             region: Cell::new(0),
             offset: Cell::new(0),
-            created: Cell::new(0),
         }
     }
 
@@ -326,10 +362,10 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
         });
     }
 
-    /// One step of the scan; checking a binary ends the step, the checker's answer starts the next.
+    /// One step of the scan.
     fn discover(&self) {
         let Some(region) = self.flash.get(self.region.get()) else {
-            self.phase.set(Phase::Create);
+            self.phase.set(Phase::Check);
             self.deferred_call.set();
             return;
         };
@@ -350,76 +386,200 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
                 }
             }
             Found::Binary(next, binary) => {
-                self.offset.set(next);
-                if self.checker.check(binary).is_ok() {
+                let kept = self.binaries.map_or(false, |list| {
+                    let free = list.iter_mut().find(|b| b.is_none());
+                    free.map(|b| {
+                        *b = Some(Candidate {
+                            binary,
+                            progress: Progress::Unchecked,
+                        })
+                    })
+                    .is_some()
+                });
+                // A full list may hold binaries that fail their check: look here again then.
+                if !kept && self.check_next() {
                     return;
                 }
-                self.tell(
-                    binary.get_process_name(),
-                    Err(ProcessLoadError::InternalError),
-                );
+                self.offset.set(next);
+                if !kept {
+                    self.tell(
+                        binary.get_process_name(),
+                        Err(ProcessLoadError::NoProcessSlot),
+                    );
+                }
             }
         }
         self.deferred_call.set();
     }
 
-    /// Whether the `i`-th binary yields to another one or to a process.
-    fn superseded(&self, list: &[Option<ProcessBinary>], i: usize) -> bool {
+    /// Has the unchecked binary with the least to hash checked, whose outcome starts the next step; false when
+    /// there is none.
+    fn check_next(&self) -> bool {
+        loop {
+            let smallest = self.binaries.map(|list| {
+                let unchecked = list.iter().flatten();
+                unchecked
+                    .filter(|c| c.progress == Progress::Unchecked)
+                    .min_by_key(|c| c.binary.get_integrity_region_slice().len())
+                    .map(|c| c.binary)
+            });
+            let Some(binary) = smallest.flatten() else {
+                return false;
+            };
+            if self.checker.check(binary).is_ok() {
+                return true;
+            }
+            self.forget(&binary);
+            self.tell(
+                binary.get_process_name(),
+                Err(ProcessLoadError::InternalError),
+            );
+        }
+    }
+
+    /// Applies `change` to the place of `binary` in the list.
+    fn update<R>(
+        &self,
+        binary: &ProcessBinary,
+        change: impl FnOnce(&mut Option<Candidate>) -> R,
+    ) -> Option<R> {
+        let here = |c: &Candidate| core::ptr::eq(c.binary.flash, binary.flash);
+        self.binaries
+            .map(|list| {
+                let place = list.iter_mut().find(|b| b.as_ref().is_some_and(here));
+                place.map(change)
+            })
+            .flatten()
+    }
+
+    fn forget(&self, binary: &ProcessBinary) {
+        self.update(binary, |place| *place = None);
+    }
+
+    /// Whether the checked `i`-th binary yields to another checked one or to a process.
+    fn superseded(&self, list: &[Option<Candidate>], i: usize) -> bool {
         let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
             return true;
         };
-        let my_id = policy.to_short_id(me);
-        let loaded = self
-            .kernel
-            .processes()
-            .any(|p| p.short_app_id() == my_id || !policy.different_identifier_process(me, p));
+        let my_id = policy.to_short_id(&me.binary);
+        let loaded = self.kernel.processes().any(|p| {
+            p.short_app_id() == my_id || !policy.different_identifier_process(&me.binary, p)
+        });
         let newer = list.iter().enumerate().any(|(j, other)| {
             let Some(other) = other else { return false };
-            let same =
-                policy.to_short_id(other) == my_id || !policy.different_identifier(me, other);
-            let (mine, theirs) = (
-                me.header.get_binary_version(),
-                other.header.get_binary_version(),
-            );
-            j != i && same && (theirs > mine || (theirs == mine && j < i))
+            j != i
+                && other.progress != Progress::Unchecked
+                && (other.version() > me.version() || (other.version() == me.version() && j < i))
+                && (policy.to_short_id(&other.binary) == my_id
+                    || !policy.different_identifier(&me.binary, &other.binary))
         });
         loaded || newer
     }
 
-    /// Creates one process.
-    fn create(&self) {
-        let i = self.created.get();
-        self.created.set(i + 1);
+    /// Whether the checked `i`-th binary may be created while others are unchecked: it gets the
+    /// RAM that it would get in flash order, and no unchecked binary can supersede it.
+    fn settled(&self, list: &[Option<Candidate>], i: usize) -> bool {
+        let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
+            return false;
+        };
+        // One that runs anywhere would take the first gap, which may be another's only place.
+        let Some(ram) = me.ram() else { return false };
+        !list.iter().enumerate().any(|(j, other)| {
+            let Some(other) = other.filter(|o| o.progress != Progress::Done) else {
+                return false;
+            };
+            let overlaps = other
+                .ram()
+                .is_some_and(|r| r.start < ram.end && ram.start < r.end);
+            (j < i && overlaps)
+                || (other.progress == Progress::Unchecked
+                    && (other.version() > me.version()
+                        || (other.version() == me.version() && j < i))
+                    && policy.may_become_same(&other.binary, &me.binary))
+        })
+    }
+
+    /// Creates the process of the checked `i`-th binary, or tells why not. Whether it did.
+    fn create(&self, i: usize) -> bool {
         let next = self.binaries.map(|list| {
-            let binary = *list.get(i)?;
-            Some((binary, binary.is_some() && self.superseded(list, i)))
+            let superseded = self.superseded(list, i);
+            let me = list.get_mut(i)?.as_mut()?;
+            me.progress = Progress::Done;
+            Some((me.binary, superseded))
         });
-        match next.flatten() {
+        let Some((binary, superseded)) = next.flatten() else {
+            return false;
+        };
+        let id = self
+            .app_id_policy
+            .map_or(ShortId::LocallyUnique, |p| p.to_short_id(&binary));
+        let result = if superseded {
+            Err(ProcessLoadError::Superseded)
+        } else {
+            create_process(
+                self.kernel,
+                self.chip,
+                &binary,
+                self.ram,
+                self.fault_policy,
+                self.storage_policy,
+                id,
+            )
+        };
+        self.tell(binary.get_process_name(), result);
+        result.is_ok()
+    }
+
+    /// One step after the scan: a binary that is settled, else a check, else the end's first.
+    fn check(&self) {
+        let settled = self.binaries.map(|list| {
+            (0..list.len()).find(|i| {
+                let checked =
+                    matches!(list.get(*i), Some(Some(c)) if c.progress == Progress::Checked);
+                checked && self.settled(list, *i)
+            })
+        });
+        match settled.flatten() {
+            Some(i) => {
+                let more = self.binaries.map_or(false, |list| {
+                    let mut left = list.iter().flatten();
+                    left.any(|c| c.progress == Progress::Unchecked)
+                });
+                let paused = self.create(i) && more && self.client.map_or(false, |c| c.pause());
+                if !paused {
+                    self.deferred_call.set();
+                }
+            }
+            None if self.check_next() => {}
+            None => {
+                self.phase.set(Phase::Create);
+                self.deferred_call.set();
+            }
+        }
+    }
+
+    /// Creates the next of those that had to wait for all checks.
+    fn create_rest(&self) {
+        let left = self.binaries.map(|list| {
+            let mut all = list.iter();
+            all.position(|c| matches!(c, Some(c) if c.progress == Progress::Checked))
+        });
+        match left.flatten() {
+            Some(i) => {
+                self.create(i);
+                self.deferred_call.set();
+            }
             None => {
                 self.phase.set(Phase::Idle);
                 self.client.map(|c| c.process_loading_finished());
             }
-            Some((None, _)) => self.deferred_call.set(),
-            Some((Some(binary), superseded)) => {
-                let id = self
-                    .app_id_policy
-                    .map_or(ShortId::LocallyUnique, |p| p.to_short_id(&binary));
-                let result = if superseded {
-                    Err(ProcessLoadError::Superseded)
-                } else {
-                    create_process(
-                        self.kernel,
-                        self.chip,
-                        &binary,
-                        self.ram,
-                        self.fault_policy,
-                        self.storage_policy,
-                        id,
-                    )
-                };
-                self.tell(binary.get_process_name(), result);
-                self.deferred_call.set();
-            }
+        }
+    }
+
+    /// Goes on after [`ProcessLoadingAsyncClient::pause`].
+    pub fn resume(&self) {
+        if self.phase.get() != Phase::Idle {
+            self.deferred_call.set();
         }
     }
 }
@@ -444,7 +604,8 @@ impl<C: Chip> DeferredCallClient for SequentialProcessLoaderMachine<'_, C> {
         match self.phase.get() {
             Phase::Idle => {}
             Phase::Discover => self.discover(),
-            Phase::Create => self.create(),
+            Phase::Check => self.check(),
+            Phase::Create => self.create_rest(),
         }
     }
     fn register(&'static self) {
@@ -458,19 +619,23 @@ impl<C: Chip> ProcessCheckerMachineClient for SequentialProcessLoaderMachine<'_,
         mut binary: ProcessBinary,
         result: Result<Option<AcceptedCredential>, ProcessCheckError>,
     ) {
-        let name = binary.get_process_name();
         match result {
             Ok(credential) => {
                 binary.credential = credential;
-                let kept = self.binaries.map_or(false, |list| {
-                    let free = list.iter_mut().find(|b| b.is_none());
-                    free.map(|b| *b = Some(binary)).is_some()
+                self.update(&binary, |place| {
+                    *place = Some(Candidate {
+                        binary,
+                        progress: Progress::Checked,
+                    })
                 });
-                if !kept {
-                    self.tell(name, Err(ProcessLoadError::NoProcessSlot));
-                }
             }
-            Err(e) => self.tell(name, Err(ProcessLoadError::CheckError(e))),
+            Err(e) => {
+                self.forget(&binary);
+                self.tell(
+                    binary.get_process_name(),
+                    Err(ProcessLoadError::CheckError(e)),
+                );
+            }
         }
         self.deferred_call.set();
     }

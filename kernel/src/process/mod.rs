@@ -17,7 +17,7 @@ pub use crate::upcall::UpcallId;
 pub use array::{ProcessArray, ProcessSlot};
 pub use binary::{ProcessBinary, ProcessBinaryError};
 pub use loading::{
-    FlashRegion, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
+    Candidate, FlashRegion, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
     SequentialProcessLoaderMachine, load_processes,
 };
 pub use policies::{ProcessFaultPolicy, ProcessStandardStoragePermissionsPolicy};

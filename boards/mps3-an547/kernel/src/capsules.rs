@@ -37,7 +37,8 @@ use tfm_psa_driver::{Spe, Veneers};
 const BAUD_RATE: u32 = 115_200;
 
 type Timer = SystemTimer<'static, MappedBus>;
-type VirtualAlarm = VirtualMuxAlarm<'static, Timer>;
+/// One of the alarms on the kernel's timer.
+pub type VirtualAlarm = VirtualMuxAlarm<'static, Timer>;
 type Led = FpgaLed<'static, MappedBus>;
 type Ethernet = Lan9118<'static, MappedBus>;
 type Psa = PsaDriver<'static, Veneers>;
@@ -62,6 +63,8 @@ pub struct Capsules {
     pub debug_writer: &'static UartWriter,
     /// The secure world.
     pub spe: &'static Spe<Veneers>,
+    /// For pauses while processes are loaded.
+    pub loading_alarm: &'static VirtualAlarm,
     /// MAC address, or why there is no network.
     pub mac: Result<[u8; 6], ErrorCode>,
 }
@@ -182,6 +185,8 @@ pub fn create(
         )
     );
     virtual_alarm.set_alarm_client(alarm);
+    let loading_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
+    loading_alarm.setup();
     let rtc = static_init!(Rtc, Rtc(Pl031::new(MappedBus::RTC)));
     let date_time = static_init!(
         DateTimeCapsule<'static>,
@@ -260,6 +265,7 @@ pub fn create(
     Capsules {
         console,
         alarm,
+        loading_alarm,
         low_level_debug,
         led,
         rng,

@@ -22,9 +22,10 @@ use kernel::capabilities::{
 };
 use kernel::debug;
 use kernel::deferred_call::DeferredCallClient;
+use kernel::hil::time::Alarm;
 use kernel::ipc::{self, IPC};
 use kernel::process::{
-    FlashRegion, ProcessArray, ProcessBinary, ProcessCheckerMachine, ProcessLoadingAsync,
+    Candidate, FlashRegion, ProcessArray, ProcessCheckerMachine, ProcessLoadingAsync,
     SequentialProcessLoaderMachine,
 };
 use kernel::{Kernel, create_capability, static_init};
@@ -40,7 +41,8 @@ const CLOCK: u32 = 32_000_000;
 static FAULT_POLICY: ThresholdRestartFaultPolicy = ThresholdRestartFaultPolicy::new(RESTARTS);
 
 type Checker = AppCheckerSignature<'static, SecureVerifier>;
-type Loader = SequentialProcessLoaderMachine<'static, Chip>;
+/// What loads processes.
+pub type Loader = SequentialProcessLoaderMachine<'static, Chip>;
 
 fn main() -> ! {
     let boot = ticks();
@@ -95,7 +97,7 @@ fn main() -> ! {
         SequentialProcessLoaderMachine::new(
             machine,
             static_init!(
-                [Option<ProcessBinary>; NUM_PROCS as usize],
+                [Option<Candidate>; NUM_PROCS as usize],
                 [None; NUM_PROCS as usize]
             ),
             kernel,
@@ -110,7 +112,9 @@ fn main() -> ! {
     );
     loader.register();
     machine.set_client(loader);
-    loader.set_client(static_init!(Announcer, Announcer::new()));
+    let announcer = static_init!(Announcer, Announcer::new(loader, capsules.loading_alarm));
+    capsules.loading_alarm.set_alarm_client(announcer);
+    loader.set_client(announcer);
 
     let platform = Platform {
         capsules,

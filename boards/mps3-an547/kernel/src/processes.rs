@@ -1,11 +1,14 @@
 //! Where processes come from on this board: flash regions, the credential key, and what is printed.
 
+use crate::Loader;
+use crate::capsules::VirtualAlarm;
 use crate::memory::FLASH_POOL_SIZE;
 use crate::start::Regions;
 use capsules_system::process_checker::signature::CredentialVerifier;
 use core::cell::Cell;
 use kernel::ErrorCode;
 use kernel::debug;
+use kernel::hil::time::{Alarm, AlarmClient, ConvertTicks, Time};
 use kernel::process::{
     FlashRegion, Process, ProcessBinaryError, ProcessLoadError, ProcessLoadingAsyncClient,
 };
@@ -71,16 +74,29 @@ pub fn ticks() -> u64 {
     }
 }
 
-/// Says what was loaded.
+/// Milliseconds that those loaded may run before the next check, which stops all for hundreds.
+const PAUSE: u32 = 5;
+
+/// Says what was loaded, and lets the first ones run while the others are checked.
 pub struct Announcer {
     first: Cell<bool>,
+    loader: &'static Loader,
+    alarm: &'static VirtualAlarm,
 }
 
 impl Announcer {
-    pub const fn new() -> Self {
+    pub const fn new(loader: &'static Loader, alarm: &'static VirtualAlarm) -> Self {
         Announcer {
             first: Cell::new(true),
+            loader,
+            alarm,
         }
+    }
+}
+
+impl AlarmClient for Announcer {
+    fn alarm(&self) {
+        self.loader.resume();
     }
 }
 
@@ -109,9 +125,16 @@ impl ProcessLoadingAsyncClient for Announcer {
                     debug!("kernel: first process at {} ticks", ticks());
                 }
             }
+            // Had its line by address: it has no name.
             Err(ProcessLoadError::BinaryError(_)) => {}
             Err(e) => debug!("kernel: not loaded: {} {:?}", name, e),
         }
+    }
+
+    fn pause(&self) -> bool {
+        self.alarm
+            .set_alarm(self.alarm.now(), self.alarm.ticks_from_ms(PAUSE));
+        true
     }
 
     fn process_binary_refused(&self, address: usize, error: ProcessBinaryError) {

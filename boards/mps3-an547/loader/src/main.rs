@@ -94,7 +94,7 @@ fn run(mut hardware: Hardware) -> ! {
         key_hashes: root.key_hashes,
         counters,
         crypto: Software {
-            compress: sse300::sha256::compress,
+            compress: spe_crypto::primitives::sha256::compress,
             row: sse300::montgomery::row,
         },
     };

@@ -20,6 +20,11 @@ impl AppUniqueness for AppIdAssignerTbfHeader {
     fn different_identifier_processes(&self, a: &dyn Process, b: &dyn Process) -> bool {
         a.short_app_id() != b.short_app_id()
     }
+    // Whatever its credentials: it gets the name in its header, or none.
+    fn may_become_same(&self, unchecked: &ProcessBinary, checked: &ProcessBinary) -> bool {
+        let name = unchecked.header.get_fixed_short_id();
+        name.is_some_and(|name| self.to_short_id(checked) == ShortId::Fixed(name))
+    }
 }
 
 impl Compress for AppIdAssignerTbfHeader {

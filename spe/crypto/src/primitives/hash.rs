@@ -3,9 +3,9 @@
 use core::ops::Deref;
 
 use psa_interface::Algorithm;
-use sha2::Digest as _;
 use zeroize::Zeroize;
 
+use super::sha256::Sha256;
 use super::sha512::Sha512;
 
 /// Longest digest, bytes.
@@ -115,7 +115,7 @@ impl Drop for Digest {
 #[allow(clippy::large_enum_variant)] // The small one is inside the same slot anyway.
 pub enum Hash {
     /// SHA-256.
-    Sha256(sha2::Sha256),
+    Sha256(Sha256),
     /// SHA-384.
     Sha384(Sha512),
     /// SHA-512.
@@ -126,7 +126,7 @@ impl Hash {
     /// An empty hash.
     pub fn new(alg: HashAlg) -> Self {
         match alg {
-            HashAlg::Sha256 => Hash::Sha256(sha2::Sha256::new()),
+            HashAlg::Sha256 => Hash::Sha256(Sha256::new()),
             HashAlg::Sha384 => Hash::Sha384(Sha512::new_384()),
             HashAlg::Sha512 => Hash::Sha512(Sha512::new_512()),
         }
@@ -153,7 +153,7 @@ impl Hash {
     /// The digest.
     pub fn finish(self) -> Digest {
         match self {
-            Hash::Sha256(h) => Digest::copy(&h.finalize()),
+            Hash::Sha256(h) => Digest::copy(&h.finish()),
             Hash::Sha384(h) => Digest::copy(&h.finish()[..48]),
             Hash::Sha512(h) => Digest::copy(&h.finish()),
         }

@@ -15,6 +15,9 @@ pub mod p256;
 pub mod p384;
 mod rfc6979;
 pub mod rsa;
+pub mod sha256;
+#[cfg(all(feature = "sha256-asm", target_arch = "arm"))]
+mod sha256_asm;
 mod sha512;
 
 /// Whether two byte strings are equal, in time that depends on their lengths only.

@@ -1,0 +1,137 @@
+//! SHA-256 (FIPS 180-4) in blocks: buffering and padding over one compression function.
+//!
+//! Owns the state; erased when dropped. The compression function is assembler on the device
+//! (feature `sha256-asm`), the `sha2` crate's elsewhere, which is also the oracle of the tests.
+
+#[cfg(all(feature = "sha256-asm", target_arch = "arm"))]
+pub use super::sha256_asm::compress;
+#[cfg(not(all(feature = "sha256-asm", target_arch = "arm")))]
+pub use sha2::block_api::compress256 as compress;
+
+use zeroize::Zeroize;
+
+const INITIAL: [u32; 8] = [
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+];
+const BLOCK: usize = 64;
+
+/// A running hash.
+#[derive(Clone)]
+pub struct Sha256 {
+    state: [u32; 8],
+    buffer: [u8; BLOCK],
+    /// Bytes in `buffer`, below [`BLOCK`].
+    pending: usize,
+    length: u64,
+}
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sha256 {
+    /// An empty hash.
+    pub const fn new() -> Self {
+        Sha256 {
+            state: INITIAL,
+            buffer: [0; BLOCK],
+            pending: 0,
+            length: 0,
+        }
+    }
+
+    /// Appends `data`.
+    pub fn update(&mut self, data: &[u8]) {
+        self.length = self.length.wrapping_add(data.len() as u64);
+        let mut rest = data;
+        if self.pending > 0 {
+            rest = self.put(rest);
+            if self.pending < BLOCK {
+                return;
+            }
+            self.flush();
+        }
+        let (blocks, tail) = rest.as_chunks();
+        if !blocks.is_empty() {
+            compress(&mut self.state, blocks);
+        }
+        self.put(tail);
+    }
+
+    /// The digest.
+    pub fn finish(mut self) -> [u8; 32] {
+        let bits = self.length.wrapping_mul(8).to_be_bytes();
+        self.put(&[0x80]);
+        if self.pending > BLOCK - bits.len() {
+            self.pad();
+            self.flush();
+        }
+        self.pad();
+        if let Some(tail) = self.buffer.last_chunk_mut() {
+            *tail = bits;
+        }
+        self.flush();
+        let mut out = [0; 32];
+        for (to, word) in out.as_chunks_mut().0.iter_mut().zip(self.state) {
+            *to = word.to_be_bytes();
+        }
+        out
+    }
+
+    /// Buffers what fits; returns the rest.
+    fn put<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let room = self.buffer.get_mut(self.pending..).unwrap_or_default();
+        let (head, rest) = bytes.split_at(bytes.len().min(room.len()));
+        if let Some(to) = room.get_mut(..head.len()) {
+            to.copy_from_slice(head);
+        }
+        self.pending += head.len();
+        rest
+    }
+
+    fn pad(&mut self) {
+        self.buffer
+            .get_mut(self.pending..)
+            .unwrap_or_default()
+            .fill(0);
+    }
+
+    fn flush(&mut self) {
+        compress(&mut self.state, core::slice::from_ref(&self.buffer));
+        self.pending = 0;
+    }
+}
+
+impl Drop for Sha256 {
+    fn drop(&mut self) {
+        self.state.zeroize();
+        self.buffer.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::Digest;
+
+    #[test]
+    fn agrees_with_sha2() {
+        let data: Vec<u8> = (0..1000u32).map(|i| ((i * i) >> 3) as u8).collect();
+        for len in 0..400 {
+            let expected: [u8; 32] = sha2::Sha256::digest(&data[..len]).into();
+            let mut whole = Sha256::new();
+            whole.update(&data[..len]);
+            assert_eq!(whole.finish(), expected, "{len}");
+            // In three parts, cut anywhere.
+            let (a, b) = (len * 7 % (len + 1), len * 13 % (len + 1));
+            let (a, b) = (a.min(b), a.max(b));
+            let mut parts = Sha256::new();
+            parts.update(&data[..a]);
+            parts.update(&data[a..b]);
+            parts.update(&data[b..len]);
+            assert_eq!(parts.finish(), expected, "{a} {b} {len}");
+        }
+    }
+}

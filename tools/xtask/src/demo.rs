@@ -7,7 +7,7 @@
 use crate::build::{FACTORY, UPDATE};
 use crate::system::{System, loader};
 use crate::view::View;
-use crate::{build, flash, paths, setup, sign};
+use crate::{build, counts, flash, paths, setup, sign};
 use anyhow::{Context, Result, bail};
 use cloud::OtaFile;
 use cloud::jobs::{Execution, Status};
@@ -313,7 +313,7 @@ fn follow(view: &View, system: &System, device: &Device, job: &str) -> Result<Ex
 }
 
 /// `ota-agent: job ID: n/total blocks`.
-fn blocks(line: &str, job: &str) -> Option<(u64, u64)> {
+pub fn blocks(line: &str, job: &str) -> Option<(u64, u64)> {
     let rest = line.strip_prefix("ota-agent: job ")?.strip_prefix(job)?;
     let (done, total) = rest
         .strip_prefix(": ")?
@@ -467,28 +467,12 @@ fn refused(flash: &FlashFile, image: &str) -> Result<String> {
 
 /// Instructions to the first process and of a TLS handshake, in a boot of their own.
 fn counts(view: &View) -> Result<Value> {
-    let system = System::new("tockstone-count")?;
-    let first = Device::start(&system.config())?;
-    // The first boot provisions; the second one is what a device does every day.
-    first.console.wait("net-mqtt: mqtt connected", CONNECT)?;
-    drop(first);
-    let mut config = system.config();
-    config.icount = Some("shift=5".into());
-    let device = Device::start(&config)?;
+    let counted = counts::run()?;
     let mut out = json!({});
-    for (name, prefix) in [
-        ("boot_to_first_process", "kernel: first process at "),
-        ("tls13_handshake", "net-mqtt: handshake took "),
+    for (name, instructions) in [
+        ("boot_to_first_process", counted.boot_to_first_process),
+        ("tls13_handshake", counted.tls13_handshake),
     ] {
-        let line = device.console.wait(prefix, CONNECT)?.text;
-        let number = line
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.split(' ').next());
-        let ticks: u64 = number
-            .and_then(|n| n.parse().ok())
-            .with_context(|| line.clone())?;
-        // 32 ns an instruction, 31.25 ns a tick
-        let instructions = ticks * 125 / 128;
         view.line(&format!("{name}: {instructions} instructions"));
         out[name] = instructions.into();
     }

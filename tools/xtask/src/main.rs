@@ -5,7 +5,9 @@
 
 mod apps;
 mod audit;
+mod bench;
 mod build;
+mod counts;
 mod demo;
 mod flash;
 mod paths;
@@ -52,6 +54,8 @@ enum Verb {
     Cloud(verbs::CloudOptions),
     /// From reset to an over-the-air update, shown and checked from outside
     Demo(demo::Options),
+    /// Instructions, bytes and rates against their budgets
+    Bench(bench::Options),
     /// Flash and RAM of every image and app
     Size(size::Options),
     /// Unsafe code, dependency rules, module docs
@@ -93,6 +97,7 @@ fn run() -> Result<()> {
         Verb::Provision(options) => verbs::provision(&options),
         Verb::Cloud(options) => verbs::cloud(&options),
         Verb::Demo(options) => demo::run(&options),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Size(options) => size::run(&options),
         Verb::Audit(options) => audit::run(&options),
         Verb::Test(options) => test::run(&options),

@@ -1,0 +1,449 @@
+//! `cargo xtask bench`: what things cost, measured on the built images.
+//!
+//! Owns the table of rows: budget (ARCHITECTURE §9), unit and how each is measured, and the
+//! committed copy of a run in `docs/bench.md`. Every value comes from the device in the run that
+//! writes it. A row that this machine cannot measure is not in the report; the document lists it.
+
+use crate::build::{World, firmware};
+use crate::demo::blocks;
+use crate::provision::{self, Guests, Identity};
+use crate::system::{Scratch, System, loader};
+use crate::{apps, build, counts, flash, paths, setup, shell, sign};
+use anyhow::{Context, Result, anyhow, bail};
+use cloud::OtaFile;
+use qemu_harness::{Config, Device, FlashFile};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What `bench` was asked for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Measure one area only
+    #[arg(value_enum)]
+    area: Option<Area>,
+    /// Write the report to this file
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Measure the images that are built already
+    #[arg(long)]
+    no_build: bool,
+    /// Write the table to docs/bench.md (all areas)
+    #[arg(long, conflicts_with = "area")]
+    write: bool,
+}
+
+/// A group of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Area {
+    Kernel,
+    Spe,
+    Loader,
+    Cloud,
+}
+
+impl Area {
+    fn name(self) -> &'static str {
+        match self {
+            Area::Kernel => "kernel",
+            Area::Spe => "spe",
+            Area::Loader => "loader",
+            Area::Cloud => "cloud",
+        }
+    }
+}
+
+/// A row before it is measured.
+struct Kind {
+    area: Area,
+    name: &'static str,
+    unit: &'static str,
+    /// At most this much; `None` where the architecture names none for what is measured.
+    budget: Option<u64>,
+    method: &'static str,
+}
+
+const INSTRUCTIONS: &str = "instructions";
+
+const fn kind(area: Area, name: &'static str, budget: u64, method: &'static str) -> Kind {
+    Kind {
+        area,
+        name,
+        unit: INSTRUCTIONS,
+        budget: Some(budget),
+        method,
+    }
+}
+
+const KINDS: [Kind; 15] = [
+    kind(
+        Area::Kernel,
+        "null_command",
+        250,
+        "command 0 of low-level debug (a capsule that only says success), in a loop",
+    ),
+    kind(
+        Area::Kernel,
+        "psa_noop_process",
+        1_500,
+        "platform call of unknown type, no vectors, refused by the service; the attestation \
+         handle of the definition is split-phase for a process",
+    ),
+    kind(
+        Area::Spe,
+        "p256_sign",
+        200_000,
+        "psa_sign_hash, volatile key; the budget is for the inside of the SPE",
+    ),
+    kind(
+        Area::Spe,
+        "p256_verify",
+        500_000,
+        "psa_verify_hash, volatile public key; the budget is for the inside of the SPE",
+    ),
+    kind(
+        Area::Spe,
+        "sha256_kib",
+        24_000,
+        "psa_hash_compute of 1,024 bytes",
+    ),
+    kind(
+        Area::Spe,
+        "chacha20poly1305_kib",
+        26_000,
+        "psa_aead_encrypt of 1,024 bytes, no additional data",
+    ),
+    kind(
+        Area::Spe,
+        "aes128gcm_kib",
+        120_000,
+        "psa_aead_encrypt of 1,024 bytes, no additional data; key schedule in each call",
+    ),
+    kind(
+        Area::Spe,
+        "its_set64",
+        20_000,
+        "psa_its_set of 64 new bytes under one uid, flash and its clean-up included",
+    ),
+    kind(Area::Spe, "its_get64", 3_000, "psa_its_get of 64 bytes"),
+    kind(
+        Area::Spe,
+        "ps_set64",
+        150_000,
+        "psa_ps_set of 64 new bytes under one uid, flash and its clean-up included",
+    ),
+    kind(Area::Spe, "ps_get64", 60_000, "psa_ps_get of 64 bytes"),
+    kind(
+        Area::Loader,
+        "boot_to_first_process",
+        12_000_000,
+        "counter at the kernel's line `first process`, second boot of a provisioned device with \
+         the product's three apps; one boot",
+    ),
+    kind(
+        Area::Cloud,
+        "tls13_handshake",
+        5_000_000,
+        "ClientHello to our Finished by net-mqtt's clock, its sleep subtracted; local broker, \
+         mutual, one handshake",
+    ),
+    Kind {
+        area: Area::Cloud,
+        name: "net_mqtt_heap_peak",
+        unit: "bytes",
+        budget: Some(32 * 1024),
+        method: "net-mqtt's own count when it has connected",
+    },
+    Kind {
+        area: Area::Cloud,
+        name: "ota_rate_user_net",
+        unit: "bytes/s",
+        budget: None,
+        method: "kernel update, first to last block line on the console, per second of the host; \
+                 QEMU's user network, no delay, no -icount: a figure of this host",
+    },
+];
+
+/// What §9 or §8 name and no row measures yet, and why.
+const NOT_MEASURED: [(&str, &str); 5] = [
+    (
+        "process_switch",
+        "needs two processes that hand over to each other and a baseline without",
+    ),
+    ("psa_noop_kernel", "needs a bench build of the kernel"),
+    ("attest_token", "no row yet"),
+    (
+        "rsa3072_verify",
+        "happens inside boot_to_first_process; the loader does not print it alone",
+    ),
+    (
+        "ota_rate_100ms",
+        "needs a link with 100 ms round trip; ota_rate_user_net is not that figure",
+    ),
+];
+
+/// ShortId of the bench process.
+const SHORT_ID: u32 = 0x1BE0;
+/// Room for it in the pools, from offset 0 (its build script says the same).
+const FLASH_SIZE: usize = 0x1_0000;
+const RAM_SIZE: u32 = 0x8000;
+
+/// A measured row.
+struct Row {
+    kind: &'static Kind,
+    value: u64,
+    method: String,
+}
+
+/// Measures, prints, writes.
+///
+/// # Errors
+/// When something cannot be built, or a row does not come. A missed budget is shown, not an error.
+pub fn run(options: &Options) -> Result<()> {
+    if options.no_build {
+        setup::everything()?;
+    } else {
+        build::all()?;
+    }
+    let wanted = |area| options.area.is_none_or(|a| a == area);
+    let mut rows = Vec::new();
+    if wanted(Area::Kernel) || wanted(Area::Spe) {
+        process_rows(&mut rows)?;
+    }
+    if wanted(Area::Loader) || wanted(Area::Cloud) {
+        let counted = counts::run()?;
+        for (name, value) in [
+            ("boot_to_first_process", counted.boot_to_first_process),
+            ("tls13_handshake", counted.tls13_handshake),
+            ("net_mqtt_heap_peak", counted.net_mqtt_heap_peak),
+        ] {
+            rows.push(row(name, value, "-icount shift=5")?);
+        }
+    }
+    if wanted(Area::Cloud) {
+        rows.push(row("ota_rate_user_net", ota_rate()?, "host time")?);
+    }
+    rows.retain(|r| wanted(r.kind.area));
+    let table = table(&rows);
+    print!("{table}");
+    if let Some(file) = &options.json {
+        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
+        std::fs::write(file, serde_json::to_vec_pretty(&json!({"rows": rows}))?)?;
+    }
+    if options.write {
+        let file = paths::root().join("docs/bench.md");
+        std::fs::write(&file, document(&table)?)?;
+        println!("bench: table in {}", file.display());
+    }
+    Ok(())
+}
+
+impl Row {
+    fn verdict(&self) -> &'static str {
+        match self.kind.budget {
+            Some(most) if self.value > most => "**missed**",
+            Some(_) => "met",
+            None => "–",
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "area": self.kind.area.name(), "name": self.kind.name, "value": self.value,
+            "unit": self.kind.unit, "budget": self.kind.budget, "method": self.method,
+        })
+    }
+}
+
+fn row(name: &str, value: u64, how: &str) -> Result<Row> {
+    let kind = KINDS.iter().find(|k| k.name == name);
+    let kind = kind.with_context(|| format!("no row `{name}`"))?;
+    Ok(Row {
+        kind,
+        value,
+        method: format!("{}; {how}", kind.method),
+    })
+}
+
+/// Runs tests/apps/bench alone on the board and reads its lines.
+fn process_rows(rows: &mut Vec<Row>) -> Result<()> {
+    let map = paths::map()?;
+    let (toolchain, _) = setup::everything()?;
+    let elf = firmware(&toolchain, World::NonSecure, "bench", &[])?;
+    let base = |name: &str| map.region(name).map_err(|e| anyhow!(e)).map(|r| r.base);
+    let place = (base("flash-pool")?, base("ram-pool")?, RAM_SIZE);
+    let tbf = std::fs::read(apps::pack(&map, "bench", SHORT_ID, &elf, place)?)?;
+    if tbf.len() > FLASH_SIZE {
+        bail!("the bench process takes {} bytes", tbf.len());
+    }
+    let scratch = Scratch::new("bench")?;
+    let flash = FlashFile::create(&scratch.path().join("flash.bin"), &map)?;
+    for (region, file) in [
+        ("s-primary", "secure_signed.bin"),
+        ("ns-primary", "kernel_signed.bin"),
+    ] {
+        flash::install(&flash, region, &paths::build().join(file))?;
+    }
+    flash.write("flash-pool", 0, &tbf)?;
+    let guests = Guests {
+        short_ids: vec![SHORT_ID],
+        key_user: None,
+    };
+    provision::write_with(&flash, &map, &Identity::offline("bench"), &guests)?;
+    let mut config = Config::new(&loader(), flash.path());
+    config.network = false;
+    config.icount = Some("shift=5".into());
+    let device = Device::start(&config)?;
+    let mut position = 0;
+    loop {
+        let bench = |l: &str| l.starts_with("bench: ") || l.contains(" faulted: ");
+        let limit = Duration::from_secs(300);
+        let (next, line) = device
+            .console
+            .wait_from(position, limit, bench, "a line of bench")?;
+        position = next;
+        if line.text == "bench: done" {
+            return Ok(());
+        }
+        let words: Vec<&str> = line.text.split(' ').collect();
+        let [_, name, microseconds, "us", repetitions] = words[..] else {
+            bail!("{}", line.text);
+        };
+        let (microseconds, repetitions): (u64, u64) = (microseconds.parse()?, repetitions.parse()?);
+        // The alarm's microsecond is 32 ticks of the counter.
+        let all = counts::instructions(microseconds * 32);
+        let value = (all + repetitions / 2) / repetitions;
+        println!("bench: {name} {value}");
+        rows.push(row(
+            name,
+            value,
+            &format!(
+                "mean of {repetitions} from a process through its capsule, nothing subtracted; \
+                 -icount shift=5"
+            ),
+        )?);
+    }
+}
+
+/// Bytes per host second of an update's download.
+fn ota_rate() -> Result<u64> {
+    let mut system = System::new("tockstone-rate")?;
+    let device = system.boot()?;
+    let limit = Duration::from_secs(120);
+    device.console.wait("net-mqtt: mqtt connected", limit)?;
+    let file = paths::build().join("kernel-update_signed.bin");
+    let (bytes, signature) = (std::fs::read(&file)?, sign::update_signature(&file)?);
+    let size = bytes.len() as u64;
+    let start = device.console.position();
+    let files = [OtaFile::rsa("non_secure image", bytes, &signature)];
+    let job = system
+        .cloud
+        .create_ota_update(&system.thing, "rate", &files)?;
+    let mut first: Option<(u64, Instant)> = None;
+    let mut position = start;
+    loop {
+        let progress = |l: &str| blocks(l, &job).is_some();
+        let (next, line) =
+            device
+                .console
+                .wait_from(position, limit, progress, "blocks of the update")?;
+        position = next;
+        let (done, total) = blocks(&line.text, &job).context("a line of blocks")?;
+        let (first_done, first_at) = *first.get_or_insert((done, line.at));
+        if done == total {
+            let seconds = (line.at - first_at).as_secs_f64();
+            if done == first_done || seconds <= 0.0 {
+                bail!("the download has one line only: no rate");
+            }
+            let part = (done - first_done) as f64 / total as f64;
+            return Ok((size as f64 * part / seconds) as u64);
+        }
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "| area | row | value | unit | budget | | method |\n|---|---|---:|---|---:|---|---|\n",
+    );
+    for row in rows {
+        let Kind {
+            area, name, unit, ..
+        } = row.kind;
+        let budget = row.kind.budget.map_or("–".into(), grouped);
+        let _ = writeln!(
+            text,
+            "| {} | {name} | {} | {unit} | {budget} | {} | {} |",
+            area.name(),
+            grouped(row.value),
+            row.verdict(),
+            row.method
+        );
+    }
+    text
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn document(table: &str) -> Result<String> {
+    let commit = shell::run(
+        Command::new("git")
+            .args(["describe", "--always", "--dirty"])
+            .current_dir(paths::root()),
+    )?;
+    let qemu = shell::run(Command::new("qemu-system-arm").arg("--version"))?;
+    let qemu = qemu.lines().next().unwrap_or_default();
+    let mut text = format!(
+        "# What things cost\n\nWritten by `cargo xtask bench --write` on {qemu}, checkout {}. \
+         Not to be edited.\n\nInstructions: QEMU with `-icount shift=5`, differences of the \
+         64-bit counter of the subsystem (31.25 ns a tick), × 125/128. Rows of a process are read \
+         by its alarm driver, which counts microseconds of the same counter, around at least \
+         1,000 repetitions; the loop, system calls, copies, timer interrupts and, for a deferred \
+         answer, the kernel's main loop are in them. Budgets: ARCHITECTURE §9. Each is an upper \
+         bound.\n\n",
+        commit.trim()
+    );
+    text.push_str(table);
+    text.push_str("\nNot measured, and so in no report:\n\n");
+    for (name, why) in NOT_MEASURED {
+        let _ = writeln!(text, "- `{name}`: {why}.");
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (12345678, "12,345,678"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn a_missed_budget_is_shown_as_missed() {
+        let verdict = |value| row("null_command", value, "").map(|r| r.verdict()).ok();
+        assert_eq!(verdict(250), Some("met"));
+        assert_eq!(verdict(251), Some("**missed**"));
+        assert!(row("no_such_row", 1, "").is_err());
+    }
+}

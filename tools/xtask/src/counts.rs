@@ -1,0 +1,56 @@
+//! Instruction counts that a device prints about itself: boot, TLS handshake; and heap peak.
+//!
+//! Owns the boots in which they are printed and how a line becomes a number; `demo` and `bench`
+//! show them.
+
+use crate::system::System;
+use anyhow::{Context, Result};
+use qemu_harness::Device;
+use std::time::Duration;
+
+/// Slow hosts count slowly.
+const CONNECT: Duration = Duration::from_secs(180);
+
+/// What one boot said.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    /// Instructions from reset to the first process.
+    pub boot_to_first_process: u64,
+    /// Instructions of a TLS 1.3 handshake with client authentication, sleep excluded.
+    pub tls13_handshake: u64,
+    /// Most bytes of net-mqtt's heap that were in use, when it had connected.
+    pub net_mqtt_heap_peak: u64,
+}
+
+/// Instructions of so many ticks under `-icount shift=5`: 32 ns an instruction, 31.25 ns a tick.
+pub fn instructions(ticks: u64) -> u64 {
+    ticks * 125 / 128
+}
+
+/// Boots twice: the first boot provisions; the second, counted, is what a device does every day.
+///
+/// # Errors
+/// When a line does not come.
+pub fn run() -> Result<Counts> {
+    let system = System::new("tockstone-count")?;
+    let first = Device::start(&system.config())?;
+    first.console.wait("net-mqtt: mqtt connected", CONNECT)?;
+    drop(first);
+    let mut config = system.config();
+    config.icount = Some("shift=5".into());
+    let device = Device::start(&config)?;
+    let number = |prefix: &str| -> Result<u64> {
+        let line = device.console.wait(prefix, CONNECT)?.text;
+        let number = line
+            .split_once(prefix)
+            .and_then(|(_, rest)| rest.split(' ').next());
+        number
+            .and_then(|n| n.parse().ok())
+            .with_context(|| line.clone())
+    };
+    Ok(Counts {
+        boot_to_first_process: instructions(number("kernel: first process at ")?),
+        tls13_handshake: instructions(number("net-mqtt: handshake took ")?),
+        net_mqtt_heap_peak: number("net-mqtt: heap peak ")?,
+    })
+}

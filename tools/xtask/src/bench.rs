@@ -154,7 +154,7 @@ const KINDS: [Kind; 15] = [
         name: "net_mqtt_heap_peak",
         unit: "bytes",
         budget: Some(32 * 1024),
-        method: "net-mqtt's own count when it has connected",
+        method: "net-mqtt's own count when it has connected; a download may need more",
     },
     Kind {
         area: Area::Cloud,
@@ -226,6 +226,7 @@ pub fn run(options: &Options) -> Result<()> {
         rows.push(row("ota_rate_user_net", ota_rate()?, "host time")?);
     }
     rows.retain(|r| wanted(r.kind.area));
+    rows.sort_by_key(|r| KINDS.iter().position(|k| k.name == r.kind.name));
     let table = table(&rows);
     print!("{table}");
     if let Some(file) = &options.json {
@@ -320,8 +321,9 @@ fn process_rows(rows: &mut Vec<Row>) -> Result<()> {
             name,
             value,
             &format!(
-                "mean of {repetitions} from a process through its capsule, nothing subtracted; \
-                 -icount shift=5"
+                "mean of {}, asked by a process through a capsule, nothing subtracted; \
+                 -icount shift=5",
+                grouped(repetitions)
             ),
         )?);
     }

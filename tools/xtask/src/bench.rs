@@ -30,8 +30,8 @@ pub struct Options {
     /// Measure the images that are built already
     #[arg(long)]
     no_build: bool,
-    /// Write the table to docs/bench.md (all areas)
-    #[arg(long, conflicts_with = "area")]
+    /// Write the table to docs/bench.md: all areas, of the checkout as it is
+    #[arg(long, conflicts_with_all = ["area", "no_build"])]
     write: bool,
 }
 

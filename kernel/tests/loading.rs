@@ -85,6 +85,10 @@ impl AppUniqueness for Names {
     fn different_identifier_processes(&self, a: &dyn Process, b: &dyn Process) -> bool {
         a.short_app_id() != b.short_app_id()
     }
+    fn may_become_same(&self, unchecked: &ProcessBinary, checked: &ProcessBinary) -> bool {
+        let id = |b: &ProcessBinary| b.flash[b.header.get_protected_size() as usize];
+        id(unchecked) == id(checked)
+    }
 }
 
 #[derive(Default)]
@@ -93,6 +97,10 @@ impl ProcessLoadingAsyncClient for Log {
     fn process_loaded(&self, _: Result<(), ProcessLoadError>) {}
     fn process_loading_finished(&self) {
         self.0.borrow_mut().push(("finished".into(), Ok(())));
+    }
+    fn pause(&self) -> bool {
+        self.0.borrow_mut().push(("pause".into(), Ok(())));
+        false
     }
     fn process_loaded_detail(
         &self,
@@ -175,6 +183,9 @@ impl Outcome {
             .filter_map(|i| self.t.slot(i))
             .map(|p| p.get_process_name())
             .collect()
+    }
+    fn order(&self) -> Vec<String> {
+        self.log.0.borrow().iter().map(|l| l.0.clone()).collect()
     }
     fn told(&self, name: &str) -> Option<Result<(), ProcessLoadError>> {
         let log = self.log.0.borrow();
@@ -324,6 +335,45 @@ fn of_one_application_the_newest_version_runs() {
     assert_eq!(o.names(), ["new", "unnamed"]);
     assert_eq!(o.told("old"), Some(Err(ProcessLoadError::Superseded)));
     assert_eq!(o.told("copy"), Some(Err(ProcessLoadError::Superseded)));
+}
+
+#[test]
+fn a_process_starts_before_the_others_are_checked() {
+    let list = [
+        object("a", 0, 5, &[1], |_| ()),
+        object("rejected", 0, 6, &[2], |_| ()),
+        object("c", 0, 7, &[1], |_| ()),
+    ]
+    .concat();
+    let o = load(true, &[(&list, 0)], RAM);
+    assert_eq!(o.order(), ["a", "pause", "rejected", "c", "finished"]);
+    // Not while a newer one of the same application may be accepted; after its refusal, it does.
+    for (credential, first) in [(1, "new"), (2, "old")] {
+        let list = [
+            object("old", 1, 5, &[1], |_| ()),
+            object("new", 2, 5, &[credential], |_| ()),
+        ]
+        .concat();
+        let o = load(true, &[(&list, 0)], RAM);
+        assert_eq!(o.names(), [first]);
+        assert!(!o.order().contains(&"pause".into()));
+    }
+    // What has least to hash is checked first, whatever its place.
+    let short = object("short", 0, 8, &[], |h| h[32..34].copy_from_slice(&[0, 1]));
+    let list = [object("long", 0, 5, &[2], |_| ()), short].concat();
+    let o = load(true, &[(&list, 0)], RAM);
+    assert_eq!(o.order(), ["short", "long", "finished"]);
+}
+
+#[test]
+fn binaries_that_fail_their_check_take_no_place() {
+    let mut list = vec![];
+    for i in 0..20 {
+        list.extend(object("bad", 0, i, &[2], |_| ()));
+    }
+    list.extend(object("good", 0, 30, &[1], |_| ()));
+    let o = load(true, &[(&list, 0)], RAM);
+    assert_eq!(o.names(), ["good"]);
 }
 
 #[test]

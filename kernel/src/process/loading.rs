@@ -482,19 +482,22 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
         let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
             return false;
         };
-        // One that runs anywhere would take the first gap, which may be another's only place.
-        let Some(ram) = me.ram() else { return false };
+        let ram = me.ram();
         !list.iter().enumerate().any(|(j, other)| {
             let Some(other) = other.filter(|o| o.progress != Progress::Done) else {
                 return false;
             };
-            let overlaps = other
-                .ram()
-                .is_some_and(|r| r.start < ram.end && ram.start < r.end);
-            (j < i && overlaps)
+            // One that runs anywhere takes the first gap: that may be another's only place.
+            let wants_my_ram = match (&ram, other.ram()) {
+                (Some(mine), Some(its)) => its.start < mine.end && mine.start < its.end,
+                (Some(_), None) => false,
+                (None, _) => true,
+            };
+            let before_me =
+                other.version() > me.version() || (other.version() == me.version() && j < i);
+            (j < i && wants_my_ram)
                 || (other.progress == Progress::Unchecked
-                    && (other.version() > me.version()
-                        || (other.version() == me.version() && j < i))
+                    && before_me
                     && policy.may_become_same(&other.binary, &me.binary))
         })
     }

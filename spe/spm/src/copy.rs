@@ -1,14 +1,14 @@
 //! Copies between private bytes and shared cells.
 //!
-//! Owns the only loops that touch caller memory. They go in groups of sixteen bytes, which the
-//! compiler turns into word moves; correctness does not depend on what the other side does
+//! Owns the only loops that touch caller memory. They go in groups of eight bytes, which the
+//! compiler turns into word moves (of sixteen it makes calls); correctness does not depend on what the other side does
 //! meanwhile.
 
 use core::array::from_fn;
 use core::cell::Cell;
 
 /// Bytes that move together.
-const GROUP: usize = 16;
+const GROUP: usize = 8;
 
 /// Copies `from` to `to`; lengths must be equal (the shorter one bounds the copy).
 pub(crate) fn from_cells(from: &[Cell<u8>], to: &mut [u8]) {

@@ -6,7 +6,7 @@ use super::Case;
 use crate::build::FACTORY;
 use crate::system::{Scratch, loader};
 use crate::{flash, paths, sign};
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use memory_map::Map;
 use qemu_harness::{Config, Device, FlashFile};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The layer's cases.
-pub const CASES: [Case; 6] = [
+pub const CASES: [Case; 7] = [
     Case {
         id: "boots-both-images",
         run: boots,
@@ -38,6 +38,10 @@ pub const CASES: [Case; 6] = [
     Case {
         id: "not-provisioned",
         run: not_provisioned,
+    },
+    Case {
+        id: "second-record-is-refused",
+        run: second_record,
     },
 ];
 
@@ -137,5 +141,34 @@ fn not_provisioned() -> Result<()> {
     flash.erase("provisioning")?;
     let device = start(&flash)?;
     device.secure.wait("loader: not provisioned", LIMIT)?;
+    Ok(())
+}
+
+/// The record is consumed and erased by the first boot, and refused ever after.
+fn second_record() -> Result<()> {
+    let scratch = Scratch::new("loader")?;
+    let (flash, map) = device_flash(&scratch)?;
+    let device = start(&flash)?;
+    device
+        .secure
+        .wait("spe: provisioned as loader-test", LIMIT)?;
+    device.console.wait("kernel: process 0", LIMIT)?;
+    drop(device);
+    let size = map.region("provisioning").map_err(|e| anyhow!(e))?.size;
+    let region = flash.read("provisioning", 0, size as usize)?;
+    if region.iter().any(|byte| *byte != 0xFF) {
+        bail!("the record was not erased after it was consumed");
+    }
+    let other = crate::provision::Identity::offline("another-thing");
+    crate::provision::write(&flash, &map, &other)?;
+    let device = start(&flash)?;
+    device
+        .secure
+        .wait("spe: provisioning record refused", LIMIT)?;
+    device.console.wait("kernel: process 0", LIMIT)?;
+    let lines = device.secure.lines();
+    if lines.iter().any(|l| l.text.contains("another-thing")) {
+        bail!("a provisioned device took another identity: {lines:?}");
+    }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The host layer: format, clippy, and every crate's unit and property tests.
+//! The host layer: format, clippy, the audit, and every crate's unit and property tests.
 //!
 //! Owns which cargo calls make it up, and the counting of their results.
 
@@ -31,6 +31,9 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
                 bail!("`cargo {}` failed", args.join(" "));
             }
         }
+    }
+    if only.is_none() {
+        crate::audit::run(&crate::audit::Options { json: None })?;
     }
     let mut command = cargo();
     command.args(["test", "--quiet", "--locked", "--no-fail-fast"]);

@@ -44,7 +44,7 @@ pub fn run(options: &Options) -> Result<()> {
     if !options.no_build {
         build::all()?;
     }
-    let built = start.elapsed();
+    let built = start.elapsed().saturating_sub(downloads);
 
     let view = View::new();
     let mut report = json!({
@@ -112,7 +112,7 @@ pub fn run(options: &Options) -> Result<()> {
     view.line(&format!(
         "{} s in all, of which build {} s, and {} s to install and download tools",
         total.as_secs(),
-        built.saturating_sub(downloads).as_secs(),
+        built.as_secs(),
         downloads.as_secs()
     ));
     report["seconds"] =

@@ -23,7 +23,9 @@ use libtock::runtime::TockSyscalls;
 use libtock::{heap, set_main, stack_size};
 use net_mqtt::config::DEVICE_KEY;
 use net_mqtt::service::MAX_CLIENTS;
-use net_mqtt::stack::{FRAME, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND};
+use net_mqtt::stack::{
+    FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND,
+};
 use net_mqtt::{Config, Environment, INCOMING, Memory, OUTGOING, Shared, TlsBuffers};
 use rustls_psa::Provider;
 
@@ -40,8 +42,6 @@ const TIME_FLOOR: u64 = 1_735_689_600;
 const TICKS_PER_US: u64 = 32;
 /// Before looking again for what is missing, milliseconds.
 const RETRY_MS: u32 = 5_000;
-/// One buffer of received frames: five full ones.
-const FRAMES: usize = 8 * 1024;
 /// One inbound MQTT packet: topic, 6 KiB of payload, properties.
 const MQTT_IN: usize = 6656;
 /// What is in flight outwards.

@@ -13,8 +13,15 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Cidr};
 
 /// Largest frame without its check sequence, bytes.
 pub const FRAME: usize = 1514;
-/// TCP receive buffer, bytes.
-pub const TCP_RECEIVE: usize = 16 * 1024;
+/// TCP receive buffer, bytes, and so the window. All of it may arrive at once, faster than any
+/// process or driver runs (QEMU's user network delivers a window in one go): it has to fit the
+/// receive FIFO of the LAN9118, 10,560 bytes (reference/qemu-an547.md §5), in frames with 256
+/// bytes of payload or more. What does not fit is lost without a word, and the sender's
+/// retransmission takes a second or more.
+pub const TCP_RECEIVE: usize = 8 * 1024;
+/// One buffer of received frames with the tap driver, bytes: a whole window with the headers of
+/// frames and chunks, since none is taken out before the process runs.
+pub const FRAMES: usize = 12 * 1024;
 /// TCP send buffer, bytes.
 pub const TCP_SEND: usize = 4 * 1024;
 /// An unanswered segment is given up after this time.

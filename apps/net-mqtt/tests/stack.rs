@@ -1,6 +1,8 @@
 //! The network stack against another one over a wire that loses frames: DHCP, TCP, refusals.
 
-use net_mqtt::stack::{FRAME, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND};
+use net_mqtt::stack::{
+    FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND,
+};
 use net_mqtt::{Stream, StreamState};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -23,6 +25,22 @@ struct Wire {
     loss: u64,
     damage: u64,
     random: u64,
+    /// The far end is a LAN9118 and the tap driver, with the room they have.
+    narrow: bool,
+    /// Frames that found no room there.
+    overflowed: usize,
+}
+
+/// Receive FIFO of QEMU's LAN9118, words, and what a frame takes of it: check sequence, and the
+/// start rounded to a word (reference/qemu-an547.md §5).
+const FIFO_WORDS: usize = 2640;
+fn words(frame: &[u8]) -> usize {
+    frame.len().div_ceil(4) + 1
+}
+/// What a frame takes of a tap buffer (reference/tock.md §5.12), bytes.
+const STREAM_HEADER: usize = 8;
+fn chunk(frame: &[u8]) -> usize {
+    12 + frame.len()
 }
 
 impl Wire {
@@ -32,6 +50,8 @@ impl Wire {
             loss,
             damage,
             random: seed,
+            narrow: false,
+            overflowed: 0,
         }))
     }
 
@@ -53,6 +73,12 @@ impl Wire {
             frame[at] ^= 1 << (bit & 7);
         }
         self.frames.push_back(frame);
+        let fifo: usize = self.frames.iter().map(|frame| words(frame)).sum();
+        let tap: usize = self.frames.iter().map(|frame| chunk(frame)).sum();
+        if self.narrow && (fifo > FIFO_WORDS || STREAM_HEADER + tap > FRAMES) {
+            self.frames.pop_back();
+            self.overflowed += 1;
+        }
     }
 }
 
@@ -140,8 +166,10 @@ impl Peer {
         let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 8], vec![0; 8192]);
         let mut server = udp::Socket::new(buffer(), buffer());
         server.bind(67).unwrap();
-        let ring = || tcp::SocketBuffer::new(vec![0; 8192]);
+        // Larger than the other end's window, which alone then limits a burst.
+        let ring = || tcp::SocketBuffer::new(vec![0; 32 * 1024]);
         let mut echo = tcp::Socket::new(ring(), ring());
+        echo.set_nagle_enabled(false);
         echo.listen(7).unwrap();
         let (dhcp, echo) = (sockets.add(server), sockets.add(echo));
         Peer {
@@ -314,6 +342,50 @@ fn a_lossy_and_damaging_wire_only_slows_it_down() {
         bench
             .echo(60_000)
             .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+}
+
+/// A sender that fills the window before we run, in large segments and in small: nothing is lost
+/// between the wire and us.
+#[test]
+fn a_whole_window_at_once_fits_the_receive_path() {
+    for piece in [32 * 1024, 1000, 256] {
+        let mut bench = Bench::new(0, 0, 5);
+        bench.peer.end.to.borrow_mut().narrow = true;
+        bench.connect(7, 50_000);
+        assert!(bench.run(5, |stack| stack.state() == StreamState::Open));
+        bench.run(1, |_| false);
+        let data: Vec<u8> = (0..100_000u32).map(|i| (i * 13 % 241) as u8).collect();
+        let (mut sent, mut got, mut most) = (0, Vec::new(), 0);
+        for _ in 0..1000 {
+            // Until ring and window are full.
+            while sent < data.len() {
+                let next = &data[sent..(sent + piece).min(data.len())];
+                let peer = &mut bench.peer;
+                let socket = peer.sockets.get_mut::<tcp::Socket>(peer.echo);
+                match socket.send_slice(next).unwrap() {
+                    0 => break,
+                    len => sent += len,
+                }
+                peer.poll(Instant::from_micros(bench.now_us as i64));
+            }
+            let wire = &bench.peer.end.to;
+            most = most.max(wire.borrow().frames.iter().map(Vec::len).sum());
+            bench.run(1, |stack| {
+                let mut bytes = [0; TCP_RECEIVE];
+                let len = stack.receive(&mut bytes);
+                got.extend_from_slice(&bytes[..len]);
+                true
+            });
+            bench.now_us += 1_000;
+        }
+        assert_eq!(
+            bench.peer.end.to.borrow().overflowed,
+            0,
+            "pieces of {piece}"
+        );
+        assert!(most > TCP_RECEIVE * 7 / 8, "no burst: {most} bytes at most");
+        assert!(got == data, "got {} of {}", got.len(), data.len());
     }
 }
 

@@ -51,8 +51,8 @@ impl<S: Syscalls, C: allow_ro::Config> Ethernet<S, C> {
         S::command(DRIVER_NUM, command::EXISTS, 0, 0).is_success()
     }
 
-    /// Starts to receive into `first` and `second` in turn (about 8 KiB each holds five full
-    /// frames). `event` is raised when the buffer with the kernel gets its first frame.
+    /// Starts to receive into `first` and `second` in turn (each must hold all that
+    /// peers may send before the caller runs: a whole TCP window, or frames are lost). `event` is raised when the buffer with the kernel gets its first frame.
     ///
     /// # Errors
     /// `Size`: a buffer that cannot hold one full frame; else the kernel's refusal.

@@ -62,7 +62,7 @@ impl Broker {
             "pattern readwrite $aws/things/%u/#\npattern readwrite %u/#\n",
         )?;
         let mut text = format!(
-            "per_listener_settings true\nlog_type all\nlog_dest file {log}\npersistence true\n\
+            "per_listener_settings true\nlog_type all\nset_tcp_nodelay true\nlog_dest file {log}\npersistence true\n\
              persistence_location {dir}/\nmax_inflight_messages 100\nmax_keepalive 1200\n\
              listener {port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\n\
              ciphers_tls1.3 {SUITES}\n\

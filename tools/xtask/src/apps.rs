@@ -1,11 +1,13 @@
 //! Builds apps and packs them with elf2tab.
 //!
-//! Owns the elf2tab arguments and each product app's ShortId, heap and stack figures.
+//! Owns each product app's ShortId and where its files lie; the arguments of elf2tab are
+//! `libtock_build_scripts`'s, which owns the linker script that they have to agree with.
 
 use crate::build::{World, firmware};
 use crate::setup::Toolchain;
 use crate::{paths, shell, sign};
 use anyhow::{Result, anyhow};
+use libtock_build_scripts::{Layout, TBF_HEADER_SIZE, TbfOptions, elf2tab_arguments};
 use memory_map::Map;
 use std::path::PathBuf;
 use std::process::Command;
@@ -40,7 +42,7 @@ pub fn product(toolchain: &Toolchain, map: &Map, name: &str) -> Result<PathBuf> 
 /// Packs an ELF for a row {flash, RAM, RAM size}; returns the TBF.
 ///
 /// # Errors
-/// Of elf2tab.
+/// Of elf2tab; when the ELF is linked for another row or needs more RAM than the row has.
 pub fn pack(
     map: &Map,
     name: &str,
@@ -50,29 +52,26 @@ pub fn pack(
 ) -> Result<PathBuf> {
     let folder = paths::build().join("apps");
     std::fs::create_dir_all(&folder)?;
-    let member = format!("{}.0x{flash:08x}.0x{ram:08x}", map.tbf_arch);
     let copy = folder.join(format!("{name}.elf"));
     std::fs::copy(elf, &copy)?;
-    let tab = folder.join(format!("{name}.tab"));
-    shell::run(
-        Command::new(paths::elf2tab())
-            .args(["--deterministic", "-n", name, "-o"])
-            .arg(&tab)
-            // elf2tab 0.13.0 takes --minimum-ram-size and ignores it; the three it adds up work.
-            .args(["--stack", &(ram_size - 0x1000).to_string()])
-            .args(["--app-heap", "0", "--kernel-heap", "0"])
-            .args([
-                "--protected-region-size",
-                "256",
-                "--minimum-footer-size",
-                "128",
-            ])
-            .args(["--kernel-major", "2", "--kernel-minor", "2"])
-            .args(["--short-id", &short_id.to_string(), "--app-version", "1"])
-            .arg("--ecdsa-nist-p256-private")
-            .arg(sign::app_key().with_extension("der"))
-            .arg(format!("{},{member}", copy.display())),
-    )?;
+    let layout = Layout {
+        flash_start: flash,
+        // Only the linker script asks for it.
+        flash_length: 0,
+        ram_start: ram,
+        ram_length: ram_size,
+        tbf_header_size: TBF_HEADER_SIZE,
+    };
+    let options = TbfOptions {
+        name: name.into(),
+        short_id,
+        version: 1,
+        arch: map.tbf_arch.clone(),
+        key: Some(sign::app_key().with_extension("der")),
+        output: folder.join(format!("{name}.tab")),
+    };
+    let arguments = elf2tab_arguments(&copy, &layout, &options).map_err(|e| anyhow!(e))?;
+    shell::run(Command::new(paths::elf2tab()).args(arguments))?;
     // elf2tab writes the TBF beside the ELF.
     Ok(copy.with_extension("tbf"))
 }

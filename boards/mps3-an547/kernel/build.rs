@@ -1,7 +1,7 @@
 //! Link script, constants and the secure image's entry points.
 
 fn main() {
-    memory_map::emit("../memory.toml", "link.ld.in");
+    memory_map::emit("../memory.toml", "../../corstone/kernel/link.ld.in");
     // A stock TF-M's veneers can stand in: name the object here.
     println!("cargo:rerun-if-env-changed=TOCKSTONE_VENEERS");
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../s_veneers.o");

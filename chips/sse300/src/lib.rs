@@ -12,6 +12,8 @@ pub mod protection;
 #[cfg(target_arch = "arm")]
 pub mod system_counter;
 pub mod watchdog;
+#[cfg(target_arch = "arm")]
+pub mod wiring;
 
 #[cfg(feature = "kernel")]
 pub mod ns;

@@ -8,13 +8,6 @@ use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite};
 use tock_registers::{register_bitfields, register_structs};
 
-/// UART0 at its secure address: the secure log.
-pub const UART0_SECURE: usize = 0x5930_3000;
-/// UART1 at its secure address, while the PPC keeps it secure.
-pub const UART1_SECURE: usize = 0x5930_4000;
-/// Peripheral clock, Hz.
-const PCLK: u32 = 25_000_000;
-
 register_structs! {
     Registers {
         (0x00 => data: ReadWrite<u32>),
@@ -37,15 +30,16 @@ pub struct PolledUart {
 }
 
 impl PolledUart {
-    /// Takes the UART at `base`, sets 115,200 baud and enables transmission.
+    /// Takes the UART at `base`, whose clock has `pclk` Hz, sets 115,200 baud and enables
+    /// transmission.
     ///
     /// # Safety
     /// `base` must be the address of a CMSDK UART in the caller's world, valid for the whole run,
     /// and no other driver may use its transmitter meanwhile.
-    pub unsafe fn new(base: usize) -> Self {
+    pub unsafe fn new(base: usize, pclk: u32) -> Self {
         // SAFETY: the contract above; every register is read and written as a volatile word.
         let registers = unsafe { &*(base as *const Registers) };
-        registers.bauddiv.set(PCLK / 115_200);
+        registers.bauddiv.set(pclk / 115_200);
         registers.ctrl.write(CTRL::TX_ENABLE::SET);
         PolledUart { registers }
     }

@@ -16,6 +16,7 @@ const SECPPCINTCLR: usize = SACFG + 0x24;
 const SECPPCINTEN: usize = SACFG + 0x28;
 const AHBNSPPCEXP0: usize = SACFG + 0x60;
 const APBNSPPC0: usize = SACFG + 0x70;
+const APBNSPPCEXP1: usize = SACFG + 0x84;
 const APBNSPPCEXP2: usize = SACFG + 0x88;
 /// Every PPC that can report: APB 0–1, APBEXP 0–3, AHBEXP 0–3.
 const PPC_ALL: u32 = 0x00F0_00F3;
@@ -35,7 +36,9 @@ pub const PPC_IRQ: u32 = 10;
 pub struct Peripherals {
     /// APB PPC0: system timers.
     pub apb0: u32,
-    /// APB expansion PPC2: SCC, FPGAIO, UARTs, RTC.
+    /// APB expansion PPC1: UARTs of the SSE-200 images, I2C and SPI of the others.
+    pub apb_exp1: u32,
+    /// APB expansion PPC2: SCC, FPGAIO, and where they are there UARTs and RTC.
     pub apb_exp2: u32,
     /// AHB expansion PPC0: Ethernet.
     pub ahb_exp0: u32,
@@ -123,6 +126,7 @@ pub unsafe fn ppc(peripherals: &Peripherals) {
     // SAFETY: SACFG and NVIC registers; the caller is start-up code.
     unsafe {
         write(APBNSPPC0, peripherals.apb0);
+        write(APBNSPPCEXP1, peripherals.apb_exp1);
         write(APBNSPPCEXP2, peripherals.apb_exp2);
         write(AHBNSPPCEXP0, peripherals.ahb_exp0);
         write(SECRESPCFG, 1);

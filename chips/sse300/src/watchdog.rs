@@ -8,8 +8,6 @@ use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
 
-/// Its secure address.
-pub const S32K_WATCHDOG: usize = 0x5802_E000;
 /// Ticks in a second.
 pub const FREQUENCY: u32 = 32_000;
 const UNLOCK: u32 = 0x1ACC_E551;

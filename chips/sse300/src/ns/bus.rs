@@ -18,23 +18,14 @@ pub struct MappedBus {
     size: usize,
 }
 
-/// Non-secure peripherals of the SSE-300 FPGA image AN547 (reference qemu-an547.md §1.5).
 impl MappedBus {
-    /// LAN9118.
-    pub const ETHERNET: MappedBus = MappedBus::at(0x4140_0000, 0x100);
-    /// System timer 0.
-    pub const TIMER0: MappedBus = MappedBus::at(0x4800_0000, 0x50);
-    /// System counter, status frame.
-    pub const COUNTER: MappedBus = MappedBus::at(0x4810_1000, 0x8);
-    /// FPGAIO.
-    pub const FPGAIO: MappedBus = MappedBus::at(0x4930_2000, 0x50);
-    /// UART1.
-    pub const UART1: MappedBus = MappedBus::at(0x4930_4000, 0x14);
-    /// PL031.
-    pub const RTC: MappedBus = MappedBus::at(0x4930_B000, 0x20);
-
-    // Private: the addresses above are the only ones, so that safe code cannot make others.
-    const fn at(base: usize, size: usize) -> Self {
+    /// The window of `size` bytes at `base`.
+    ///
+    /// # Safety
+    /// It must hold registers of one device that the secure image opens to the non-secure world
+    /// before the kernel runs, that does not master the bus (no DMA), and of which no register
+    /// changes what the processor may access.
+    pub const unsafe fn at(base: usize, size: usize) -> Self {
         MappedBus { base, size }
     }
 
@@ -47,9 +38,8 @@ impl MappedBus {
 impl Bus for MappedBus {
     fn read(&self, offset: usize) -> u32 {
         match self.address(offset) {
-            // SAFETY: aligned, inside the window of one of the peripherals above, which the
-            // secure image opens to the non-secure world before the kernel runs; device
-            // registers are no Rust object, and reading them at worst pops a FIFO.
+            // SAFETY: aligned, inside a window of device registers (the contract of `at`); they
+            // are no Rust object, and reading them at worst pops a FIFO.
             Some(address) => unsafe { (address as *const u32).read_volatile() },
             None => 0,
         }
@@ -57,8 +47,8 @@ impl Bus for MappedBus {
 
     fn write(&self, offset: usize, value: u32) {
         if let Some(address) = self.address(offset) {
-            // SAFETY: as for `read`; none of these devices masters the bus (no DMA), so no
-            // write can reach memory.
+            // SAFETY: as for `read`; the device does not master the bus, so no write can reach
+            // memory.
             unsafe { (address as *mut u32).write_volatile(value) }
         }
     }
@@ -79,11 +69,10 @@ impl Bus for MappedBus {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn only_words_of_the_window() {
-        let bus = MappedBus::UART1;
+        let bus = crate::ns::devices::UART1;
         assert_eq!(bus.address(0x10), Some(0x4930_4010));
         assert_eq!(bus.address(0x14), None);
         assert_eq!(bus.address(2), None);

@@ -7,6 +7,7 @@
 
 pub mod bus;
 pub mod chip;
+pub mod devices;
 pub mod ethernet;
 pub mod fpgaio;
 pub mod rtc;

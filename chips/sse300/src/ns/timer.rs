@@ -55,7 +55,8 @@ impl<B: Bus> SystemTimer<'_, B> {
         }
     }
 
-    fn counts(&self) -> u64 {
+    /// The 32 MHz counter itself.
+    pub fn counts(&self) -> u64 {
         loop {
             let high = self.counter.read(CNTCV_HIGH);
             let low = self.counter.read(CNTCV_LOW);

@@ -42,7 +42,7 @@ register_bitfields![u32,
 ];
 
 /// Peripheral clock of the AN547 image, Hz.
-const PCLK: u32 = 25_000_000;
+pub const PCLK: u32 = 25_000_000;
 /// Smallest divider the hardware takes.
 const MIN_DIVIDER: u32 = 16;
 

@@ -4,6 +4,7 @@ use crate::NUM_PROCS;
 use crate::capsules::Capsules;
 use capsules_system::process_policies::ThresholdRestartFaultPolicy;
 use capsules_system::scheduler::round_robin::RoundRobinSched;
+use chip::ns::Peripherals;
 use cortex_v8m::CoreChip;
 use cortex_v8m::systick::SysTick;
 use kernel::debug;
@@ -11,7 +12,6 @@ use kernel::ipc::{self, IPC};
 use kernel::platform::{KernelResources, ProcessFault, SyscallDriverLookup};
 use kernel::process::Process;
 use kernel::syscall::SyscallDriver;
-use sse300::ns::Peripherals;
 
 /// The chip: an ARMv8-M core and the non-secure peripherals.
 pub type Chip = CoreChip<'static, Peripherals<'static>>;

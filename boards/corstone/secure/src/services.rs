@@ -10,6 +10,7 @@ use crate::key_store::ItsKeys;
 use crate::otp::Otp;
 use crate::{cpu, log};
 use boot_data::BootData;
+use chip::ddr_flash::DdrFlash;
 use core::cell::RefCell;
 use provisioning::{OtpCounters, nv, otp};
 use psa_interface::Status;
@@ -19,7 +20,6 @@ use spe_fwu::{FwuService, Slots};
 use spe_platform::PlatformService;
 use spe_storage::{Its, ItsService, Ps, PsService};
 use spm::{Call, Description, Service, Services, Version};
-use sse300::ddr_flash::DdrFlash;
 
 /// The counters, shared by storage, firmware update and platform.
 pub type Counters = RefCell<OtpCounters<DdrFlash>>;

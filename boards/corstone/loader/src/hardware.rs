@@ -4,12 +4,12 @@
 //! Invariant: [`Hardware::claim`] runs once, from the reset handler, so that each range of memory
 //! has one owner.
 
+use chip::ddr_flash::DdrFlash;
+use chip::polled_uart::PolledUart;
+use chip::watchdog::Watchdog;
+use chip::wiring::{self, SECURE_LOG, UART_CLOCK, WATCHDOG};
 use core::arch::{asm, global_asm, naked_asm};
 use ota_loader::{Entry, Execution};
-use sse300::ddr_flash::DdrFlash;
-use sse300::polled_uart::{PolledUart, UART0_SECURE};
-use sse300::system_counter::{CONTROL_SECURE, SystemCounter};
-use sse300::watchdog::{S32K_WATCHDOG, Watchdog};
 
 #[allow(dead_code)]
 mod map {
@@ -55,11 +55,11 @@ impl Hardware {
             let bytes = |base: u32, size: u32| {
                 core::slice::from_raw_parts_mut(base as *mut u8, size as usize)
             };
-            SystemCounter::new(CONTROL_SECURE).start();
+            wiring::start_time();
             let secure_size = map::SPE_EXEC_SIZE + map::VENEERS_SIZE;
             Hardware {
-                uart: PolledUart::new(UART0_SECURE),
-                watchdog: Watchdog::new(S32K_WATCHDOG),
+                uart: PolledUart::new(SECURE_LOG, UART_CLOCK),
+                watchdog: Watchdog::new(WATCHDOG),
                 memory: Memory {
                     slots: [
                         [
@@ -216,7 +216,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 fn die(line: &[u8]) -> ! {
     // SAFETY: whoever used the UART does not run again.
-    let mut uart = unsafe { PolledUart::new(UART0_SECURE) };
+    let mut uart = unsafe { PolledUart::new(SECURE_LOG, UART_CLOCK) };
     uart.write_bytes(line);
     uart.write_bytes(b"loader: nothing boots\r\n");
     stop()

@@ -3,10 +3,10 @@
 //! Owns nothing: each access borrows the counters for as long as it takes.
 
 use crate::services::Counters;
+use chip::ddr_flash::DdrFlash;
 use core::cell::RefMut;
 use flash::{Flash, FlashError};
 use provisioning::OtpCounters;
-use sse300::ddr_flash::DdrFlash;
 
 /// The region behind the counters.
 pub struct Otp(pub &'static Counters);

@@ -1,19 +1,10 @@
 //! Start-up in order: walls, services, the other world.
 //!
-//! Owns the board's policy of who gets which peripheral.
+//! Owns the order; which device belongs to whom is the chip's `wiring::NON_SECURE`.
 
 use crate::memory::{IMAGE_HEADER, KERNEL_EXEC_BASE, MPC_RANGES, SAU_REGIONS};
 use crate::{cpu, log};
-use sse300::protection::Peripherals;
-
-/// What the kernel drives: UART1, system timers 0 and 1, Ethernet, RTC and FPGAIO.
-const NON_SECURE: Peripherals = Peripherals {
-    apb0: 1 << 0 | 1 << 1,
-    apb_exp2: 1 << 2 | 1 << 4 | 1 << 11,
-    ahb_exp0: 1 << 8,
-    // Timers 3, 4; UART1 receive 35, transmit 36, combined 44; Ethernet 49.
-    interrupts: &[3, 4, 35, 36, 44, 49],
-};
+use chip::wiring::NON_SECURE;
 
 /// What reset jumps to, with both stacks ready and memory initialised.
 pub fn main() -> ! {

@@ -16,6 +16,11 @@ use capsules_extra::audio_rom::AudioRom;
 use capsules_extra::date_time::{DateTimeCapsule, UnixClock};
 use capsules_extra::ethernet_tap::{EthernetTapDriver, MAX_MTU};
 use capsules_psa::{Handles, Identities, PsaDriver, PsaRng, Service};
+use chip::ns::devices::Timer;
+use chip::ns::ethernet::{Lan9118, MAX_FRAME};
+use chip::ns::fpgaio::FpgaLed;
+use chip::ns::uart::Uart;
+use chip::ns::{MappedBus, Peripherals, devices};
 use core::fmt::{Arguments, Write};
 use kernel::capabilities::MemoryAllocationCapability;
 use kernel::debug::DebugWriter;
@@ -26,17 +31,10 @@ use kernel::hil::time::Alarm;
 use kernel::hil::uart::{Configure, Parameters, Parity, Receive, StopBits, Transmit, Width};
 use kernel::syscall::SyscallDriver;
 use kernel::{ErrorCode, Kernel, static_init};
-use sse300::ns::ethernet::{Lan9118, MAX_FRAME};
-use sse300::ns::fpgaio::FpgaLed;
-use sse300::ns::rtc::Pl031;
-use sse300::ns::timer::SystemTimer;
-use sse300::ns::uart::Uart;
-use sse300::ns::{MappedBus, Peripherals};
 use tfm_psa_driver::{Spe, Veneers};
 
 const BAUD_RATE: u32 = 115_200;
 
-type Timer = SystemTimer<'static, MappedBus>;
 /// One of the alarms on the kernel's timer.
 pub type VirtualAlarm = VirtualMuxAlarm<'static, Timer>;
 type Led = FpgaLed<'static, MappedBus>;
@@ -114,7 +112,7 @@ pub fn create(
     audio_rom: &'static [u8],
 ) -> Capsules {
     // ---- UART1: console, low-level debug, kernel messages
-    let uart = static_init!(Uart<'static, MappedBus>, Uart::new(MappedBus::UART1));
+    let uart = static_init!(Uart<'static, MappedBus>, Uart::new(devices::UART1));
     uart.register();
     // The only parameters there are: a UART that refuses them stays silent.
     let _ = uart.configure(Parameters {
@@ -169,10 +167,7 @@ pub fn create(
     debug_uart.set_transmit_client(low_level_debug);
 
     // ---- time
-    let timer = static_init!(
-        Timer,
-        SystemTimer::new(MappedBus::COUNTER, MappedBus::TIMER0)
-    );
+    let timer = static_init!(Timer, devices::timer());
     let mux_alarm = static_init!(MuxAlarm<'static, Timer>, MuxAlarm::new(timer));
     timer.set_alarm_client(mux_alarm);
     let virtual_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
@@ -187,14 +182,14 @@ pub fn create(
     virtual_alarm.set_alarm_client(alarm);
     let loading_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
     loading_alarm.setup();
-    let rtc = static_init!(Rtc, Rtc(Pl031::new(MappedBus::RTC)));
+    let rtc = static_init!(Rtc, Rtc);
     let date_time = static_init!(
         DateTimeCapsule<'static>,
         DateTimeCapsule::new(rtc, kernel.create_grant(NUM::DateTime as usize, memory))
     );
 
     // ---- LEDs, clips
-    let fpgaio = static_init!(MappedBus, MappedBus::FPGAIO);
+    let fpgaio = static_init!(MappedBus, devices::FPGAIO);
     let leds = static_init!(
         [&'static Led; 2],
         [
@@ -215,7 +210,7 @@ pub fn create(
     let lan = static_init!(
         Ethernet,
         Lan9118::new(
-            MappedBus::ETHERNET,
+            devices::ETHERNET,
             static_init!([u8; MAX_FRAME], [0; MAX_FRAME])
         )
     );
@@ -291,11 +286,13 @@ pub fn create(
 }
 
 /// The wall clock, as a capsule reads it.
-struct Rtc(Pl031<MappedBus>);
+struct Rtc;
 
 impl UnixClock for Rtc {
     fn unix_time(&self) -> Result<u64, ErrorCode> {
-        Ok(self.0.unix_seconds().into())
+        devices::unix_seconds()
+            .map(u64::from)
+            .ok_or(ErrorCode::NODEVICE)
     }
 }
 

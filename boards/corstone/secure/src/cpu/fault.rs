@@ -147,7 +147,7 @@ fn cause(fault: &Fault, otherwise: Cause) -> Cause {
 
 extern "C" fn ppc_violation() {
     // SAFETY: the handler of this interrupt.
-    let ports = unsafe { sse300::protection::ppc_disarm() };
+    let ports = unsafe { chip::protection::ppc_disarm() };
     entry::PPC_DISARMED.store(true, Ordering::Relaxed);
     crate::log::line("peripheral refused, ports ")
         .hex(ports)

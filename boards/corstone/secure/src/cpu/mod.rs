@@ -15,17 +15,18 @@ pub use reset::{prepare, raise_walls, start_non_secure};
 
 use crate::memory as m;
 use crate::memory::{RESET_RECORD_BASE, RESET_RECORD_SIZE};
+use chip::ddr_flash::DdrFlash;
+use chip::polled_uart::PolledUart;
+use chip::watchdog::Watchdog;
+use chip::wiring::{SECURE_LOG, UART_CLOCK, WATCHDOG};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use sse300::ddr_flash::DdrFlash;
-use sse300::polled_uart::{PolledUart, UART0_SECURE};
-use sse300::watchdog::{S32K_WATCHDOG, Watchdog};
 
 /// The secure log's UART.
 pub fn secure_uart() -> PolledUart {
     // SAFETY: UART0 belongs to the secure world and to the log alone.
-    unsafe { PolledUart::new(UART0_SECURE) }
+    unsafe { PolledUart::new(SECURE_LOG, UART_CLOCK) }
 }
 
 fn write(address: u32, value: u32) {
@@ -117,7 +118,7 @@ pub fn boot_data() -> &'static [u8] {
 /// Stops the watchdog that the loader starts for a trial.
 pub fn stop_watchdog() {
     // SAFETY: its secure address; this world alone drives it.
-    unsafe { Watchdog::new(S32K_WATCHDOG) }.stop();
+    unsafe { Watchdog::new(WATCHDOG) }.stop();
 }
 
 /// Brings the services up (see `services`).

@@ -5,9 +5,8 @@
 
 use super::{barrier, read, write};
 use crate::memory::{VENEERS_BASE, VENEERS_SIZE};
+use chip::protection::{self, Peripherals};
 use core::arch::{asm, naked_asm};
-use sse300::protection::{self, Peripherals};
-use sse300::system_counter::{CONTROL_SECURE, FREQUENCY, SystemCounter};
 
 /// PRIS: non-secure priorities rank below secure ones. SYSRESETREQS: only secure code resets.
 /// BFHFNMINS stays 0: bus faults, hard faults and NMI are ours.
@@ -18,8 +17,6 @@ const NSACR: u32 = 0xE000_ED8C;
 const SHCSR: u32 = 0xE000_ED24;
 const AIRCR: u32 = 0xE000_ED0C;
 const FPCCR: u32 = 0xE000_EF34;
-const SYSTIMER0: u32 = 0x5800_0000;
-const SYSTIMER1: u32 = 0x5800_1000;
 const VTOR_NS: u32 = 0xE002_ED08;
 
 /// A vector table entry.
@@ -182,12 +179,8 @@ pub fn prepare() {
     // Should the unit ever be on: its registers are secure state (TS), cleared on return.
     write(FPCCR, 0xDC00_0000);
     write(AIRCR, 0x05FA_0000 | AIRCR_POLICY);
-    // SAFETY: the secure control frame, by its secure address.
-    unsafe { SystemCounter::new(CONTROL_SECURE) }.start();
-    // The timers' idea of the counter's rate (CNTFRQ) is ours to set, before they are given away.
-    for timer in [SYSTIMER0, SYSTIMER1] {
-        write(timer + 0x10, FREQUENCY);
-    }
+    // SAFETY: start-up code of the secure world, before the timers are given away.
+    unsafe { chip::wiring::start_time() };
     barrier();
 }
 

@@ -1,4 +1,4 @@
-//! Kernel image of the mps3-an547 board.
+//! Kernel image of the Corstone boards.
 //!
 //! Composes only: capsules on peripherals, the architecture on the core, processes on flash and RAM
 //! rows of memory.toml. Decides: ten processes, 10 ms slices, four starts for a process that faults.
@@ -15,6 +15,7 @@ use capsules_system::process_checker::signature::AppCheckerSignature;
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
 use capsules_system::process_policies::ThresholdRestartFaultPolicy;
 use capsules_system::scheduler::round_robin::RoundRobinSched;
+use chip::ns::devices::{CLOCK, ticks};
 use cortex_v8m::systick::SysTick;
 use kernel::capabilities::{
     MainLoopCapability, MemoryAllocationCapability, ProcessManagementCapability,
@@ -30,14 +31,12 @@ use kernel::process::{
 };
 use kernel::{Kernel, create_capability, static_init};
 use platform::{Chip, Platform};
-use processes::{Announcer, SecureVerifier, ticks};
+use processes::{Announcer, SecureVerifier};
 
 /// Most processes at a time.
 pub const NUM_PROCS: u8 = 10;
 /// A process that faults starts again this many times, and once more.
 const RESTARTS: usize = 3;
-/// Processor clock, Hz.
-const CLOCK: u32 = 32_000_000;
 static FAULT_POLICY: ThresholdRestartFaultPolicy = ThresholdRestartFaultPolicy::new(RESTARTS);
 
 type Checker = AppCheckerSignature<'static, SecureVerifier>;
@@ -77,7 +76,7 @@ fn main() -> ! {
 
     let chip = static_init!(Chip, Chip::new(capsules.peripherals));
     chip.nvic().initialize();
-    for interrupt in sse300::ns::chip::ENABLED {
+    for interrupt in chip::ns::chip::ENABLED {
         chip.nvic().enable(interrupt);
     }
 

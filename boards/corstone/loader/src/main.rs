@@ -1,4 +1,4 @@
-//! Bootloader binary of the mps3-an547 board.
+//! Bootloader binary of the Corstone boards.
 //!
 //! Owns the composition: which memory is which slot, what is printed, and the way out. What is
 //! decided, swapped and verified is `ota-loader`'s. Runs in ITCM as mask ROM would, with the SAU
@@ -12,6 +12,8 @@
 mod hardware;
 
 use boot_data::{ResetReason, ResetRecord};
+use chip::ddr_flash::DdrFlash;
+use chip::polled_uart::PolledUart;
 use flash::FlashError;
 use hardware::Hardware;
 use ota_loader::crypto::Software;
@@ -19,8 +21,6 @@ use ota_loader::{BootError, Event, Loader, SecurityCounters, Slots};
 use provisioning::first_boot::{self, FirstBootError};
 use provisioning::otp::{Counter, NvCounters, OtpCounters};
 use provisioning::record::RecordError;
-use sse300::ddr_flash::DdrFlash;
-use sse300::polled_uart::PolledUart;
 
 /// Time that a trial has for confirming itself, seconds (ARCHITECTURE §5).
 const TRIAL_SECONDS: u32 = 180;
@@ -95,7 +95,10 @@ fn run(mut hardware: Hardware) -> ! {
         counters,
         crypto: Software {
             compress: spe_crypto::primitives::sha256::compress,
-            row: sse300::montgomery::row,
+            #[cfg(target_feature = "dsp")]
+            row: chip::montgomery::row,
+            #[cfg(not(target_feature = "dsp"))]
+            row: ota_loader::crypto::row,
         },
     };
     let result = loader.boot(

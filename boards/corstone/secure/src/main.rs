@@ -1,7 +1,7 @@
-//! Secure image of the mps3-an547 board.
+//! Secure image of the Corstone boards.
 //!
 //! Owns composition: which services stand behind which handle, what belongs to which world, and
-//! the order of start-up. Mechanism lives in `spe/*`, registers in `chips/sse300`, and what the
+//! the order of start-up. Mechanism lives in `spe/*`, registers in `chips/*`, and what the
 //! processor needs beyond safe Rust in [`cpu`].
 //!
 //! Invariants: nothing here panics by design; a broken invariant resets with a record. The other

@@ -152,7 +152,7 @@ fn with_partition<R>(f: impl FnOnce(&mut Partition) -> R) -> R {
     if PPC_DISARMED.load(Ordering::Relaxed) {
         PPC_DISARMED.store(false, Ordering::Relaxed);
         // SAFETY: secure code.
-        unsafe { sse300::protection::ppc_arm() };
+        unsafe { chip::protection::ppc_arm() };
     }
     match PARTITION.with(f) {
         Some(result) => result,

@@ -113,8 +113,8 @@ struct LastWords;
 
 impl Write for LastWords {
     fn write_str(&mut self, s: &str) -> core::fmt::Result {
-        use sse300::ns::{Bus, MappedBus};
-        let uart = MappedBus::UART1;
+        use chip::ns::{Bus, devices};
+        let uart = devices::UART1;
         uart.write(0x8, uart.read(0x8) | 1);
         for byte in s.bytes() {
             while uart.read(0x4) & 1 != 0 {}

@@ -5,6 +5,7 @@ use crate::capsules::VirtualAlarm;
 use crate::memory::FLASH_POOL_SIZE;
 use crate::start::Regions;
 use capsules_system::process_checker::signature::CredentialVerifier;
+use chip::ns::devices::ticks;
 use core::cell::Cell;
 use kernel::ErrorCode;
 use kernel::debug;
@@ -14,7 +15,6 @@ use kernel::process::{
 };
 use psa_client::crypto::{hash_compute, verify_hash};
 use psa_interface::{Algorithm, Status};
-use sse300::ns::{Bus, MappedBus};
 use tfm_psa_driver::{KernelClient, Spe, Veneers};
 
 /// The kernel's key that verifies app credentials (provisioned under client −1).
@@ -59,18 +59,6 @@ impl CredentialVerifier for SecureVerifier {
                     Err(ErrorCode::FAIL)
                 }
             })
-    }
-}
-
-/// The 64-bit counter, at 32 MHz.
-pub fn ticks() -> u64 {
-    let counter = MappedBus::COUNTER;
-    loop {
-        let high = counter.read(4);
-        let low = counter.read(0);
-        if counter.read(4) == high {
-            return u64::from(high) << 32 | u64::from(low);
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns how a line is put together. Nothing secret is ever printed.
 
-use sse300::polled_uart::PolledUart;
+use chip::polled_uart::PolledUart;
 
 /// A line under construction; ends with [`Line::end`].
 pub struct Line(PolledUart);

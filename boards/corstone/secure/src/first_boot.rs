@@ -7,6 +7,7 @@
 use crate::log;
 use crate::otp::Otp;
 use crate::services::{Crypto, ProtectedStorage, TrustedStorage};
+use chip::ddr_flash::DdrFlash;
 use core::cell::RefCell;
 use provisioning::first_boot::{self, FirstBootError, Outcome, Sink};
 use provisioning::{Item, Object, Record};
@@ -15,7 +16,6 @@ use psa_interface::service::IPC_CALL;
 use psa_interface::{Algorithm, CryptoIovec, KeyAttributes, KeyType, Status};
 use spe_storage::Storage;
 use spm::{Call, ClientId, Input, Output, Service};
-use sse300::ddr_flash::DdrFlash;
 
 /// Longest thing name (AWS), bytes.
 const MAX_THING: usize = 128;

@@ -11,7 +11,7 @@ use boot_data::{BootDataError, BootDataWriter, ResetRecord};
 use core::fmt;
 use core::ops::Range;
 use flash::{Flash, FlashError};
-use mcuboot_image::{Flag, Image, ImageVersion, MagicState, SwapType, swap_type, trailer};
+use mcuboot_image::{Flag, Image, ImageVersion, MagicState, SwapType, pair, swap_type, trailer};
 
 /// Rollback counters of the device, one for each image.
 pub trait SecurityCounters {
@@ -152,10 +152,13 @@ impl<F: Flash, V: Verify, C: SecurityCounters> Loader<F, V, C> {
         observer: &mut O,
     ) -> Result<Booted, BootError> {
         self.finish_interrupted(observer)?;
+        let [secure, non_secure] = &mut self.slots;
+        pair::settle([&mut secure.primary, &mut non_secure.primary])?;
         let mut types = [SwapType::None; IMAGES];
         for ((image, swap), place) in types.iter_mut().enumerate().zip(&execution) {
             *swap = self.decide(image, place, observer)?;
         }
+        self.hold_halves(&mut types, observer)?;
         if types.iter().any(|t| *t != SwapType::None) && self.dependencies_met(&types, observer)? {
             for (image, swap) in types.into_iter().enumerate() {
                 self.swap(image, swap, observer)?;
@@ -193,7 +196,7 @@ impl<F: Flash, V: Verify, C: SecurityCounters> Loader<F, V, C> {
         let Some(journal) = Journal::read(&self.scratch)? else {
             return Ok(());
         };
-        let (image, swap) = (usize::from(journal.image), journal.swap);
+        let (image, swap) = (journal.image(), journal.swap);
         observer.event(Event::SwapResume { image, swap });
         self.run(&journal)?;
         observer.event(Event::SwapEnd { image, swap });
@@ -233,6 +236,33 @@ impl<F: Flash, V: Verify, C: SecurityCounters> Loader<F, V, C> {
             slots.secondary.erase(0, block)?;
         }
         Ok(SwapType::None)
+    }
+
+    /// Half of a joint installation is not followed without the other half. The request stays: the
+    /// update service takes it back.
+    fn hold_halves<O: Observer>(
+        &self,
+        types: &mut [SwapType; IMAGES],
+        observer: &mut O,
+    ) -> Result<(), BootError> {
+        let decided = *types;
+        let others = decided.iter().zip(&self.slots).rev();
+        for (((image, swap), slots), (other_swap, other)) in
+            types.iter_mut().enumerate().zip(&self.slots).zip(others)
+        {
+            if *swap != SwapType::Test || !pair::is_requested(&trailer::read(&slots.secondary)?) {
+                continue;
+            }
+            // A half that was refused just now is gone from its slot, and from the decision.
+            let primary = trailer::read(&other.primary)?;
+            let secondary = trailer::read(&other.secondary)?;
+            let follows = *other_swap == SwapType::Test || !pair::is_requested(&secondary);
+            if !follows || !pair::may_swap(&primary, &secondary) {
+                *swap = SwapType::None;
+                observer.event(Event::HalfOfPair { image });
+            }
+        }
+        Ok(())
     }
 
     fn verify_secondary(&mut self, image: usize, place: &Execution<'_>) -> Result<(), Refusal> {
@@ -300,8 +330,10 @@ impl<F: Flash, V: Verify, C: SecurityCounters> Loader<F, V, C> {
             let len = Image::parse(room(slot)?).map_or(0, |i| i.bytes().len() as u32);
             size = size.max(len.next_multiple_of(slot.erase_size()));
         }
+        let request = trailer::read(&slots.secondary)?;
+        let marked = swap == SwapType::Test && pair::is_requested(&request);
         let journal = Journal {
-            image: image as u8,
+            number: image as u8 | if marked { pair::PAIRED } else { 0 },
             swap,
             size,
         };
@@ -315,7 +347,7 @@ impl<F: Flash, V: Verify, C: SecurityCounters> Loader<F, V, C> {
     fn run(&mut self, journal: &Journal) -> Result<(), BootError> {
         let slots = self
             .slots
-            .get_mut(usize::from(journal.image))
+            .get_mut(journal.image())
             .ok_or(FlashError::OutOfBounds)?;
         let Slots { primary, secondary } = slots;
         Ok(swap::run(journal, primary, secondary, &mut self.scratch)?)

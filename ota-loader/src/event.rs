@@ -24,6 +24,8 @@ pub enum Event {
         minimum: ImageVersion,
         found: ImageVersion,
     },
+    /// An update waits: it was requested together with the other image's, which is not there.
+    HalfOfPair { image: usize },
     /// An image will run.
     Verified {
         image: usize,
@@ -91,6 +93,11 @@ impl Event {
                 spell_version(&minimum, put);
                 put(", finds ");
                 spell_version(&found, put);
+            }
+            Event::HalfOfPair { image } => {
+                put("update held back: ");
+                put(world(image));
+                put(" image is half of a pair");
             }
             Event::Verified {
                 image,

@@ -10,15 +10,16 @@
 //! clears the magic's bits by one program, before anything is erased.
 
 use flash::{Flash, FlashError};
-use mcuboot_image::SwapType;
 use mcuboot_image::trailer::{
     self, MAGIC_FROM_END, MAX_ALIGN, MAX_SECTORS, SWAP_INFO_FROM_END, SWAP_SIZE_FROM_END,
 };
+use mcuboot_image::{SwapType, pair};
 
 /// A swap in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Journal {
-    pub image: u8,
+    /// Image number, with the mark of a pair (`mcuboot_image::pair`).
+    pub number: u8,
     pub swap: SwapType,
     /// Bytes to swap, a multiple of the erase size.
     pub size: u32,
@@ -27,6 +28,11 @@ pub(crate) struct Journal {
 const UNIT: usize = MAX_ALIGN as usize;
 
 impl Journal {
+    /// Number of the image.
+    pub(crate) fn image(&self) -> usize {
+        usize::from(pair::split(self.number).0)
+    }
+
     /// The swap in progress, if there is one.
     pub(crate) fn read<F: Flash>(scratch: &F) -> Result<Option<Self>, FlashError> {
         let mut tail = [0u8; SWAP_SIZE_FROM_END as usize];
@@ -48,7 +54,7 @@ impl Journal {
             return Ok(None);
         }
         let journal = SwapType::from_nibble(info & 0x0F).map(|swap| Journal {
-            image: info >> 4,
+            number: info >> 4,
             swap,
             size,
         });
@@ -62,7 +68,7 @@ impl Journal {
         let size = [s0, s1, s2, s3, !s0, !s1, !s2, !s3];
         scratch.program(at(scratch, SWAP_SIZE_FROM_END), &size)?;
         let mut info = [0xFF; UNIT];
-        info[0] = (self.image << 4) | self.swap as u8;
+        info[0] = (self.number << 4) | self.swap as u8;
         info[1] = !info[0];
         scratch.program(at(scratch, SWAP_INFO_FROM_END), &info)?;
         trailer::write_magic(scratch)

@@ -59,7 +59,7 @@ fn finish<F: Flash>(
     secondary: &mut F,
 ) -> Result<(), FlashError> {
     trailer::erase_trailer(primary)?;
-    trailer::write_swap_info(primary, journal.swap, journal.image)?;
+    trailer::write_swap_info(primary, journal.swap, journal.number)?;
     if journal.swap != SwapType::Test {
         trailer::set_copy_done(primary)?;
         trailer::set_image_ok(primary)?;

@@ -11,6 +11,7 @@
 mod error;
 mod header;
 mod image;
+pub mod pair;
 mod swap_type;
 mod tlv;
 pub mod trailer;

@@ -4,10 +4,11 @@
 //! service's.
 
 use crate::MAX_WRITE_SIZE;
+use crate::record::Record;
 use flash::Flash;
-use mcuboot_image::{Image, trailer};
+use mcuboot_image::{Image, MagicState, pair, trailer};
 use psa_interface::Status;
-use psa_interface::fwu::{FLAG_VOLATILE_STAGING, FwuComponentInfo, FwuState, FwuVersion};
+use psa_interface::fwu::{FwuComponentInfo, FwuState, FwuVersion};
 use sha2::{Digest, Sha256};
 use spm::Input;
 
@@ -28,8 +29,8 @@ pub(crate) struct Component<F> {
     pub version: FwuVersion,
     pub state: FwuState,
     error: i32,
-    /// End of the highest block written, bytes.
-    end: u32,
+    /// How far the download reaches, and what of it a reset will find.
+    record: Record,
     /// Of the candidate, once somebody asked.
     digest: Option<[u8; 32]>,
 }
@@ -40,17 +41,25 @@ fn storage<T, E>(result: Result<T, E>) -> Result<T, Status> {
 
 impl<F: Flash> Component<F> {
     pub fn new(slots: Slots<F>, version: FwuVersion) -> Result<Self, Status> {
-        let trial = storage(trailer::read(&slots.primary))?.is_trial();
+        let record = storage(Record::read(&slots.secondary))?;
+        let state = if storage(trailer::read(&slots.primary))?.is_trial() {
+            FwuState::Trial
+        } else if storage(trailer::read(&slots.secondary))?.magic == MagicState::Good {
+            // The loader holds it back.
+            FwuState::Staged
+        } else if record.candidate {
+            FwuState::Candidate
+        } else if record.writing {
+            FwuState::Writing
+        } else {
+            FwuState::Ready
+        };
         Ok(Component {
             slots,
             version,
-            state: if trial {
-                FwuState::Trial
-            } else {
-                FwuState::Ready
-            },
+            state,
             error: 0,
-            end: 0,
+            record,
             digest: None,
         })
     }
@@ -69,15 +78,15 @@ impl<F: Flash> Component<F> {
     /// Image of the candidate; its version and dependencies are not trusted, only well-formed.
     pub fn candidate(&self) -> Result<Image<'_>, Status> {
         let mapped = self.slots.secondary.mapped().ok_or(Status::NOT_SUPPORTED)?;
-        let room = trailer::max_image_size(&self.slots.secondary).min(self.end);
+        let room = trailer::max_image_size(&self.slots.secondary).min(self.record.end);
         let bytes = mapped.get(..room as usize).ok_or(Status::STORAGE_FAILURE)?;
         Image::parse(bytes).map_err(|_| Status::DATA_INVALID)
     }
 
     pub fn start(&mut self) -> Result<(), Status> {
         self.demand(&[FwuState::Ready])?;
-        storage(trailer::erase_slot(&mut self.slots.secondary))?;
-        (self.end, self.digest, self.error) = (0, None, 0);
+        self.erase()?;
+        self.record = storage(Record::begin(&mut self.slots.secondary))?;
         self.state = FwuState::Writing;
         Ok(())
     }
@@ -101,49 +110,79 @@ impl<F: Flash> Component<F> {
             storage(self.slots.secondary.program(at, part))?;
             done += n;
         }
-        self.end = self.end.max(end);
-        Ok(())
+        storage(self.record.end(&mut self.slots.secondary, end))
     }
 
     pub fn finish(&mut self) -> Result<(), Status> {
         self.demand(&[FwuState::Writing])?;
+        storage(self.record.complete(&mut self.slots.secondary))?;
         self.state = FwuState::Candidate;
         Ok(())
     }
 
     pub fn cancel(&mut self) -> Result<(), Status> {
         self.demand(&[FwuState::Writing, FwuState::Candidate])?;
-        self.fail(0);
-        Ok(())
+        self.fail(0)
     }
 
     pub fn clean(&mut self) -> Result<(), Status> {
         self.demand(&[FwuState::Failed, FwuState::Updated])?;
-        storage(trailer::erase_slot(&mut self.slots.secondary))?;
-        (self.end, self.digest, self.error) = (0, None, 0);
+        self.erase()?;
         self.state = FwuState::Ready;
         Ok(())
     }
 
-    pub fn fail(&mut self, error: i32) {
-        self.error = error;
-        self.state = FwuState::Failed;
+    fn erase(&mut self) -> Result<(), Status> {
+        storage(Record::destroy(&mut self.slots.secondary))?;
+        storage(trailer::erase_slot(&mut self.slots.secondary))?;
+        (self.record, self.digest, self.error) = (Record::default(), None, 0);
+        Ok(())
     }
 
-    /// Asks the loader for a trial.
-    pub fn stage(&mut self, image: u8) -> Result<(), Status> {
+    /// Gives the candidate up.
+    pub fn fail(&mut self, error: i32) -> Result<(), Status> {
+        storage(Record::destroy(&mut self.slots.secondary))?;
+        self.error = error;
+        self.state = FwuState::Failed;
+        Ok(())
+    }
+
+    /// Asks the loader for a trial; `paired`: together with the other image's, or not at all.
+    pub fn stage(&mut self, image: u8, paired: bool) -> Result<(), Status> {
+        let number = image | if paired { pair::PAIRED } else { 0 };
         storage(trailer::set_pending(
             &mut self.slots.secondary,
-            image,
+            number,
             false,
         ))?;
         self.state = FwuState::Staged;
         Ok(())
     }
 
-    /// Takes the request back, whether or not it got through.
+    /// Takes the request back, whether or not it got through. The record goes with it.
     pub fn unstage(&mut self) -> Result<(), Status> {
         storage(trailer::clear_pending(&mut self.slots.secondary))
+    }
+
+    /// Takes the request back and keeps the candidate.
+    pub fn back_to_candidate(&mut self) -> Result<(), Status> {
+        self.unstage()?;
+        self.record = storage(Record::restore(&mut self.slots.secondary, self.record.end))?;
+        self.state = FwuState::Candidate;
+        Ok(())
+    }
+
+    /// Whether it waits for the other half of a pair that was never requested whole.
+    pub fn is_half(&self, other: &Self) -> Result<bool, Status> {
+        let read = |slot: &F| storage(trailer::read(slot));
+        Ok(self.state == FwuState::Staged
+            && pair::is_requested(&read(&self.slots.secondary)?)
+            && !pair::may_swap(&read(&other.slots.primary)?, &read(&other.slots.secondary)?))
+    }
+
+    /// The primary slot, for what both images' trailers say together.
+    pub fn primary(&mut self) -> &mut F {
+        &mut self.slots.primary
     }
 
     pub fn accept(&mut self) -> Result<(), Status> {
@@ -168,7 +207,7 @@ impl<F: Flash> Component<F> {
             },
             version: self.version,
             max_size: trailer::max_image_size(&self.slots.secondary),
-            flags: FLAG_VOLATILE_STAGING,
+            flags: 0,
             location: self.slots.location,
             candidate_digest: if candidate { self.digest()? } else { [0; 32] },
         })
@@ -180,13 +219,13 @@ impl<F: Flash> Component<F> {
         }
         let mut hash = Sha256::new();
         if let Some(mapped) = self.slots.secondary.mapped() {
-            let bytes = mapped.get(..self.end as usize);
+            let bytes = mapped.get(..self.record.end as usize);
             hash.update(bytes.ok_or(Status::STORAGE_FAILURE)?);
         } else {
             let mut buf = [0; 512];
             let mut at = 0;
-            while at < self.end {
-                let n = (self.end - at).min(512);
+            while at < self.record.end {
+                let n = (self.record.end - at).min(512);
                 let part = buf.get_mut(..n as usize).ok_or(Status::GENERIC_ERROR)?;
                 storage(self.slots.secondary.read(at, part))?;
                 hash.update(&*part);

@@ -10,11 +10,18 @@
 //! is zero in states that have none; a candidate that is no image fails at install (DATA_INVALID,
 //! state FAILED) and not only after the reboot.
 //!
-//! State is in RAM as in TF-M, except TRIAL, which is what the primary trailer says.
+//! WRITING and CANDIDATE survive a reset, as does STAGED where the loader did not follow it (TF-M
+//! keeps them in RAM): so a download resumes. FLAG_VOLATILE_STAGING is clear accordingly. A client
+//! that finds a component in one of them and does not want it cancels and cleans. FAILED, REJECTED
+//! and UPDATED are in RAM: after a reset the component is READY, or TRIAL as the primary says.
+//!
+//! Both candidates are installed, accepted and reverted together, whatever power does
+//! (`mcuboot_image::pair`).
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 mod component;
+mod record;
 mod service;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use crate::component::{Component, Slots};
 use crate::{COMPONENTS, Reset};
 use boot_data::BootData;
 use flash::Flash;
-use mcuboot_image::ImageVersion;
+use mcuboot_image::{ImageVersion, pair};
 use psa_interface::Status;
 use psa_interface::fwu::{
     ACCEPT, CANCEL, CLEAN, FINISH, FwuComponentInfo, FwuState, FwuVersion, INSTALL, QUERY, REJECT,
@@ -45,7 +45,9 @@ pub struct FwuService<F, R, W> {
 }
 
 impl<F: Flash, R: Reset, W: Watchdog> FwuService<F, R, W> {
-    /// Over both components' slots; reads from the primary trailers which run on trial.
+    /// Over both components' slots; reads from them which images run on trial, and which
+    /// downloads were under way. Half of a joint installation, whose other half was never
+    /// requested, is a candidate again.
     ///
     /// # Errors
     /// STORAGE_FAILURE.
@@ -57,8 +59,16 @@ impl<F: Flash, R: Reset, W: Watchdog> FwuService<F, R, W> {
     ) -> Result<Self, Status> {
         let [secure, non_secure] = slots;
         let [v0, v1] = versions;
+        let mut components = [Component::new(secure, v0)?, Component::new(non_secure, v1)?];
+        let [a, b] = &mut components;
+        if a.is_half(b)? {
+            a.back_to_candidate()?;
+        }
+        if b.is_half(a)? {
+            b.back_to_candidate()?;
+        }
         Ok(FwuService {
-            components: [Component::new(secure, v0)?, Component::new(non_secure, v1)?],
+            components,
             reset,
             watchdog,
         })
@@ -137,7 +147,7 @@ impl<F: Flash, R: Reset, W: Watchdog> FwuService<F, R, W> {
                 if e != Status::DATA_INVALID {
                     return Err(e);
                 }
-                c.fail(e.0);
+                c.fail(e.0)?;
                 malformed = true;
             }
         }
@@ -145,24 +155,23 @@ impl<F: Flash, R: Reset, W: Watchdog> FwuService<F, R, W> {
             return Err(Status::DATA_INVALID);
         }
         self.check_dependencies()?;
+        let candidates = self.components.iter();
+        let paired = candidates
+            .filter(|c| c.state == FwuState::Candidate)
+            .count()
+            > 1;
         let staged = self
             .components
             .iter_mut()
             .enumerate()
             .filter(|(_, c)| c.state == FwuState::Candidate)
-            .try_for_each(|(i, c)| c.stage(i as u8));
+            .try_for_each(|(i, c)| c.stage(i as u8, paired));
         if let Err(e) = staged {
             // All or none: a request that did get through is taken back.
             for c in &mut self.components {
-                match c.state {
-                    FwuState::Staged => {
-                        let _ = c.unstage();
-                        c.state = FwuState::Candidate;
-                    }
-                    FwuState::Candidate => {
-                        let _ = c.unstage();
-                    }
-                    _ => {}
+                if matches!(c.state, FwuState::Staged | FwuState::Candidate) {
+                    c.state = FwuState::Candidate;
+                    let _ = c.back_to_candidate();
                 }
             }
             return Err(e);
@@ -208,6 +217,9 @@ impl<F: Flash, R: Reset, W: Watchdog> FwuService<F, R, W> {
                 c.accept()?;
             }
         }
+        let [a, b] = &mut self.components;
+        // The acceptance stands; marks that stay are taken by the loader.
+        let _ = pair::settle([a.primary(), b.primary()]);
         self.watchdog.stop();
         Ok(Status::SUCCESS)
     }
@@ -217,7 +229,7 @@ impl<F: Flash, R: Reset, W: Watchdog> FwuService<F, R, W> {
             for c in &mut self.components {
                 if c.state == FwuState::Staged {
                     c.unstage()?;
-                    c.fail(error);
+                    c.fail(error)?;
                 }
             }
             return Ok(Status::SUCCESS);

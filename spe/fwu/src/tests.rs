@@ -272,7 +272,7 @@ fn shapes_and_ids() {
     assert_eq!((info.version.major, info.version.build), (5, 4));
     assert_eq!(
         (info.max_size, info.flags, info.location),
-        (SLOT - 4096, 1, 2)
+        (SLOT - 4096, 0, 2)
     );
 }
 
@@ -433,6 +433,7 @@ fn a_cut_anywhere_leaves_before_or_after() {
                         assert_eq!(accept(&mut s), 0);
                         assert_eq!(one(&mut s, CLEAN, 1), 0);
                     }
+                    give_up(&mut s, 1);
                     download(&mut s, 1, &image(9, 9000, &[]));
                     assert_eq!(install(&mut s), 1);
                     assert_eq!(loader_would(&mut s, 1), SwapType::Test);
@@ -442,6 +443,199 @@ fn a_cut_anywhere_leaves_before_or_after() {
         }
     }
     assert!(cuts > 500, "{cuts}");
+}
+
+/// What a client does with whatever it finds after a reset.
+fn give_up(s: &mut Fwu<'_>, c: u8) {
+    match query(s, c).state {
+        WRITING | CANDIDATE => assert_eq!(one(s, CANCEL, c), 0),
+        STAGED => assert_eq!(reject(s, 0), 0),
+        READY => return,
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(one(s, CLEAN, c), 0);
+}
+
+#[test]
+fn downloads_and_candidates_survive_a_reset() {
+    let board = Board::default();
+    let file = image(9, 9000, &[]);
+    let mut s = in_state(&board, 1, WRITING);
+    assert_eq!(write(&mut s, 1, 4096, &file[4096..8192]), 0);
+    let mut s = reboot(s, &board);
+    assert_eq!(query(&mut s, 1).state, WRITING);
+    assert_eq!(query(&mut s, 0).state, READY);
+    // It goes on where it was; only what is missing is sent.
+    assert_eq!(write(&mut s, 1, 0, &file[..4096]), 0);
+    let mut s = reboot(s, &board);
+    assert_eq!(write(&mut s, 1, 8192, &file[8192..]), 0);
+    let mut s = reboot(s, &board);
+    assert_eq!(one(&mut s, FINISH, 1), 0);
+    for _ in 0..2 {
+        assert_eq!(query(&mut s, 1).state, CANDIDATE);
+        let digest: [u8; 32] = Sha256::digest(&file).into();
+        assert_eq!(query(&mut s, 1).candidate_digest, digest);
+        s = reboot(s, &board);
+    }
+    assert_eq!(install(&mut s), 1);
+    // Should the loader hold it back, it can be taken back.
+    let mut s = reboot(s, &board);
+    assert_eq!(query(&mut s, 1).state, STAGED);
+    assert_eq!(reject(&mut s, -3), 0);
+    assert_eq!(query(&mut s, 1).error, -3);
+    let mut s = reboot(s, &board);
+    assert_eq!(query(&mut s, 1).state, READY);
+    // What was given up does not come back.
+    download(&mut s, 1, &file);
+    assert_eq!(one(&mut s, CANCEL, 1), 0);
+    let mut s = reboot(s, &board);
+    assert_eq!(query(&mut s, 1).state, READY);
+    assert_eq!(start(&mut s, 1), 0);
+}
+
+/// Power goes at every program and erase of a download, torn; the client writes again only what
+/// was not acknowledged, and the candidate is the file.
+#[test]
+fn a_download_resumes_after_a_cut_anywhere() {
+    let file = image(9, 6000, &[]);
+    let blocks: Vec<_> = file.chunks(1024).enumerate().collect();
+    let mut cuts = 0;
+    for tear in Tear::ALL {
+        for seed in 1..=30 {
+            let mut nth = 0;
+            loop {
+                let board = Board::default();
+                let power = Power::new(seed);
+                let mut s = in_state_on(&power, &board, 1, READY);
+                let old = &mut s.components[1].slots().secondary;
+                old.data_mut()[..12_000].fill(0x21);
+                power.cut_after(nth, tear);
+                let mut durable = vec![false; blocks.len()];
+                let mut begun = false;
+                let mut resets = 0;
+                'run: loop {
+                    if !power.is_on() {
+                        power.power_on();
+                        resets += 1;
+                        s = reboot(s, &board);
+                        let state = query(&mut s, 1).state;
+                        // Nothing that was acknowledged is lost.
+                        assert!(
+                            !begun || state == WRITING || state == CANDIDATE,
+                            "{state:?}"
+                        );
+                        begun |= state == WRITING;
+                        if state == CANDIDATE {
+                            break;
+                        }
+                    }
+                    if !begun {
+                        if start(&mut s, 1) != 0 {
+                            continue;
+                        }
+                        begun = true;
+                    }
+                    for (i, block) in &blocks {
+                        if !durable[*i] && write(&mut s, 1, *i as u32 * 1024, block) != 0 {
+                            continue 'run;
+                        }
+                        durable[*i] = true;
+                    }
+                    if one(&mut s, FINISH, 1) == 0 {
+                        break;
+                    }
+                }
+                let digest: [u8; 32] = Sha256::digest(&file).into();
+                assert_eq!(query(&mut s, 1).candidate_digest, digest, "{nth} {tear:?}");
+                power.power_on();
+                assert_eq!(install(&mut s), 1);
+                if resets == 0 {
+                    break;
+                }
+                cuts += 1;
+                nth += 1;
+            }
+        }
+    }
+    println!("cut_points {cuts}");
+    assert!(cuts > 2_000, "{cuts}");
+}
+
+/// Either both requests stand for the loader, or none does; and so with the acceptance.
+#[test]
+fn both_images_are_staged_and_accepted_as_one() {
+    use mcuboot_image::pair;
+    let mut cuts = 0;
+    for tear in Tear::ALL {
+        for seed in 1..=20 {
+            let mut nth = 0;
+            loop {
+                let board = Board::default();
+                let power = Power::new(seed);
+                let mut s = in_state_on(&power, &board, 0, READY);
+                download(&mut s, 0, &image(2, 100, &[]));
+                download(&mut s, 1, &image(6, 200, &[]));
+                power.cut_after(nth, tear);
+                let done = install(&mut s) == 1;
+                power.power_on();
+                let mut s = reboot(s, &board);
+                let states = [0, 1].map(|c| query(&mut s, c).state);
+                match states {
+                    [STAGED, STAGED] => {}
+                    // Candidates again, whatever of the request got through; a torn trailer may
+                    // have taken one, whose download begins anew.
+                    [a, b] => {
+                        assert!(!done && [a, b].iter().all(|s| [CANDIDATE, READY].contains(s)));
+                        for c in 0..2 {
+                            assert_eq!(loader_would(&mut s, c), SwapType::None);
+                            give_up(&mut s, c as u8);
+                        }
+                        download(&mut s, 0, &image(2, 100, &[]));
+                        download(&mut s, 1, &image(6, 200, &[]));
+                        assert_eq!(install(&mut s), 1);
+                    }
+                }
+                for c in &mut s.components {
+                    let request = trailer::read(&c.slots().secondary).unwrap();
+                    assert!(pair::is_requested(&request));
+                }
+                if done {
+                    break;
+                }
+                cuts += 1;
+                nth += 1;
+            }
+            nth = 0;
+            loop {
+                let board = Board::default();
+                let power = Power::new(seed);
+                let mut slots = slots(&power);
+                for (i, s) in slots.iter_mut().enumerate() {
+                    let number = i as u8 | pair::PAIRED;
+                    trailer::write_swap_info(&mut s.primary, SwapType::Test, number).unwrap();
+                    trailer::write_magic(&mut s.primary).unwrap();
+                    trailer::set_copy_done(&mut s.primary).unwrap();
+                }
+                let mut s = fwu(slots, &board);
+                power.cut_after(nth, tear);
+                let _ = accept(&mut s);
+                let whole = power.is_on();
+                power.power_on();
+                // What the loader does first.
+                let [a, b] = &mut s.components;
+                pair::settle([a.primary(), b.primary()]).unwrap();
+                let would = [0, 1].map(|c| loader_would(&mut s, c));
+                assert_eq!(would[0], would[1], "{nth} {tear:?}");
+                if whole {
+                    assert_eq!(would[0], SwapType::None);
+                    break;
+                }
+                cuts += 1;
+                nth += 1;
+            }
+        }
+    }
+    assert!(cuts > 400, "{cuts}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use libtock_build_scripts::{Layout, Map, constants, emit_for};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const MAP: &str = "../../boards/mps3-an547/memory.toml";
 const FIRST_FLASH: u32 = 0x1_0000;
@@ -13,9 +13,8 @@ const FIRST_RAM: u32 = 0x4000;
 const SIZE: u32 = 0x4000;
 
 fn main() {
-    println!("cargo:rerun-if-changed={MAP}");
     println!("cargo:rerun-if-changed=src/bin");
-    let map = Map::load(Path::new(MAP)).unwrap_or_else(|e| panic!("{e}"));
+    let map = Map::for_build(MAP).unwrap_or_else(|e| panic!("{e}"));
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     std::fs::write(out.join("memory.rs"), constants(&map)).expect("OUT_DIR is writable");
     let mut names: Vec<String> = std::fs::read_dir("src/bin")

@@ -92,6 +92,9 @@ pub struct Map {
     pub board: String,
     /// QEMU machine name.
     pub machine: String,
+    /// Whether the processor has the DSP extension.
+    #[serde(default = "yes")]
+    pub dsp: bool,
     /// Architecture name of TAB members, e.g. `cortex-m55`.
     pub tbf_arch: String,
     /// MCUboot header size, bytes.
@@ -112,7 +115,31 @@ pub struct Map {
     pub app: Vec<App>,
 }
 
+fn yes() -> bool {
+    true
+}
+
+/// Environment variable that names the board a build is for; build scripts of what is linked to a
+/// board's rows ask it (see [`Map::for_build`]).
+pub const BOARD_VARIABLE: &str = "TOCKSTONE_BOARD";
+
 impl Map {
+    /// For a build script: reads the map of the board that [`BOARD_VARIABLE`] names, `path` being
+    /// the default board's (`…/boards/<name>/memory.toml`), and tells cargo on what it depends.
+    ///
+    /// # Errors
+    /// See [`Map::load`].
+    pub fn for_build(path: &str) -> Result<Map, String> {
+        println!("cargo:rerun-if-env-changed={BOARD_VARIABLE}");
+        let default = Path::new(path);
+        let chosen = match (std::env::var(BOARD_VARIABLE), default.ancestors().nth(2)) {
+            (Ok(board), Some(boards)) => boards.join(board).join("memory.toml"),
+            _ => default.to_owned(),
+        };
+        println!("cargo:rerun-if-changed={}", chosen.display());
+        Map::load(&chosen)
+    }
+
     /// Reads and checks a map.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ pub use tbf::{TbfOptions, elf_symbol, elf2tab_arguments};
 
 pub use memory_map::{Map, constants};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Bytes in front of the binary that header and credentials reserve may take: rows are linked at
 /// `+ 0x100` so that the header stays under tockloader's 200 bytes with room to spare
@@ -218,8 +218,7 @@ fn parse(name: &str, text: &str) -> Result<u32, String> {
 }
 
 fn load(map: &str) -> Map {
-    println!("cargo:rerun-if-changed={map}");
-    Map::load(Path::new(map)).unwrap_or_else(|e| panic!("{e}"))
+    Map::for_build(map).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// For a build script: links all binaries of the package by `layout`. The host's linker is told

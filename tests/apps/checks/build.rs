@@ -1,13 +1,11 @@
 //! Links the two binaries behind `tests/hostile` in the pools.
 
 use libtock_build_scripts::{Layout, Map, emit_for};
-use std::path::Path;
 
 const MAP: &str = "../../../boards/mps3-an547/memory.toml";
 
 fn main() {
-    println!("cargo:rerun-if-changed={MAP}");
-    let map = Map::load(Path::new(MAP)).unwrap_or_else(|e| panic!("{e}"));
+    let map = Map::for_build(MAP).unwrap_or_else(|e| panic!("{e}"));
     // Name, flash offset and size, RAM offset and size.
     let rows = [
         ("api_check", 0x8_0000, 0x1_0000, 0x5_4000, 0x8000),

@@ -16,9 +16,18 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+static MACHINE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
+/// Chooses QEMU's machine for every [`Config::new`] of this process; `mps3-an547` otherwise.
+pub fn select_machine(name: &str) {
+    let _ = MACHINE.set(name.to_owned());
+}
+
 /// How to start a device.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// QEMU's name of the machine.
+    pub machine: String,
     /// Loader ELF, QEMU's `-kernel`; it stands for the mask ROM.
     pub loader: PathBuf,
     /// Flash file; written by the device, survives it.
@@ -37,6 +46,7 @@ impl Config {
     /// A device with network and host time.
     pub fn new(loader: &Path, flash: &Path) -> Config {
         Config {
+            machine: MACHINE.get().map_or("mps3-an547", String::as_str).to_owned(),
             loader: loader.to_owned(),
             flash: flash.to_owned(),
             icount: None,
@@ -74,9 +84,11 @@ impl Device {
         let socket = |name: &str| dir.join(name);
         let mut command = Command::new("qemu-system-arm");
         command
-            .args(["-M", "mps3-an547,memory-backend=ddr", "-object"])
+            .args(["-M", &format!("{},memory-backend=flash", config.machine), "-object"])
             .arg(format!(
-                "memory-backend-file,id=ddr,size=2G,mem-path={},share=on",
+                "memory-backend-file,id=flash,size={},mem-path={},share=on",
+                // The file is as large as the memory behind which it stands.
+                std::fs::metadata(&config.flash)?.len(),
                 config.flash.display()
             ))
             .arg("-kernel")

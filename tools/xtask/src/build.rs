@@ -12,7 +12,8 @@ use std::process::Command;
 /// Which set of flags an image is built with; each set costs one build of `core`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum World {
-    /// Loader and secure image: with the DSP extension, which the P-256 assembler needs.
+    /// Loader and secure image: with the DSP extension, which the P-256 assembler needs, where the
+    /// processor has it.
     Secure,
     /// Kernel and processes.
     NonSecure,
@@ -33,16 +34,17 @@ pub fn all() -> Result<()> {
     let out = paths::build();
     println!("build: loader, secure image, kernel, apps");
 
-    let loader = firmware(&toolchain, World::Secure, "mps3-an547-loader", &[])?;
+    let image = |role: &str| format!("{}-{role}", paths::board_name());
+    let loader = firmware(&toolchain, World::Secure, &image("loader"), &[])?;
     std::fs::copy(&loader, out.join("loader.elf"))?;
 
-    let secure = firmware(&toolchain, World::Secure, "mps3-an547-secure", &[])?;
+    let secure = firmware(&toolchain, World::Secure, &image("secure"), &[])?;
     std::fs::copy(&secure, out.join("secure.elf"))?;
     check_veneers(&map, &secure)?;
     let base = map.region("spe-exec").map_err(|e| anyhow!(e))?.base + map.image_header;
     std::fs::write(out.join("secure.bin"), flatten(&secure, base)?)?;
 
-    let kernel = firmware(&toolchain, World::NonSecure, "mps3-an547-kernel", &[])?;
+    let kernel = firmware(&toolchain, World::NonSecure, &image("kernel"), &[])?;
     std::fs::copy(&kernel, out.join("kernel.elf"))?;
     let base = map.region("kernel-exec").map_err(|e| anyhow!(e))?.base + map.image_header;
     std::fs::write(out.join("kernel.bin"), flatten(&kernel, base)?)?;
@@ -77,10 +79,16 @@ pub fn firmware(
     env: &[(&str, String)],
 ) -> Result<PathBuf> {
     let (folder, feature) = match world {
-        World::Secure => ("secure", " -C target-feature=+dsp"),
+        World::Secure if paths::map()?.dsp => ("secure", " -C target-feature=+dsp"),
+        World::Secure => ("secure", ""),
         World::NonSecure => ("nonsecure", ""),
     };
-    let target_dir = paths::root().join("target/firmware").join(folder);
+    // One folder a board: what is linked to addresses is built once for each.
+    let mut target_dir = paths::root().join("target/firmware");
+    if paths::board_name() != paths::BOARDS[0] {
+        target_dir.push(paths::board_name());
+    }
+    target_dir.push(folder);
     // Secure code carries no panic strings and no file names: a panic is a trap, and the fault
     // handler records where. Needs a core built the same way.
     let silent = match world {
@@ -111,6 +119,7 @@ pub fn firmware(
         .env("RUSTC", &toolchain.rustc)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", flags)
+        .env(memory_map::BOARD_VARIABLE, paths::board_name())
         .env_remove("RUSTUP_TOOLCHAIN")
         .envs(env.iter().map(|(k, v)| (k, v)));
     if toolchain.build_std {

@@ -30,6 +30,9 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, runs and tests Tockstone")]
 struct Cli {
+    /// Board to build and run
+    #[arg(long, global = true, default_value = paths::BOARDS[0], value_parser = paths::BOARDS)]
+    board: String,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let cli = Cli::parse();
+    paths::select_board(&cli.board);
     ctrlc::set_handler(|| {
         qemu_harness::track::clean_up();
         std::process::exit(130);

@@ -15,15 +15,26 @@ pub fn root() -> PathBuf {
 }
 
 /// `build/`, made if it is not there.
-pub fn build() -> PathBuf {
+fn shared() -> PathBuf {
     let dir = root().join("build");
+    let _ = std::fs::create_dir_all(&dir);
+    dir
+}
+
+/// Where the board's images and apps go: `build/`, for another board than the first a folder in it.
+pub fn build() -> PathBuf {
+    let dir = if board_name() == BOARDS[0] {
+        shared()
+    } else {
+        shared().join(board_name())
+    };
     let _ = std::fs::create_dir_all(&dir);
     dir
 }
 
 /// Tools that xtask installs for itself.
 pub fn tools() -> PathBuf {
-    build().join("tools")
+    shared().join("tools")
 }
 
 /// A Python tool of the private environment.
@@ -38,14 +49,30 @@ pub fn elf2tab() -> PathBuf {
 
 /// Development signing keys, made by the first build.
 pub fn keys() -> PathBuf {
-    let dir = build().join("keys");
+    let dir = shared().join("keys");
     let _ = std::fs::create_dir_all(&dir);
     dir
 }
 
+/// The boards there are; the first is the default.
+pub const BOARDS: [&str; 2] = ["mps3-an547", "mps2-an521"];
+
+static BOARD: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
+/// Chooses the board of this run, once, before anything asks for it.
+pub fn select_board(name: &str) {
+    let _ = BOARD.set(name.to_owned());
+    qemu_harness::select_machine(name);
+}
+
+/// Name of the chosen board.
+pub fn board_name() -> &'static str {
+    BOARD.get().map_or(BOARDS[0], String::as_str)
+}
+
 /// The board's folder.
 pub fn board() -> PathBuf {
-    root().join("boards/mps3-an547")
+    root().join("boards").join(board_name())
 }
 
 /// The board's memory map.

@@ -119,7 +119,7 @@ extern "C" fn leave() {
         "movs r2, #0",
         "movs r3, #0",
         "mov r12, r1",
-        "msr apsr_nzcvqg, r1",
+        concat!("msr ", super::apsr!(), ", r1"),
         "bxns lr",
     )
 }
@@ -134,7 +134,7 @@ extern "C" fn refuse() {
         "movs r1, #0",
         "movs r2, #0",
         "movs r3, #0",
-        "msr apsr_nzcvqg, r0",
+        concat!("msr ", super::apsr!(), ", r0"),
         "bxns r12",
         poison = const super::fault::REFUSED,
     )

@@ -5,6 +5,21 @@
 //! them may be called in any order without breaking memory safety, because the memory that they
 //! touch is fixed by the map and is nobody's Rust object.
 
+/// All flags of APSR that the processor has: GE comes with the DSP extension.
+#[cfg(target_feature = "dsp")]
+macro_rules! apsr {
+    () => {
+        "apsr_nzcvqg"
+    };
+}
+#[cfg(not(target_feature = "dsp"))]
+macro_rules! apsr {
+    () => {
+        "apsr_nzcvq"
+    };
+}
+use apsr;
+
 mod entry;
 mod fault;
 mod range;

@@ -222,7 +222,7 @@ pub fn start_non_secure(vectors: u32) -> ! {
             "mov r11, r0",
             "mov r12, r0",
             "mov lr, r0",
-            "msr apsr_nzcvqg, r0",
+            concat!("msr ", super::apsr!(), ", r0"),
             "bxns r1",
             in("r0") stack,
             in("r1") entry,

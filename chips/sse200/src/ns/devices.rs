@@ -1,0 +1,42 @@
+//! The non-secure devices of the AN521 FPGA image.
+//!
+//! Owns their addresses (reference qemu-an547.md §1.6).
+
+use super::bus::MappedBus;
+use super::timer::CmsdkTimer;
+
+/// Processor clock, Hz.
+pub const CLOCK: u32 = 20_000_000;
+
+const fn window(base: usize, size: usize) -> MappedBus {
+    // SAFETY: private to this module, and only called for the devices below, which
+    // `wiring::NON_SECURE` opens; none of them has DMA.
+    unsafe { MappedBus::at(base, size) }
+}
+
+const TIMER0: MappedBus = window(0x4000_0000, 0x10);
+const DUAL_TIMER_2: MappedBus = window(0x4000_2020, 0x1C);
+/// UART1.
+pub const UART1: MappedBus = window(0x4020_1000, 0x14);
+/// FPGAIO.
+pub const FPGAIO: MappedBus = window(0x4030_2000, 0x50);
+/// LAN9118.
+pub const ETHERNET: MappedBus = window(0x4200_0000, 0x100);
+
+/// What the alarm stands on.
+pub type Timer = CmsdkTimer<'static, MappedBus>;
+
+/// The alarm's timer. One is enough: a second one would drive the same registers.
+pub const fn timer() -> Timer {
+    CmsdkTimer::new(DUAL_TIMER_2, TIMER0)
+}
+
+/// Processor clocks since the loader started the counter, in steps of 16; wraps after 57 minutes.
+pub fn ticks() -> u64 {
+    u64::from(timer().counts()) << 4
+}
+
+/// Seconds since 1970-01-01 UTC: this board has no clock.
+pub fn unix_seconds() -> Option<u32> {
+    None
+}

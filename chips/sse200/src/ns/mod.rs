@@ -1,0 +1,11 @@
+//! Interrupt-driven drivers of the non-secure world, behind `kernel::hil`.
+//!
+//! Owns the timer and the addresses; UART1, LAN9118 and FPGAIO are driven by `sse300`'s drivers.
+
+pub use sse300::ns::{Bus, MappedBus, bus, ethernet, fpgaio, uart};
+
+pub mod chip;
+pub mod devices;
+pub mod timer;
+
+pub use chip::Peripherals;

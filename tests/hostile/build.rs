@@ -33,7 +33,7 @@ fn main() {
         );
         let layout = layout.unwrap_or_else(|e| panic!("{name}: {e}"));
         emit_for(name, &layout);
-        let (flash, ram) = (layout.flash_start, layout.ram_start);
+        let (flash, ram) = (FIRST_FLASH + i * SIZE, FIRST_RAM + i * SIZE);
         let _ = writeln!(
             cases,
             "Case {{ name: \"{name}\", flash: {flash:#x}, ram: {ram:#x}, size: {SIZE:#x} }},"

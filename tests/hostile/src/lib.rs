@@ -29,9 +29,9 @@ pub mod memory {
 pub struct Case {
     /// Name of the binary and of the process.
     pub name: &'static str,
-    /// Address of its TBF.
+    /// Where its TBF lies, bytes from the start of the board's flash pool.
     pub flash: u32,
-    /// Address of its RAM.
+    /// Where its RAM lies, bytes from the start of the board's RAM pool.
     pub ram: u32,
     /// Bytes of each.
     pub size: u32,

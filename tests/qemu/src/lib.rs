@@ -46,7 +46,10 @@ impl Config {
     /// A device with network and host time.
     pub fn new(loader: &Path, flash: &Path) -> Config {
         Config {
-            machine: MACHINE.get().map_or("mps3-an547", String::as_str).to_owned(),
+            machine: MACHINE
+                .get()
+                .map_or("mps3-an547", String::as_str)
+                .to_owned(),
             loader: loader.to_owned(),
             flash: flash.to_owned(),
             icount: None,
@@ -84,7 +87,11 @@ impl Device {
         let socket = |name: &str| dir.join(name);
         let mut command = Command::new("qemu-system-arm");
         command
-            .args(["-M", &format!("{},memory-backend=flash", config.machine), "-object"])
+            .args([
+                "-M",
+                &format!("{},memory-backend=flash", config.machine),
+                "-object",
+            ])
             .arg(format!(
                 "memory-backend-file,id=flash,size={},mem-path={},share=on",
                 // The file is as large as the memory behind which it stands.

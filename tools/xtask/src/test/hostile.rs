@@ -25,8 +25,6 @@ const BATCH: usize = 8;
 const FIRST_SHORT_ID: u32 = 0x200;
 const HELLO: &str = "hello";
 const HELLO_SHORT_ID: u32 = 0x101;
-/// `hello` in the pools: offset 0 of each, with these sizes.
-const HELLO_FLASH: u32 = 0x1_0000;
 const HELLO_RAM: u32 = 0x4000;
 /// Its first tick after a start.
 const FIRST_TICK: u32 = 100;
@@ -189,7 +187,7 @@ fn build_guests(map: &Map) -> Result<()> {
     apps::pack(map, HELLO, HELLO_SHORT_ID, &elf, row)?;
     let folder = firmware(&toolchain, World::NonSecure, "hostile", &[])?;
     for slot in SLOTS {
-        let row = (slot.flash, slot.ram, slot.size);
+        let row = row_of(map, &slot)?;
         let elf = folder.with_file_name(slot.name);
         apps::pack(map, slot.name, short_id(slot.name)?, &elf, row)?;
     }
@@ -205,9 +203,9 @@ pub fn install_guest(flash: &FlashFile, map: &Map, name: &str) -> Result<()> {
     let slot = slot.with_context(|| format!("no app `{name}` in tests/hostile"))?;
     let (toolchain, _) = setup::everything()?;
     let elf = firmware(&toolchain, World::NonSecure, "hostile", &[])?.with_file_name(name);
-    let row = (slot.flash, slot.ram, slot.size);
+    let row = row_of(map, slot)?;
     let tbf = apps::pack(map, name, short_id(name)?, &elf, row)?;
-    put(flash, map, slot.flash, slot.size, &std::fs::read(tbf)?)
+    put(flash, slot, &std::fs::read(tbf)?)
 }
 
 fn short_id(name: &str) -> Result<u32> {
@@ -221,13 +219,22 @@ fn tbf(name: &str) -> PathBuf {
     paths::build().join("apps").join(format!("{name}.tbf"))
 }
 
-/// Writes a TBF to an address of the flash pool.
-fn put(flash: &FlashFile, map: &Map, address: u32, size: u32, bytes: &[u8]) -> Result<()> {
-    if bytes.len() > size as usize {
-        bail!("{} bytes do not fit a row of {size}", bytes.len());
+/// The row of a case on this board: flash address, RAM address, size.
+fn row_of(map: &Map, slot: &hostile::Case) -> Result<(u32, u32, u32)> {
+    let base = |name| map.region(name).map_err(|e| anyhow!(e)).map(|r| r.base);
+    Ok((
+        base("flash-pool")? + slot.flash,
+        base("ram-pool")? + slot.ram,
+        slot.size,
+    ))
+}
+
+/// Writes a case's TBF into the flash pool.
+fn put(flash: &FlashFile, slot: &hostile::Case, bytes: &[u8]) -> Result<()> {
+    if bytes.len() > slot.size as usize {
+        bail!("{} bytes do not fit a row of {}", bytes.len(), slot.size);
     }
-    let pool = map.region("flash-pool").map_err(|e| anyhow!(e))?;
-    flash.write("flash-pool", address - pool.base, bytes)
+    flash.write("flash-pool", slot.flash, bytes)
 }
 
 /// A device with `hello` and these attackers, and none of the product's processes.
@@ -239,15 +246,15 @@ fn device_flash(scratch: &Scratch, map: &Map, names: &[&str]) -> Result<FlashFil
     ] {
         flash::install(&flash, region, &paths::build().join(file))?;
     }
-    let pool = map.region("flash-pool").map_err(|e| anyhow!(e))?.base;
-    put(&flash, map, pool, HELLO_FLASH, &std::fs::read(tbf(HELLO))?)?;
+    // `hello` has what lies before the first case.
+    flash.write("flash-pool", 0, &std::fs::read(tbf(HELLO))?)?;
     let mut guests = Guests {
         short_ids: vec![HELLO_SHORT_ID],
         key_user: None,
     };
     for slot in SLOTS.iter().filter(|s| names.contains(&s.name)) {
         let bytes = std::fs::read(tbf(slot.name))?;
-        put(&flash, map, slot.flash, slot.size, &bytes)?;
+        put(&flash, slot, &bytes)?;
         guests.short_ids.push(short_id(slot.name)?);
         if slot.name == "sign_sealed" {
             guests.key_user = Some(short_id(slot.name)?);
@@ -407,11 +414,11 @@ fn truncated(map: &Map, cut: Cut) -> Result<()> {
     };
     let mut rest = bytes;
     rest[kept..].fill(0xFF);
-    put(&flash, map, slot.flash, slot.size, &rest)?;
+    put(&flash, slot, &rest)?;
     let device = start(&flash)?;
     let line = device.console.wait("kernel: not loaded: ", LIMIT);
     let line = line.with_context(|| start_of(&device))?.text;
-    let place = format!("0x{:08x}", slot.flash);
+    let place = format!("0x{:08x}", row_of(map, slot)?.0);
     if !line.contains(victim) && !line.contains(&place) {
         bail!("`{line}` says neither `{victim}` nor `{place}`");
     }

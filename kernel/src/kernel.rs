@@ -395,7 +395,8 @@ impl Kernel {
                 };
                 let valid = upcall_ptr.is_null()
                     || process.is_valid_upcall_function_pointer(upcall_ptr.as_ptr());
-                let result = if valid {
+                // A refusal of the filter comes first, then the address, then the driver.
+                let result = if valid || allowed.is_err() {
                     with(driver_number, &|driver| {
                         let old = grant::subscribe(
                             process,

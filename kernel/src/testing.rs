@@ -17,6 +17,7 @@
 
 use crate::capabilities::{
     MainLoopCapability, MemoryAllocationCapability, ProcessManagementCapability,
+    ProcessStartCapability,
 };
 use crate::kernel::Kernel;
 use crate::platform::chip::{Chip, ThreadIdProvider};
@@ -46,12 +47,36 @@ pub enum Event {
     Called(FunctionCall),
 }
 
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The process stands behind it, with these in r0 to r3.
+    Returned([u32; 4]),
+    /// It waits.
+    Waits,
+    /// It ended, or another life of it began.
+    Died,
+}
+
+/// What a call did.
+#[derive(Clone, Debug)]
+pub struct After {
+    /// How it ended.
+    pub end: End,
+    /// Functions that ran meanwhile.
+    pub calls: Vec<FunctionCall>,
+}
+
 /// The boundary: scripts in, events out, by the process's first RAM address.
 #[derive(Default)]
 pub struct TestBoundary {
     scripts: RefCell<HashMap<usize, VecDeque<ContextSwitchReason>>>,
     events: RefCell<HashMap<usize, Vec<Event>>>,
     runs: RefCell<HashMap<usize, usize>>,
+    /// At its script's end a process stands still instead of waiting.
+    parking: core::cell::Cell<bool>,
+    /// The one that stands still.
+    parked: core::cell::Cell<Option<usize>>,
 }
 
 impl TestBoundary {
@@ -110,6 +135,10 @@ impl UserspaceKernelBoundary for TestBoundary {
             .borrow_mut()
             .get_mut(&start.addr())
             .and_then(VecDeque::pop_front);
+        if next.is_none() && self.parking.get() {
+            self.parked.set(Some(start.addr()));
+            return (ContextSwitchReason::Interrupted, None);
+        }
         // At its script's end a process waits for upcalls for ever.
         let wait = ContextSwitchReason::SyscallFired {
             syscall: Syscall::Yield {
@@ -255,6 +284,13 @@ impl Chip for TestChip {
     }
     unsafe fn print_state(_this: Option<&Self>, _writer: &mut dyn core::fmt::Write) {}
 }
+
+/// A test may do everything to processes.
+pub struct Everything;
+// SAFETY: host tests only, which no one else's process is subject to.
+unsafe impl ProcessManagementCapability for Everything {}
+// SAFETY: as above.
+unsafe impl ProcessStartCapability for Everything {}
 
 /// A process that faults starts again.
 pub struct Restart;
@@ -402,7 +438,7 @@ impl TestKernel {
         for _ in 0..1_000 {
             let busy = crate::deferred_call::DeferredCall::has_tasks()
                 || self.slots.iter().any(|s| s.ready().is_some());
-            if !busy {
+            if !busy || self.chip.boundary.parked.get().is_some() {
                 return;
             }
             self.kernel.kernel_loop_operation::<_, _, 8>(
@@ -449,6 +485,11 @@ impl Scheduler<TestChip> for TestKernel {
         SchedulingDecision::TrySleep
     }
     fn result(&self, _result: StoppedExecutingReason, _execution_time_us: Option<u32>) {}
+
+    fn continue_process(&self, _id: ProcessId, _chip: &TestChip) -> bool {
+        let parked = self.chip.boundary.parked.get().is_some();
+        !parked && !crate::deferred_call::DeferredCall::has_tasks()
+    }
 }
 
 impl KernelResources<TestChip> for TestKernel {
@@ -534,6 +575,55 @@ impl TestProcess<'_> {
             Event::Returned(r) => Some(r),
             Event::Called(_) => None,
         })
+    }
+
+    /// Executes `svc class`, and lets the process run until it stands behind it.
+    pub fn svc(&self, class: u8, registers: [usize; 4]) -> After {
+        let [r0, r1, r2, r3] = registers;
+        let syscall = Syscall::from_register_arguments(class, r0, r1.into(), r2.into(), r3.into());
+        self.queue_reason(syscall.map_or(ContextSwitchReason::Fault, |syscall| {
+            ContextSwitchReason::SyscallFired { syscall }
+        }));
+        self.resume(registers)
+    }
+
+    /// Lets a process that waits, or never ran, run until it stands still; what its registers were
+    /// before decides what they are afterwards.
+    pub fn resume(&self, registers: [usize; 4]) -> After {
+        let boundary = &self.board.chip.boundary;
+        let id = self.id();
+        self.events();
+        boundary.parked.set(None);
+        boundary.parking.set(true);
+        self.board.run();
+        boundary.parking.set(false);
+        let stands = boundary.parked.take() == Some(self.key());
+        let mut after = registers.map(|r| r as u32);
+        let mut calls = Vec::new();
+        for event in self.events() {
+            match event {
+                Event::Returned(r) => r.encode_trd104_with(|i, word| {
+                    after.get_mut(i).into_iter().for_each(|r| *r = word);
+                }),
+                Event::Called(call) => calls.push(call),
+            }
+        }
+        let end = match (self.id() == id && self.process.is_running(), stands) {
+            (false, _) => End::Died,
+            (true, true) => End::Returned(after),
+            (true, false) => End::Waits,
+        };
+        After { end, calls }
+    }
+
+    /// A byte of its RAM or flash.
+    pub fn peek(&self, address: usize) -> Option<u8> {
+        let a = self.process.get_addresses();
+        let own = (a.sram_start..a.sram_end).contains(&address)
+            || (a.flash_start..a.flash_end).contains(&address);
+        // SAFETY: inside this process's memory, which lives for ever; it does not run, and the
+        // kernel keeps no reference to bytes of a process.
+        own.then(|| unsafe { core::ptr::with_exposed_provenance::<u8>(address).read_volatile() })
     }
 
     /// Makes a waiting process run again, as if an upcall had just returned.

@@ -109,7 +109,12 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         }
         let ipc = Notice::of(&task).is_some();
         let enqueued = self.tasks.map_or(false, |t| {
-            t.enqueue(task) || (!ipc && merge_ipc(t) && t.enqueue(task))
+            if t.enqueue(task) {
+                return true;
+            }
+            let merged = if ipc { 0 } else { merge_ipc(t) };
+            self.dropped.add(merged);
+            merged > 0 && t.enqueue(task)
         });
         if enqueued {
             Ok(())
@@ -212,8 +217,8 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     }
 
     fn start(&self, _cap: &dyn crate::capabilities::ProcessStartCapability) {
-        if self.state.get() == State::Terminated && !self.reset() {
-            self.state.set(State::Faulted);
+        if self.state.get() == State::Terminated {
+            self.restart();
         }
     }
 
@@ -658,17 +663,17 @@ impl Notice {
 
 /// Makes room for a driver's event in a full queue: an IPC notice that stands there twice says
 /// nothing twice, and must not cost a process the one event that it waits for in Yield-WaitFor.
-/// Whether there is room now.
-fn merge_ipc(tasks: &mut impl Queue<Task>) -> bool {
+/// How many were removed.
+fn merge_ipc(tasks: &mut impl Queue<Task>) -> usize {
     let mut seen: [Option<Notice>; QUEUE_LEN] = [None; QUEUE_LEN];
-    let mut removed = false;
+    let mut removed = 0;
     tasks.retain(|task| {
         let notice = Notice::of(task);
         if notice.is_none() {
             return true;
         }
         if seen.contains(&notice) {
-            removed = true;
+            removed += 1;
             return false;
         }
         if let Some(slot) = seen.iter_mut().find(|slot| slot.is_none()) {

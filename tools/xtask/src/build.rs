@@ -78,6 +78,20 @@ pub fn firmware(
     package: &str,
     env: &[(&str, String)],
 ) -> Result<PathBuf> {
+    firmware_with(toolchain, world, package, "device", env)
+}
+
+/// As [`firmware`], with these features of the package.
+///
+/// # Errors
+/// With the compiler's output.
+pub fn firmware_with(
+    toolchain: &Toolchain,
+    world: World,
+    package: &str,
+    features: &str,
+    env: &[(&str, String)],
+) -> Result<PathBuf> {
     let (folder, feature) = match world {
         World::Secure if paths::map()?.dsp => ("secure", " -C target-feature=+dsp"),
         World::Secure => ("secure", ""),
@@ -113,7 +127,7 @@ pub fn firmware(
             "--target",
             setup::TARGET,
         ])
-        .args(["--package", package, "--features", "device", "--target-dir"])
+        .args(["--package", package, "--features", features, "--target-dir"])
         .arg(&target_dir)
         .current_dir(paths::root())
         .env("RUSTC", &toolchain.rustc)

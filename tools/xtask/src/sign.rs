@@ -95,6 +95,22 @@ pub fn image(map: &Map, image: Image, version: &str, out: &Path) -> Result<()> {
 /// # Errors
 /// Of imgtool.
 pub fn image_with(map: &Map, image: Image, version: &str, key: &Path, out: &Path) -> Result<()> {
+    let bare = paths::build().join(format!("{}.bin", image.name()));
+    image_of(map, image, &bare, version, key, out)
+}
+
+/// As [`image_with`], from a bare image elsewhere.
+///
+/// # Errors
+/// Of imgtool.
+pub fn image_of(
+    map: &Map,
+    image: Image,
+    bare: &Path,
+    version: &str,
+    key: &Path,
+    out: &Path,
+) -> Result<()> {
     let slot = match image {
         Image::Secure => "s-primary",
         Image::NonSecure => "ns-primary",
@@ -120,7 +136,7 @@ pub fn image_with(map: &Map, image: Image, version: &str, key: &Path, out: &Path
             .args(["--align", &map.write_unit.to_string()])
             .args(["--slot-size", &format!("0x{slot:x}")])
             .args(["--version", version, "--boot-record", record])
-            .arg(paths::build().join(format!("{}.bin", image.name())))
+            .arg(bare)
             .arg(out),
     )?;
     Ok(())

@@ -55,6 +55,8 @@ pub struct Capsules {
     storage: &'static Psa,
     firmware_update: &'static Psa,
     platform: &'static Psa,
+    #[cfg(feature = "rules")]
+    rules: &'static crate::rules::Rules,
     /// What interrupts are for.
     pub peripherals: &'static Peripherals<'static>,
     /// Where the kernel's lines go.
@@ -95,6 +97,9 @@ impl Capsules {
             STORAGE => self.storage,
             FIRMWARE_UPDATE => self.firmware_update,
             PLATFORM => self.platform,
+            #[cfg(feature = "rules")]
+            number => return self.rules.driver(number),
+            #[cfg(not(feature = "rules"))]
             _ => return None,
         })
     }
@@ -271,6 +276,11 @@ pub fn create(
         storage,
         firmware_update,
         platform,
+        #[cfg(feature = "rules")]
+        rules: static_init!(
+            crate::rules::Rules,
+            crate::rules::Rules::new(kernel, memory, mux_alarm)
+        ),
         peripherals: static_init!(
             Peripherals<'static>,
             Peripherals {

@@ -323,12 +323,12 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             );
             flash.is_some() && ram == Some((self.memory_start.cast_const(), self.memory_len))
         });
+        self.restart_count.increment();
         self.state.set(State::Yielded);
         rebuilt == Some(true) && self.initialize()
     }
 
     pub(super) fn restart(&self) {
-        self.restart_count.increment();
         if !self.reset() {
             self.state.set(State::Faulted);
         }

@@ -7,6 +7,7 @@ mod audio;
 mod e2e;
 mod host;
 pub mod hostile;
+mod kernel;
 mod kills;
 mod loader;
 
@@ -23,7 +24,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// One layer; all of them when absent
-    #[arg(value_parser = ["host", "hostile", "loader", "e2e"])]
+    #[arg(value_parser = ["host", "kernel", "hostile", "loader", "e2e"])]
     pub layer: Option<String>,
     /// Only the case with this id
     #[arg(long)]
@@ -81,6 +82,7 @@ pub fn run(options: &Options) -> Result<()> {
         build::all()?;
         println!("build: {:.0} s", start.elapsed().as_secs_f64());
     }
+    timed("kernel", &mut || kernel::run(options.case.as_deref()))?;
     timed("hostile", &mut || hostile::run(options.case.as_deref()))?;
     timed("loader", &mut || {
         Ok(cases(&[&loader::CASES], options.case.as_deref()))

@@ -94,8 +94,8 @@ fn play() -> Result<BTreeMap<String, String>> {
 /// Builds and signs the kernel with the drivers of the rules.
 fn tested_kernel(map: &Map) -> Result<PathBuf> {
     let (toolchain, _) = setup::everything()?;
-    let package = "mps3-an547-kernel";
-    let elf = firmware_with(&toolchain, World::NonSecure, package, "device,rules", &[])?;
+    let package = format!("{}-kernel", paths::board_name());
+    let elf = firmware_with(&toolchain, World::NonSecure, &package, "device,rules", &[])?;
     let out = paths::build().join("kernel-rules_signed.bin");
     let bare = paths::build().join("kernel-rules.bin");
     let base = map.region("kernel-exec").map_err(|e| anyhow!(e))?.base + map.image_header;

@@ -36,8 +36,10 @@ pub struct Config {
     pub icount: Option<String>,
     /// `-rtc base=` argument; host time when absent.
     pub rtc: Option<String>,
-    /// User network on or off.
+    /// Network on or off.
     pub network: bool,
+    /// Socket of the link that it is plugged into; QEMU's user network when absent.
+    pub link: Option<PathBuf>,
     /// Further arguments.
     pub extra: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Config {
             icount: None,
             rtc: None,
             network: true,
+            link: None,
             extra: Vec::new(),
         }
     }
@@ -118,12 +121,18 @@ impl Device {
         if let Some(rtc) = &config.rtc {
             command.args(["-rtc", &format!("base={rtc}")]);
         }
-        let nic = if config.network {
-            "user,model=lan9118"
-        } else {
-            "none"
+        match &config.link {
+            _ if !config.network => command.args(["-nic", "none"]),
+            None => command.args(["-nic", "user,model=lan9118"]),
+            // 7.2's `-nic stream` does not take an address in parts.
+            Some(socket) => command
+                .args(["-net", "nic,netdev=link,model=lan9118", "-netdev"])
+                .arg(format!(
+                    "stream,id=link,server=off,addr.type=unix,addr.path={}",
+                    socket.display()
+                )),
         };
-        command.args(["-nic", nic]).args(&config.extra);
+        command.args(&config.extra);
         let log = std::fs::File::create(dir.join("qemu.log"))?;
         let child = command
             .stdin(Stdio::null())

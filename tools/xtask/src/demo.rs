@@ -345,7 +345,7 @@ fn not_newer(view: &View, system: &mut System, device: &Device, file: &Path) -> 
 fn forged_update(view: &View, system: &mut System) -> Result<(Value, Value)> {
     let path = "non_secure image";
     let copy = system.copy_flash("forged-update.bin")?;
-    let device = Device::start(&Config::new(&loader(), copy.path()))?;
+    let device = Device::start(&system.config_for(&copy))?;
     connect(view, &device, 0)?;
     let from = image_version(&device, path)?;
     let file = system.scratch.path().join("newer_signed.bin");

@@ -48,6 +48,9 @@ enum Verb {
         /// Start what is built already
         #[arg(long)]
         no_build: bool,
+        /// QEMU's user network instead of the link: the device reaches the internet
+        #[arg(long)]
+        user_net: bool,
     },
     /// Writes a factory flash file
     Flash(verbs::FlashOptions),
@@ -91,11 +94,11 @@ fn run() -> Result<()> {
             setup::everything()?;
             build::all()
         }
-        Verb::Run { no_build } => {
+        Verb::Run { no_build, user_net } => {
             if !no_build {
                 build::all()?;
             }
-            run::run()
+            run::run(user_net)
         }
         Verb::Flash(options) => verbs::flash(&options),
         Verb::Provision(options) => verbs::provision(&options),

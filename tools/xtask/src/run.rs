@@ -8,12 +8,15 @@ use qemu_harness::Uart;
 use std::io::BufRead;
 use std::time::Duration;
 
-/// Boots and shows until Ctrl-C.
+/// Boots and shows until Ctrl-C; with QEMU's network instead of the link when `user_net`.
 ///
 /// # Errors
 /// Of the system; when QEMU ends by itself, its output.
-pub fn run() -> Result<()> {
-    let system = System::new("tockstone-run")?;
+pub fn run(user_net: bool) -> Result<()> {
+    let mut system = System::new("tockstone-run")?;
+    if user_net {
+        system.link = None;
+    }
     println!(
         "run: broker on 127.0.0.1:{} (mutual TLS) and :{} (plain, for mosquitto_sub); Ctrl-C ends it",
         system.cloud.broker.port, system.cloud.broker.plain_port

@@ -1,21 +1,26 @@
 //! A device and its cloud: what `run`, `demo` and the end-to-end tests start from.
 //!
-//! Owns the folder that a system lives in, its stand-in cloud and its flash file. A system that
-//! is dropped takes its processes and its folder with it.
+//! Owns the folder that a system lives in, its stand-in cloud, its flash file and the link between
+//! them. A system that is dropped takes its processes and its folder with it.
 
 use crate::provision::{self, Identity};
 use crate::{flash, paths};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cloud::{Cloud, broker};
+use link::{Answer, Link, Lookup, Service};
 use memory_map::Map;
 use qemu_harness::{Config, Device, FlashFile};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Name in the broker's certificate; the device finds it under QEMU's address for the host.
+/// Name in the broker's certificate; the link's name server knows it.
 pub const HOST: &str = "iot.tockstone.test";
-/// QEMU's user network shows the host's loopback here.
+/// Where the link and QEMU's user network show the broker.
 const HOST_ADDRESS: [u8; 4] = [10, 0, 2, 2];
+
+/// Decides what the link does to frames, once it is told to.
+pub const SEED: u64 = 7;
 
 /// A folder that goes when it is dropped.
 pub struct Scratch(PathBuf);
@@ -51,6 +56,8 @@ impl Drop for Scratch {
 pub struct System {
     /// The cloud.
     pub cloud: Cloud,
+    /// The network between them; absent with QEMU's user network.
+    pub link: Option<Link>,
     /// The device's flash.
     pub flash: FlashFile,
     /// The board.
@@ -89,6 +96,7 @@ impl System {
             port: None,
         };
         let mut cloud = Cloud::start(&config)?;
+        let link = Link::start(link(scratch.path(), cloud.broker.port))?;
         let registered = cloud.create_thing(thing)?;
         let mut of_device = Identity {
             thing: thing.into(),
@@ -104,6 +112,7 @@ impl System {
         provision::write(&flash, &map, &of_device)?;
         Ok(System {
             cloud,
+            link: Some(link),
             flash,
             map,
             thing: thing.into(),
@@ -121,7 +130,22 @@ impl System {
 
     /// How [`System::boot`] starts it.
     pub fn config(&self) -> Config {
-        Config::new(&loader(), self.flash.path())
+        self.config_for(&self.flash)
+    }
+
+    /// As [`System::config`], with another flash file.
+    pub fn config_for(&self, flash: &FlashFile) -> Config {
+        let mut config = Config::new(&loader(), flash.path());
+        config.link = self.link.as_ref().map(|link| link.socket().to_owned());
+        config
+    }
+
+    /// The link, for what a test does to it.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn link(&self) -> Result<&Link> {
+        self.link.as_ref().context("a system without a link")
     }
 
     /// A sparse copy of the flash, for a refusal that must not touch the device.
@@ -131,6 +155,23 @@ impl System {
     pub fn copy_flash(&self, name: &str) -> Result<FlashFile> {
         self.flash.copy_to(&self.scratch.path().join(name))
     }
+}
+
+/// The network of a device whose broker listens on `port`: reached by name and by address.
+fn link(folder: &Path, port: u16) -> link::Config {
+    let mut config = link::Config::new(&folder.join("link"));
+    config.seed = SEED;
+    let address = Ipv4Addr::from(HOST_ADDRESS);
+    let settings = &mut config.settings;
+    settings
+        .names
+        .insert(HOST.into(), Lookup::Addresses(vec![address]));
+    settings.services.push(Service {
+        address: None,
+        port,
+        answer: Answer::Proxy((Ipv4Addr::LOCALHOST, port).into()),
+    });
+    config
 }
 
 /// The built loader.

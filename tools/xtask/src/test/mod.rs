@@ -10,6 +10,7 @@ pub mod hostile;
 mod kernel;
 mod kills;
 mod loader;
+mod network;
 
 use crate::{build, setup};
 use anyhow::{Result, bail};
@@ -90,7 +91,7 @@ pub fn run(options: &Options) -> Result<()> {
     timed("e2e", &mut || {
         // The longest first: two at a time then end together.
         Ok(cases(
-            &[&kills::CASES, &e2e::CASES, &audio::CASES],
+            &[&kills::CASES, &network::CASES, &e2e::CASES, &audio::CASES],
             options.case.as_deref(),
         ))
     })?;

@@ -2,12 +2,16 @@
 //!
 //! Owns what happens next: subscribe, ask for the next job, download, report, reboot, and the
 //! self-test after it. One report is under way at a time, and is repeated until the service has
-//! answered it. Invariant: nothing is installed that is not remembered across the reboot.
+//! answered it. Invariants: nothing is installed that is not remembered across the reboot; an end
+//! that the cloud has not taken note of is remembered, too.
 
-use crate::document::{self, Code, Execution, JOB_ID, version_text};
+use crate::checkpoint;
+use crate::document::{self, Code, Execution, JOB_ID, OtaUpdate, TOKEN};
 use crate::memory::Memory;
-use crate::stream;
-use crate::update::{Reason, Update, make_ready};
+use crate::report::{After, Report, STEP_TIMEOUT_MINUTES, word};
+use crate::stream::{self, REQUEST, Rejection};
+use crate::target::{Image, Target};
+use crate::update::{Reason, Update};
 use core::fmt::{Arguments, Write};
 use heapless::String;
 use psa_client::fwu::{self, COMPONENT_NONSECURE, COMPONENT_SECURE, FwuState};
@@ -15,12 +19,15 @@ use psa_client::{Status, Transport};
 
 /// Time for a new image to prove itself, milliseconds.
 const SELF_TEST_MS: u64 = 120_000;
-/// Silence after which blocks are asked for again; it grows to five times that.
-const BLOCK_TIMEOUT_MS: u64 = 2_000;
-/// Requests in a row that brought no block, after which the job fails (four minutes).
-const MAX_FRUITLESS: u32 = 32;
-/// Silence after which a request or a report is sent again.
+/// Silences in a row, each longer than the last, after which the job fails (five minutes).
+const MAX_SILENCES: u32 = 32;
+/// Silence after which a request is sent again.
 const ANSWER_TIMEOUT_MS: u64 = 10_000;
+/// Silence after which a stream is asked again for its description, and how often.
+const DESCRIBE_TIMEOUT_MS: u64 = 3_000;
+const MAX_DESCRIBES: u8 = 3;
+/// Times that a stream may change under one job.
+const MAX_CHANGES: u8 = 3;
 /// Pause before asking again after an answer that made no sense.
 const PAUSE_MS: u64 = 30_000;
 /// Pause before a refused subscription is tried again.
@@ -30,6 +37,9 @@ const MAX_REJECTED: u8 = 3;
 /// Installations of one job before it fails: a power cut during the trial reverts the image, too,
 /// and cannot be told from an image that crashed.
 const MAX_ATTEMPTS: u8 = 6;
+/// Blocks between two lines of the log, and between two reports.
+const LINE_BLOCKS: u32 = 8;
+const REPORT_BLOCKS: u32 = 32;
 
 /// What reaches the agent.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +69,12 @@ pub trait Outlet {
 }
 
 /// Filters, below `$aws/things/<thing>/`.
-const FILTERS: [&str; 5] = [
+const FILTERS: [&str; 6] = [
     "jobs/notify-next",
     "jobs/start-next/+",
     "jobs/+/update/+",
     "streams/+/data/cbor",
+    "streams/+/description/cbor",
     "streams/+/rejected/cbor",
 ];
 
@@ -82,21 +93,13 @@ enum Phase {
     Paused(u64),
 }
 
+/// How far the work on a job's files is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
-    /// The image is installed.
-    Reboot,
-    /// The job has ended.
-    NextJob,
-}
-
-#[derive(Debug, Clone)]
-struct Report {
-    status: &'static str,
-    /// Name and value of the one status detail.
-    detail: (&'static str, String<48>),
-    after: After,
-    sent: Option<u64>,
+enum Stage {
+    /// The stream's description is wanted: askings so far, and when to ask again.
+    Describing(u8, u64),
+    /// Blocks are fetched.
+    Fetching,
 }
 
 /// The agent for one thing.
@@ -107,17 +110,18 @@ pub struct Agent<T> {
     phase: Phase,
     /// Job under way and its version.
     job: Option<(String<JOB_ID>, u64)>,
-    update: Option<Update>,
-    /// Blocks still to come of the last request, and when one was last seen.
-    outstanding: u32,
-    last_block: u64,
-    /// Requests since the last block.
-    fruitless: u32,
+    update: Option<(Update, Stage)>,
+    /// Times that the stream changed under the job.
+    changes: u8,
     report: Option<Report>,
     memory: Option<Memory>,
     /// Until when an image on trial must have proved itself.
     self_test: Option<u64>,
-    progress: u32,
+    /// Blocks at the last line, and at the last report.
+    said: u32,
+    reported: u32,
+    /// Requests so far: they make tokens differ.
+    requests: u32,
 }
 
 impl<T: Transport> Agent<T> {
@@ -134,13 +138,13 @@ impl<T: Transport> Agent<T> {
             phase: Phase::Subscribing(0, None),
             job: None,
             update: None,
-            outstanding: 0,
-            last_block: now,
-            fruitless: 0,
+            changes: 0,
             report: None,
             memory,
             self_test: on_trial.then_some(now + SELF_TEST_MS),
-            progress: 0,
+            said: 0,
+            reported: 0,
+            requests: 0,
         }
     }
 
@@ -226,9 +230,11 @@ impl<T: Transport> Agent<T> {
         // Subscriptions that the service kept are confirmed at once; what else was under way may
         // be lost, so that the job is asked for again.
         self.phase = Phase::Subscribing(0, None);
-        self.outstanding = 0;
+        if let Some((update, _)) = &mut self.update {
+            update.window.forget();
+        }
         if let Some(report) = &mut self.report {
-            report.sent = None;
+            report.send_again();
         }
     }
 
@@ -246,12 +252,26 @@ impl<T: Transport> Agent<T> {
     }
 
     fn ask(&mut self, now: u64, out: &mut impl Outlet) {
+        let token = self.ask_token();
         let mut topic = String::<256>::new();
+        let mut body = String::<96>::new();
         if write!(topic, "$aws/things/{}/jobs/start-next", self.thing).is_ok()
-            && out.publish(&topic, b"{}", true).is_some()
+            && write!(
+                body,
+                "{{\"stepTimeoutInMinutes\":{STEP_TIMEOUT_MINUTES},\"clientToken\":\"{token}\"}}"
+            )
+            .is_ok()
+            && out.publish(&topic, body.as_bytes(), true).is_some()
         {
             self.phase = Phase::Asked(now);
         }
+    }
+
+    /// Token of the asking under way: numbers go up once it is answered.
+    fn ask_token(&self) -> String<TOKEN> {
+        let mut token = String::new();
+        let _ = write!(token, "next-{}", self.requests);
+        token
     }
 
     fn message(&mut self, topic: &str, payload: &[u8], now: u64, out: &mut impl Outlet) {
@@ -307,14 +327,25 @@ impl<T: Transport> Agent<T> {
         if !matches!(self.phase, Phase::Asked(_)) {
             return;
         }
-        if !self.prove(out) {
-            self.phase = Phase::Paused(now + PAUSE_MS);
-            return;
+        let reply = document::reply(payload);
+        if let Ok(reply) = &reply {
+            // The answer to an earlier asking may say what is no longer so.
+            if reply.token.as_ref().is_some_and(|t| *t != self.ask_token()) {
+                return;
+            }
+            // The image on trial has first to tell its own job that it runs.
+            let execution = reply.execution.as_ref();
+            let ours = execution.is_some_and(|e| self.is_wanted_running(&e.job));
+            if !ours && !self.prove(out) {
+                self.phase = Phase::Paused(now + PAUSE_MS);
+                return;
+            }
         }
+        self.requests += 1;
         self.phase = Phase::Settled;
-        match document::reply(payload) {
+        match reply {
             Ok(reply) => match reply.execution {
-                Some(execution) => self.execution(execution, now, out),
+                Some(execution) => self.execution(execution, out),
                 None => {
                     self.drop_job("gone", out);
                     self.forget();
@@ -324,11 +355,12 @@ impl<T: Transport> Agent<T> {
                 let execution = Execution {
                     job,
                     version: version.unwrap_or(0),
-                    file: Err("malformed job document"),
+                    update: Err("malformed job document"),
                 };
-                self.execution(execution, now, out);
+                self.execution(execution, out);
             }
             Err(None) => {
+                self.prove(out);
                 out.log(format_args!(
                     "ota-agent: an answer of the Jobs service makes no sense"
                 ));
@@ -337,24 +369,44 @@ impl<T: Transport> Agent<T> {
         }
     }
 
-    fn execution(&mut self, execution: Execution, now: u64, out: &mut impl Outlet) {
-        let Execution { job, version, file } = execution;
+    /// Whether what the job wanted is what runs.
+    fn is_wanted_running(&self, job: &str) -> bool {
+        let Some(memory) = self.memory.as_ref().filter(|m| m.job == job) else {
+            return false;
+        };
+        let mut wanted = (0..)
+            .zip(&memory.wanted)
+            .filter_map(|(c, v)| Some((c, v.as_ref()?)));
+        memory.wanted.iter().any(Option::is_some)
+            && wanted.all(|(c, v)| Image(&self.transport, c).running().as_ref() == Ok(v))
+    }
+
+    fn execution(&mut self, execution: Execution, out: &mut impl Outlet) {
+        let Execution {
+            job,
+            version,
+            update,
+        } = execution;
         let same = self.job.as_ref().is_some_and(|(ours, _)| *ours == job);
         if !same {
             self.drop_job("superseded", out);
+            self.changes = 0;
         }
         self.job = Some((job.clone(), version));
         if self.is_busy() {
             return;
         }
         if let Some(memory) = self.memory.clone().filter(|m| m.job == job) {
-            let running = fwu::query(&self.transport, memory.component).map(|info| info.version);
-            if running == Ok(memory.version) {
-                out.log(format_args!("ota-agent: job {job} accepted"));
-                let _ = make_ready(&self.transport, memory.component);
-                let mut detail = String::new();
-                let _ = write!(detail, "accepted v{}", version_text(&memory.version));
-                self.set_report("SUCCEEDED", ("reason", detail), After::NextJob);
+            if !memory.failed.is_empty() {
+                self.report = Some(Report::failed(&memory.failed));
+                return;
+            }
+            if self.is_wanted_running(&job) {
+                if self.self_test.is_some() {
+                    self.report = Some(Report::active(memory.updated_by));
+                } else {
+                    self.succeed(&memory, out);
+                }
                 return;
             }
             if memory.rejected >= MAX_REJECTED || memory.attempts >= MAX_ATTEMPTS {
@@ -367,102 +419,179 @@ impl<T: Transport> Agent<T> {
         } else {
             self.forget();
         }
-        match file.and_then(|file| Update::begin(&self.transport, file)) {
+        self.begin(update, out);
+    }
+
+    fn begin(&mut self, update: Result<OtaUpdate, Reason>, out: &mut impl Outlet) {
+        match update.and_then(|update| Update::new(&self.transport, update)) {
             Ok(update) => {
-                self.update = Some(update);
-                self.outstanding = 0;
-                self.fruitless = 0;
-                self.progress = 0;
-                self.last_block = now;
+                self.update = Some((update, Stage::Describing(0, 0)));
+                self.said = 0;
+                self.reported = 0;
             }
             Err(reason) => self.fail(reason, out),
         }
     }
 
+    /// What the job wanted runs, for good.
+    fn succeed(&mut self, memory: &Memory, out: &mut impl Outlet) {
+        out.log(format_args!("ota-agent: job {} accepted", memory.job));
+        let wanted = (0..)
+            .zip(&memory.wanted)
+            .filter_map(|(c, v)| Some((c, (*v)?)));
+        let mut newest = None;
+        for (component, version) in wanted {
+            let _ = Image(&self.transport, component).discard();
+            newest = Some(version);
+        }
+        if let Some(version) = newest {
+            self.report = Some(Report::accepted(&version, memory.updated_by));
+        }
+    }
+
     fn stream(&mut self, topic: &str, payload: &[u8], now: u64, out: &mut impl Outlet) {
-        let Some(update) = &mut self.update else {
+        let Some((update, stage)) = &mut self.update else {
             return;
         };
-        let ours = topic.strip_prefix(update.file.stream.as_str());
-        if ours == Some("/rejected/cbor") {
-            if stream::rejection_is_final(payload) {
-                self.end_update("the stream is not to be had", out);
+        let ours = topic.strip_prefix(update.stream.as_str());
+        match (ours, *stage) {
+            (Some("/rejected/cbor"), _) => match stream::rejection(payload) {
+                Rejection::Later => {}
+                Rejection::Gone => self.end_update("the stream is not to be had", out),
+                Rejection::Refused => self.end_update("the stream refuses our requests", out),
+                Rejection::Changed => self.stream_changed(out),
+            },
+            (Some("/description/cbor"), Stage::Describing(1.., _)) => {
+                let mut version = None;
+                for part in &update.parts {
+                    let Ok(description) = stream::description(payload, part.file.id) else {
+                        return;
+                    };
+                    if description.size != Some(u64::from(part.file.size)) {
+                        self.end_update("the stream has another file", out);
+                        return;
+                    }
+                    version = Some(description.version);
+                }
+                self.open(version, out);
             }
+            (Some("/data/cbor"), Stage::Fetching) => {
+                // A block that makes no sense is as good as lost: the timeout asks again.
+                let Ok(data) = stream::data(payload) else {
+                    return;
+                };
+                let place = (data.file, data.index);
+                match update.block(&self.transport, place, data.payload, now) {
+                    Ok(true) => self.progressed(out),
+                    Ok(false) => {}
+                    Err(reason) => self.end_update(reason, out),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What was fetched is of another file: job and stream are asked for anew.
+    fn stream_changed(&mut self, out: &mut impl Outlet) {
+        self.changes += 1;
+        if self.changes > MAX_CHANGES {
+            self.end_update("the stream keeps changing", out);
             return;
         }
-        if ours != Some("/data/cbor") {
-            return;
+        if let Some((update, _)) = self.update.take() {
+            out.log(format_args!(
+                "ota-agent: the stream has changed: beginning anew"
+            ));
+            update.discard(&self.transport);
         }
-        // A block that makes no sense is as good as lost: the timeout asks again.
-        let Ok(data) = stream::data(payload) else {
+        self.report = None;
+        self.phase = Phase::Asking;
+    }
+
+    /// The stream is known, or will not say more: blocks are fetched from here on.
+    fn open(&mut self, version: Option<u16>, out: &mut impl Outlet) {
+        let (Some((update, stage)), Some((job, _))) = (&mut self.update, &self.job) else {
             return;
         };
-        if data.file != u64::from(update.file.id) || update.blocks.complete() {
-            return;
-        }
-        match update.block(&self.transport, data.index, data.payload) {
-            Ok(true) => {
-                self.outstanding = self.outstanding.saturating_sub(1);
-                self.last_block = now;
-                self.fruitless = 0;
-                self.progressed(out);
+        match update.open(&self.transport, job, version) {
+            Ok(resumed) => {
+                *stage = Stage::Fetching;
+                let (done, count) = update.progress();
+                if resumed {
+                    out.log(format_args!(
+                        "ota-agent: job {job}: resumed, {done} of {count} blocks are there"
+                    ));
+                }
+                (self.said, self.reported) = (done, done);
+                if done == count {
+                    self.finish(out);
+                }
             }
-            Ok(false) => {}
             Err(reason) => self.end_update(reason, out),
         }
     }
 
     /// Says how far it is, now and then; ends the download when all is there.
     fn progressed(&mut self, out: &mut impl Outlet) {
-        let (Some(update), Some((job, _))) = (&self.update, &self.job) else {
+        let (Some((update, _)), Some((job, _))) = (&self.update, &self.job) else {
             return;
         };
-        let (done, count) = (update.blocks.done(), update.blocks.count());
-        if update.blocks.complete() || done >= self.progress + crate::WINDOW {
-            self.progress = done;
+        let (done, count) = update.progress();
+        if done == count || done >= self.said + LINE_BLOCKS {
+            self.said = done;
             out.log(format_args!("ota-agent: job {job}: {done}/{count} blocks"));
         }
-        if update.blocks.complete() {
-            match self.install() {
-                Ok(()) => {}
-                Err(reason) => self.end_update(reason, out),
-            }
+        if done == count {
+            self.finish(out);
+        } else if (done == 1 || done >= self.reported + REPORT_BLOCKS) && self.report.is_none() {
+            self.reported = done;
+            self.report = Some(Report::progress(done, count));
+        }
+    }
+
+    fn finish(&mut self, out: &mut impl Outlet) {
+        if let Err(reason) = self.install() {
+            self.end_update(reason, out);
         }
     }
 
     fn install(&mut self) -> Result<(), Reason> {
-        let (Some(update), Some((job, _))) = (&self.update, &self.job) else {
+        let (Some((update, _)), Some((job, _))) = (&self.update, &self.job) else {
             return Ok(());
         };
         update.verify(&self.transport)?;
-        let version = update.version.ok_or("no MCUboot image")?;
         let before = self.memory.as_ref().filter(|m| m.job == *job);
-        let memory = Memory {
+        let mut memory = Memory {
             attempts: before.map_or(0, |m| m.attempts).saturating_add(1),
             rejected: before.map_or(0, |m| m.rejected),
-            component: update.file.component,
-            version,
             job: job.clone(),
+            ..Memory::default()
         };
+        for part in &update.parts {
+            if let Some(wanted) = memory.wanted.get_mut(usize::from(part.file.component)) {
+                *wanted = part.version;
+                memory.updated_by = word(&part.running);
+            }
+        }
         memory
             .store(&self.transport)
             .map_err(|_| "the job cannot be remembered")?;
+        let updated_by = memory.updated_by;
         self.memory = Some(memory);
         fwu::install(&self.transport).map_err(|status| match status {
             Status::DEPENDENCY_NEEDED => "needs a newer version of the other image",
             _ => "the installation was refused",
         })?;
+        checkpoint::forget(&self.transport);
         self.update = None;
-        let mut detail = String::new();
-        let _ = detail.push_str("ready");
-        self.set_report("IN_PROGRESS", ("self_test", detail), After::Reboot);
+        self.report = Some(Report::ready(updated_by));
         Ok(())
     }
 
-    /// The update failed: its candidate goes, the job is told.
+    /// The update failed: its candidates go, the job is told.
     fn end_update(&mut self, reason: Reason, out: &mut impl Outlet) {
-        if let Some(update) = self.update.take() {
-            let _ = make_ready(&self.transport, update.file.component);
+        if let Some((update, _)) = self.update.take() {
+            update.discard(&self.transport);
         }
         self.fail(reason, out);
     }
@@ -470,42 +599,37 @@ impl<T: Transport> Agent<T> {
     fn fail(&mut self, reason: Reason, out: &mut impl Outlet) {
         let Some((job, _)) = &self.job else { return };
         out.log(format_args!("ota-agent: job {job} failed: {reason}"));
-        let mut detail = String::new();
+        // Remembered until the cloud has taken note, so that a reset does not begin it anew.
+        let mut memory = Memory {
+            job: job.clone(),
+            ..Memory::default()
+        };
         // Every reason in this crate is shorter; an empty value would be refused.
-        let _ = detail.push_str(reason.get(..48).unwrap_or(reason));
-        self.set_report("FAILED", ("reason", detail), After::NextJob);
-    }
-
-    fn set_report(
-        &mut self,
-        status: &'static str,
-        detail: (&'static str, String<48>),
-        after: After,
-    ) {
-        self.report = Some(Report {
-            status,
-            detail,
-            after,
-            sent: None,
-        });
+        let reason = reason.get(..crate::memory::REASON).unwrap_or(reason);
+        let _ = memory.failed.push_str(reason);
+        let _ = memory.store(&self.transport);
+        self.memory = Some(memory);
+        self.report = Some(Report::failed(reason));
     }
 
     /// The job is no longer ours to finish: nothing of it stays, staged or not.
     fn drop_job(&mut self, why: &str, out: &mut impl Outlet) {
-        let installed = self.report.take().filter(|r| r.after == After::Reboot);
+        let staged = self.report.take().is_some_and(|r| r.after == After::Reboot);
         let update = self.update.take();
         if let Some((job, _)) = self.job.take()
-            && (installed.is_some() || update.is_some())
+            && (staged || update.is_some())
         {
             out.log(format_args!("ota-agent: job {job} {why}"));
         }
-        let component = match (&update, &self.memory) {
-            (Some(update), _) => Some(update.file.component),
-            (None, Some(memory)) if installed.is_some() => Some(memory.component),
-            _ => None,
-        };
-        if let Some(component) = component {
-            let _ = make_ready(&self.transport, component);
+        if let Some((update, _)) = &update {
+            update.discard(&self.transport);
+        }
+        if staged {
+            for component in [COMPONENT_SECURE, COMPONENT_NONSECURE] {
+                let _ = Image(&self.transport, component).discard();
+            }
+        }
+        if staged || update.is_some() {
             self.forget();
         }
     }
@@ -520,25 +644,16 @@ impl<T: Transport> Agent<T> {
         let (Some(report), Some((job, version))) = (&mut self.report, &self.job) else {
             return;
         };
-        if matches!(self.phase, Phase::Subscribing(..))
-            || report
-                .sent
-                .is_some_and(|then| now < then + ANSWER_TIMEOUT_MS)
-        {
+        if matches!(self.phase, Phase::Subscribing(..)) || !report.is_due(now) {
             return;
         }
+        self.requests += 1;
         let mut topic = String::<256>::new();
-        let mut body = String::<256>::new();
-        let (name, value) = &report.detail;
-        let ok = write!(topic, "$aws/things/{}/jobs/{job}/update", self.thing).is_ok()
-            && write!(
-                body,
-                "{{\"status\":\"{}\",\"statusDetails\":{{\"{name}\":\"{value}\"}},\"expectedVersion\":\"{version}\"}}",
-                report.status
-            )
-            .is_ok();
-        if ok && out.publish(&topic, body.as_bytes(), true).is_some() {
-            report.sent = Some(now);
+        let written = write!(topic, "$aws/things/{}/jobs/{job}/update", self.thing);
+        if let (Ok(()), Some((token, body))) = (written, report.body(*version, self.requests))
+            && out.publish(&topic, body.as_bytes(), true).is_some()
+        {
+            report.sent(token, now);
         }
     }
 
@@ -552,56 +667,74 @@ impl<T: Transport> Agent<T> {
         let (Some(report), Some((job, version))) = (&mut self.report, &mut self.job) else {
             return;
         };
-        let Some(answer) = operation
+        let Some(kind) = operation
             .strip_prefix(job.as_str())
             .and_then(|o| o.strip_prefix("/update/"))
         else {
             return;
         };
-        if report.sent.is_none() {
+        let answer = document::answer(payload);
+        // The answer to another report, or to another client's.
+        if !report.was_sent() || answer.token.as_ref().is_some_and(|t| *t != report.token) {
             return;
         }
-        if answer == "accepted" {
-            *version += 1;
-            self.reported(now, out);
+        if kind == "accepted" {
+            *version = answer.state.map_or(*version + 1, |(_, current)| current);
+            self.taken_note(now, out);
             return;
         }
-        let rejection = document::rejection(payload);
         // The last report again, whose answer was lost. Which of the two codes says so depends on
         // whether versions or states are compared first.
         let already = report.after == After::NextJob
-            && rejection
+            && answer
                 .state
                 .as_ref()
                 .is_some_and(|(status, _)| status == report.status);
-        match (rejection.code, rejection.state) {
+        match (answer.code, answer.state) {
             (Code::InvalidStateTransition | Code::VersionMismatch, _) if already => {
-                self.reported(now, out);
+                self.taken_note(now, out);
             }
             (Code::InvalidStateTransition | Code::ResourceNotFound, _) => {
                 self.drop_job("gone", out);
                 self.phase = Phase::Asking;
             }
-            (Code::VersionMismatch, Some((_, current))) if current != *version => {
-                *version = current;
-                report.sent = None;
+            (Code::VersionMismatch, Some((status, current))) => {
+                if status == "IN_PROGRESS" || status == "QUEUED" {
+                    *version = current;
+                    report.send_again();
+                } else {
+                    self.drop_job("gone", out);
+                    self.phase = Phase::Asking;
+                }
             }
+            // Which version it is, the job says when it is asked for again.
+            (Code::VersionMismatch, None) => self.phase = Phase::Asking,
             // Throttled, or an error of theirs: the timeout sends it again.
-            _ => report.sent = Some(now),
+            (Code::Other, _) => {}
         }
     }
 
-    fn reported(&mut self, now: u64, out: &mut impl Outlet) {
+    fn taken_note(&mut self, now: u64, out: &mut impl Outlet) {
         let Some(report) = self.report.take() else {
             return;
         };
         match report.after {
+            After::Continue => {}
             After::Reboot => {
                 if let Some((job, _)) = &self.job {
                     out.log(format_args!("ota-agent: job {job} installed, rebooting"));
                 }
                 if let Err(e) = fwu::request_reboot(&self.transport) {
                     out.log(format_args!("ota-agent: rebooting failed: {e:?}"));
+                    self.phase = Phase::Paused(now + PAUSE_MS);
+                }
+            }
+            After::SelfTest => {
+                if self.prove(out)
+                    && let Some(memory) = self.memory.clone()
+                {
+                    self.succeed(&memory, out);
+                } else {
                     self.phase = Phase::Paused(now + PAUSE_MS);
                 }
             }
@@ -614,33 +747,54 @@ impl<T: Transport> Agent<T> {
     }
 
     fn request_blocks(&mut self, now: u64, out: &mut impl Outlet) {
-        let Some(update) = &self.update else { return };
-        let patience = BLOCK_TIMEOUT_MS * u64::from((1 + self.fruitless / 4).min(5));
-        if self.phase != Phase::Settled
-            || (self.outstanding > 0 && now < self.last_block + patience)
-        {
-            return;
-        }
-        let Some((first, bits)) = update.blocks.wanted() else {
+        let Some((update, stage)) = &mut self.update else {
             return;
         };
-        if self.fruitless >= MAX_FRUITLESS {
-            self.end_update("no blocks arrive", out);
+        if self.phase != Phase::Settled {
             return;
         }
         let mut topic = String::<256>::new();
-        let mut body = [0; 64];
-        let length = stream::request(update.file.id, first, bits, &mut body);
+        let mut body = [0; REQUEST];
+        if let Stage::Describing(askings, again) = *stage {
+            if now < again {
+                return;
+            }
+            if askings == MAX_DESCRIBES {
+                // Not every service describes; a stream that is not there says so to `get`.
+                self.open(None, out);
+                return;
+            }
+            let length = stream::describe(&mut body);
+            let written = write!(
+                topic,
+                "$aws/things/{}/streams/{}/describe/cbor",
+                self.thing, update.stream
+            );
+            let body = body.get(..length).unwrap_or_default();
+            if written.is_ok() && out.publish(&topic, body, false).is_some() {
+                *stage = Stage::Describing(askings + 1, now + DESCRIBE_TIMEOUT_MS);
+            }
+            return;
+        }
+        if update.window.expire(now) && update.window.silences() >= MAX_SILENCES {
+            self.end_update("no blocks arrive", out);
+            return;
+        }
         let written = write!(
             topic,
             "$aws/things/{}/streams/{}/get/cbor",
-            self.thing, update.file.stream
+            self.thing, update.stream
         );
-        let body = body.get(..length).unwrap_or_default();
-        if written.is_ok() && out.publish(&topic, body, false).is_some() {
-            self.outstanding = bits.count_ones();
-            self.fruitless += 1;
-            self.last_block = now;
+        if written.is_err() {
+            return;
+        }
+        while let Some((file, first, bits)) = update.request() {
+            let length = stream::request(update.version, file, first, bits, &mut body);
+            let body = body.get(..length).unwrap_or_default();
+            if out.publish(&topic, body, false).is_none() {
+                return;
+            }
+            update.window.asked(first, bits, now);
         }
     }
 }

@@ -1,9 +1,12 @@
-//! Which blocks are there, and which to ask for next.
+//! Which blocks of a file are there.
 //!
-//! Owns the bitmap of one download and the window of blocks under way. Bit order is the wire's:
-//! block k is bit k & 7 of byte k >> 3 (reference/aws-iot.md §4.3).
+//! Owns the bitmap of one file. Bit order is the wire's: block k is bit k & 7 of byte k >> 3
+//! (reference/aws-iot.md §4.3).
 
-use crate::{BLOCK, MAX_BLOCKS, WINDOW};
+use crate::{BLOCK, MAX_BLOCKS};
+
+/// Bytes of a bitmap.
+pub const MAP: usize = MAX_BLOCKS / 8;
 
 /// Why a block was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +20,9 @@ pub enum Refused {
 }
 
 /// The blocks of one file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocks {
-    have: [u8; MAX_BLOCKS / 8],
+    have: [u8; MAP],
     size: u32,
     count: u32,
     done: u32,
@@ -30,11 +33,27 @@ impl Blocks {
     pub fn new(size: u32) -> Option<Blocks> {
         let count = size.div_ceil(BLOCK);
         (count as usize <= MAX_BLOCKS && size > 0).then_some(Blocks {
-            have: [0; MAX_BLOCKS / 8],
+            have: [0; MAP],
             size,
             count,
             done: 0,
         })
+    }
+
+    /// Takes over what an earlier run had; bits past the end mean nothing.
+    pub fn restore(&mut self, have: &[u8; MAP]) {
+        let bit = |b: u32| {
+            have.get(b as usize >> 3)
+                .is_some_and(|byte| byte & 1 << (b & 7) != 0)
+        };
+        for block in (0..self.count).filter(|b| bit(*b)) {
+            self.set(block);
+        }
+    }
+
+    /// The bitmap.
+    pub fn map(&self) -> &[u8; MAP] {
+        &self.have
     }
 
     /// Blocks that are there.
@@ -52,7 +71,8 @@ impl Blocks {
         self.done == self.count
     }
 
-    fn has(&self, block: u32) -> bool {
+    /// Whether a block is there.
+    pub fn has(&self, block: u32) -> bool {
         self.have
             .get(block as usize >> 3)
             .is_some_and(|byte| byte & 1 << (block & 7) != 0)
@@ -86,16 +106,6 @@ impl Blocks {
             self.done += 1;
         }
     }
-
-    /// The next request: first block, and the bitmap of up to [`WINDOW`] missing ones from there.
-    pub fn wanted(&self) -> Option<(u32, u8)> {
-        let first = (0..self.count).find(|b| !self.has(*b))?;
-        let last = (first + WINDOW).min(self.count);
-        let bits = (first..last)
-            .filter(|b| !self.has(*b))
-            .fold(0, |bits, b| bits | 1 << (b - first));
-        Some((first, bits))
-    }
 }
 
 #[cfg(test)]
@@ -103,24 +113,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_window_moves_over_what_is_missing() {
+    fn blocks_are_taken_once_and_at_their_size() {
         let mut blocks = Blocks::new(20 * BLOCK + 7).unwrap();
         assert_eq!(blocks.count(), 21);
-        assert_eq!(blocks.wanted(), Some((0, 0xFF)));
         for b in [0, 1, 3] {
             blocks.set(b);
             blocks.set(b);
         }
-        assert_eq!(
-            (blocks.done(), blocks.wanted()),
-            (3, Some((2, 0b1111_1101)))
-        );
+        assert_eq!(blocks.done(), 3);
         assert_eq!(blocks.check(20, 7), Ok(20 * BLOCK));
         assert_eq!(blocks.check(20, 8), Err(Refused::Length));
         assert_eq!(blocks.check(21, 7), Err(Refused::OutOfRange));
         assert_eq!(blocks.check(3, 4096), Err(Refused::Duplicate));
         (0..21).for_each(|b| blocks.set(b));
-        assert!(blocks.complete() && blocks.wanted().is_none());
+        assert!(blocks.complete());
+    }
+
+    #[test]
+    fn a_map_is_taken_over_up_to_the_last_block() {
+        let mut blocks = Blocks::new(10 * BLOCK).unwrap();
+        blocks.restore(&[0xFF; MAP]);
+        assert!(blocks.complete());
+        assert_eq!(blocks.map()[..3], [0xFF, 3, 0]);
+        let mut some = Blocks::new(10 * BLOCK).unwrap();
+        some.restore(&[0x21; MAP]);
+        assert_eq!((some.done(), some.has(5), some.has(6)), (3, true, false));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub const JOB_ID: usize = 64;
 pub const STREAM: usize = 128;
 /// Longest signature, raw bytes: RSA-4096.
 pub const SIGNATURE: usize = 512;
+/// Most files of one job: both images.
+pub const FILES: usize = 2;
 /// Longest signature, base64 characters.
 const SIGNATURE_TEXT: usize = SIGNATURE.div_ceil(3) * 4;
 
@@ -37,6 +39,8 @@ pub fn version_text(version: &Version) -> String<32> {
 /// An answer with an execution, or without one: nothing is pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
+    /// `clientToken`, if it is one that could be ours.
+    pub token: Option<String<TOKEN>>,
     /// The job that is due, if any.
     pub execution: Option<Execution>,
 }
@@ -48,22 +52,40 @@ pub struct Execution {
     pub job: String<JOB_ID>,
     /// `versionNumber`, for `expectedVersion`.
     pub version: u64,
-    /// The file, or why the document cannot be followed.
-    pub file: Result<OtaFile, &'static str>,
+    /// The update, or why the document cannot be followed.
+    pub update: Result<OtaUpdate, &'static str>,
 }
 
-/// The one file of an `afr_ota` document.
+/// What an `afr_ota` document asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtaUpdate {
+    /// Stream that holds the files.
+    pub stream: String<STREAM>,
+    /// One or both images, each once.
+    pub files: Vec<OtaFile, FILES>,
+}
+
+/// Which kind of signature a job carries: the algorithm in the name of its `sig-…` member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureKind {
+    /// `sig-sha256-rsa`: PKCS#1 v1.5 or PSS, as the key's policy says.
+    Rsa,
+    /// `sig-sha256-ecdsa`, in DER.
+    Ecdsa,
+}
+
+/// A file of an `afr_ota` document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtaFile {
-    /// Stream that holds it.
-    pub stream: String<STREAM>,
     /// File id in the stream.
     pub id: u8,
     /// Size, bytes.
     pub size: u32,
     /// FWU component, from `filepath`.
     pub component: u8,
-    /// Signature, raw.
+    /// What the signature is.
+    pub kind: SignatureKind,
+    /// Signature, without its base64.
     pub signature: Vec<u8, SIGNATURE>,
 }
 
@@ -72,6 +94,8 @@ pub struct OtaFile {
 
 #[derive(Deserialize)]
 struct RawReply<'a> {
+    #[serde(rename = "clientToken", borrow)]
+    token: Option<EscapedStr<'a>>,
     #[serde(borrow)]
     execution: Option<RawExecution<'a>>,
 }
@@ -98,8 +122,9 @@ struct RawOta<'a> {
     protocols: Option<Vec<EscapedStr<'a>, 4>>,
     #[serde(borrow)]
     streamname: Option<EscapedStr<'a>>,
+    auth_scheme: Option<serde::de::IgnoredAny>,
     #[serde(borrow)]
-    files: Vec<RawFile<'a>, 2>,
+    files: Vec<RawFile<'a>, 8>,
 }
 
 #[derive(Deserialize)]
@@ -110,8 +135,13 @@ struct RawFile<'a> {
     fileid: Option<u64>,
     #[serde(rename = "sig-sha256-rsa", borrow)]
     rsa: Option<EscapedStr<'a>>,
-    #[serde(rename = "sig-sha256-ecdsa")]
-    ecdsa: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "sig-sha256-ecdsa", borrow)]
+    ecdsa: Option<EscapedStr<'a>>,
+    #[serde(rename = "sig-sha1-rsa")]
+    sha1_rsa: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "sig-sha1-ecdsa")]
+    sha1_ecdsa: Option<serde::de::IgnoredAny>,
+    update_data_url: Option<serde::de::IgnoredAny>,
 }
 
 /// Reads `start-next/accepted` and `notify-next`.
@@ -122,20 +152,27 @@ pub fn reply(payload: &[u8]) -> Result<Reply, Option<(String<JOB_ID>, Option<u64
     let Ok((raw, _)) = serde_json_core::from_slice::<RawReply<'_>>(payload) else {
         return Err(bare_job(payload));
     };
-    let Some(raw) = raw.execution else {
-        return Ok(Reply { execution: None });
-    };
+    let token = raw.token.map(token);
     // AWS documents an empty object for nothing pending, too.
-    let Some(job) = raw.job else {
-        return Ok(Reply { execution: None });
+    let Some((job, raw)) = raw.execution.and_then(|e| Some((e.job?, e))) else {
+        return Ok(Reply {
+            token,
+            execution: None,
+        });
     };
     Ok(Reply {
+        token,
         execution: Some(Execution {
             job: name(job).ok_or(None)?,
             version: raw.version.unwrap_or(0),
-            file: raw.document.ok_or("no job document").and_then(file),
+            update: raw.document.ok_or("no job document").and_then(update),
         }),
     })
+}
+
+/// A token; one too long to be ours is not nobody's.
+fn token(text: EscapedStr<'_>) -> String<TOKEN> {
+    unescaped(text).unwrap_or_else(|| String::try_from("?").unwrap_or_default())
 }
 
 /// Job id and version of an execution whose document is malformed or too long.
@@ -157,20 +194,46 @@ fn bare_job(payload: &[u8]) -> Option<(String<JOB_ID>, Option<u64>)> {
     Some((name(execution.job?)?, execution.version))
 }
 
-fn file(document: RawDocument<'_>) -> Result<OtaFile, &'static str> {
+fn update(document: RawDocument<'_>) -> Result<OtaUpdate, &'static str> {
+    const HTTP: &str = "HTTP (presigned URL) is not supported";
     let ota = document.afr_ota.ok_or("no afr_ota in the job document")?;
-    if ota
-        .protocols
-        .is_some_and(|p| !p.iter().any(|p| is(*p, "MQTT")))
-    {
-        return Err("no MQTT among the protocols");
+    match &ota.protocols {
+        Some(list) if !list.iter().any(|p| is(*p, "MQTT")) => {
+            let http = list.iter().any(|p| is(*p, "HTTP"));
+            return Err(if http {
+                HTTP
+            } else {
+                "no MQTT among the protocols"
+            });
+        }
+        _ => {}
     }
-    let stream = ota.streamname.ok_or("no streamname in the job document")?;
-    let mut files = ota.files.into_iter();
-    let file = files.next().ok_or("no file in the job document")?;
-    if files.next().is_some() {
-        return Err("more than one file in the job document");
+    let url = ota.auth_scheme.is_some() || ota.files.iter().any(|f| f.update_data_url.is_some());
+    let Some(stream) = ota.streamname else {
+        return Err(if url {
+            HTTP
+        } else {
+            "no streamname in the job document"
+        });
+    };
+    let mut out = OtaUpdate {
+        stream: name(stream).ok_or("malformed streamname")?,
+        files: Vec::new(),
+    };
+    if ota.files.is_empty() {
+        return Err("no file in the job document");
     }
+    for raw in ota.files {
+        let file = file(raw)?;
+        if out.files.iter().any(|f| f.component == file.component) {
+            return Err("two files for one image");
+        }
+        out.files.push(file).map_err(|_| "too many files")?;
+    }
+    Ok(out)
+}
+
+fn file(file: RawFile<'_>) -> Result<OtaFile, &'static str> {
     let component = match file.filepath {
         Some(path) if is(path, "secure image") => psa_interface::fwu::COMPONENT_SECURE,
         Some(path) if is(path, "non_secure image") => psa_interface::fwu::COMPONENT_NONSECURE,
@@ -180,20 +243,23 @@ fn file(document: RawDocument<'_>) -> Result<OtaFile, &'static str> {
     if size == 0 {
         return Err("filesize is 0");
     }
-    let signature = match (file.rsa, file.ecdsa) {
-        (Some(signature), None) => signature,
-        (None, Some(_)) => return Err("no key for sig-sha256-ecdsa is provisioned"),
-        (None, None) => return Err("no signature"),
+    let sha1 = file.sha1_rsa.is_some() || file.sha1_ecdsa.is_some();
+    let (kind, signature) = match (file.rsa, file.ecdsa) {
         (Some(_), Some(_)) => return Err("more than one signature"),
+        (Some(_), _) | (_, Some(_)) if sha1 => return Err("more than one signature"),
+        (Some(signature), None) => (SignatureKind::Rsa, signature),
+        (None, Some(signature)) => (SignatureKind::Ecdsa, signature),
+        (None, None) if sha1 => return Err("signatures over SHA-1 are refused"),
+        (None, None) => return Err("no signature"),
     };
     Ok(OtaFile {
-        stream: name(stream).ok_or("malformed streamname")?,
         id: file
             .fileid
             .and_then(|id| u8::try_from(id).ok())
             .ok_or("fileid is none of 0 to 255")?,
         size: u32::try_from(size).map_err(|_| "image too large")?,
         component,
+        kind,
         signature: decode(signature).ok_or("the signature is no base64")?,
     })
 }
@@ -232,10 +298,15 @@ fn decode(text: EscapedStr<'_>) -> Option<Vec<u8, SIGNATURE>> {
     Some(out)
 }
 
-/// Why an update was rejected, and what the service knows.
+/// Longest token that is told from others; ours are shorter.
+pub const TOKEN: usize = 32;
+
+/// The service's answer to an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    /// `code`.
+pub struct Answer {
+    /// `clientToken`, if it is one that could be ours.
+    pub token: Option<String<TOKEN>>,
+    /// `code`, unless it was accepted.
     pub code: Code,
     /// Status and version that the execution has.
     pub state: Option<(String<16>, u64)>,
@@ -254,35 +325,44 @@ pub enum Code {
     Other,
 }
 
-/// Reads `…/rejected`.
-pub fn rejection(payload: &[u8]) -> Rejection {
+/// Reads `…/update/accepted` and `…/update/rejected`.
+pub fn answer(payload: &[u8]) -> Answer {
     #[derive(Deserialize)]
-    struct Raw {
-        code: Option<String<32>>,
-        #[serde(rename = "executionState")]
-        state: Option<RawState>,
+    struct Raw<'a> {
+        #[serde(rename = "clientToken", borrow)]
+        token: Option<EscapedStr<'a>>,
+        #[serde(borrow)]
+        code: Option<EscapedStr<'a>>,
+        #[serde(rename = "executionState", borrow)]
+        state: Option<RawState<'a>>,
     }
     #[derive(Deserialize)]
-    struct RawState {
-        status: Option<String<16>>,
+    struct RawState<'a> {
+        #[serde(borrow)]
+        status: Option<EscapedStr<'a>>,
         #[serde(rename = "versionNumber")]
         version: Option<u64>,
     }
-    // Codes and states have no escapes.
-    let Ok((raw, _)) = serde_json_core::from_slice::<Raw>(payload) else {
-        return Rejection {
+    let Ok((raw, _)) = serde_json_core::from_slice::<Raw<'_>>(payload) else {
+        return Answer {
+            token: None,
             code: Code::Other,
             state: None,
         };
     };
-    let code = match raw.code.as_deref() {
+    let code = match raw.code.and_then(unescaped::<32>).as_deref() {
         Some("VersionMismatch") => Code::VersionMismatch,
         Some("InvalidStateTransition" | "TerminalStateReached") => Code::InvalidStateTransition,
         Some("ResourceNotFound") => Code::ResourceNotFound,
         _ => Code::Other,
     };
-    let state = raw.state.and_then(|s| Some((s.status?, s.version?)));
-    Rejection { code, state }
+    Answer {
+        token: raw.token.map(token),
+        code,
+        state: raw
+            .state
+            .and_then(|s| Some((unescaped(s.status?)?, s.version?))),
+    }
 }
 
 #[cfg(test)]
@@ -295,23 +375,25 @@ mod tests {
         )
     }
 
-    fn parsed(file: &str) -> Result<OtaFile, &'static str> {
+    fn parsed(file: &str) -> Result<OtaUpdate, &'static str> {
         reply(document(file).as_bytes())
             .unwrap()
             .execution
             .unwrap()
-            .file
+            .update
     }
 
     #[test]
     fn a_job_is_read_with_unknown_members_and_escapes() {
-        let file = parsed(
+        let update = parsed(
             r#"{"future":[1,{"x":null}],"filepath":"non_secure\u0020image","filesize":596736,"fileid":0,"certfile":"0","attr":{"k":"v"},"sig-sha256-rsa":"AAEC\/w=="}"#,
         )
         .unwrap();
+        let file = &update.files[0];
         assert_eq!((file.component, file.size, file.id), (1, 596_736, 0));
+        assert_eq!(file.kind, SignatureKind::Rsa);
         assert_eq!(&file.signature[..], [0, 1, 2, 255]);
-        assert_eq!(file.stream, "AFR_OTA-s");
+        assert_eq!(update.stream, "AFR_OTA-s");
     }
 
     #[test]
@@ -341,14 +423,60 @@ mod tests {
                 r#"{"filepath":"secure image","filesize":4294967296,"fileid":0,"sig-sha256-rsa":""}"#,
                 "image too large",
             ),
-            (r#"{},{}"#, "more than one file in the job document"),
+            (r#"{},{}"#, "unknown filepath"),
+            (
+                r#"{"filepath":"secure image","filesize":9,"fileid":0,"sig-sha1-rsa":"AAAA"}"#,
+                "signatures over SHA-1 are refused",
+            ),
+            (
+                r#"{"filepath":"secure image","filesize":9,"fileid":0,"sig-sha1-rsa":"AAAA","sig-sha256-rsa":"AAAA"}"#,
+                "more than one signature",
+            ),
+            (
+                r#"{"filepath":"secure image","filesize":9,"fileid":0,"sig-sha256-rsa":""},{"filepath":"secure image","filesize":9,"fileid":1,"sig-sha256-rsa":""}"#,
+                "two files for one image",
+            ),
             ("", "no file in the job document"),
         ] {
             assert_eq!(parsed(file), Err(why));
         }
-        let http = document("{}").replace("MQTT", "HTTP");
-        let execution = reply(http.as_bytes()).unwrap().execution.unwrap();
-        assert_eq!(execution.file, Err("no MQTT among the protocols"));
+        let other = document("{}").replace("MQTT", "COAP");
+        let execution = reply(other.as_bytes()).unwrap().execution.unwrap();
+        assert_eq!(execution.update, Err("no MQTT among the protocols"));
+    }
+
+    #[test]
+    fn presigned_url_jobs_are_refused_by_name() {
+        let http = Err("HTTP (presigned URL) is not supported");
+        let file = r#"{"filepath":"secure image","filesize":9,"fileid":0,"sig-sha256-rsa":"AA==","update_data_url":"https://s3/x?y","auth_scheme":"aws.s3.presigned"}"#;
+        let of = |text: &str| reply(text.as_bytes()).unwrap().execution.unwrap().update;
+        assert_eq!(of(&document(file).replace("MQTT", "HTTP")), http);
+        let bare = document(file).replace(r#""protocols":["MQTT"],"streamname":"AFR_OTA-s","#, "");
+        assert_eq!(of(&bare), http);
+        // Both are offered: MQTT is taken.
+        let both = document(file).replace(r#""MQTT""#, r#""HTTP","MQTT""#);
+        assert_eq!(of(&both).unwrap().files.len(), 1);
+    }
+
+    #[test]
+    fn both_images_in_one_job() {
+        let file = |path: &str, id: u8, sig: &str| {
+            format!(r#"{{"filepath":"{path}","filesize":9,"fileid":{id},"{sig}":"AA=="}}"#)
+        };
+        let (a, b) = (
+            file("non_secure image", 0, "sig-sha256-ecdsa"),
+            file("secure image", 1, "sig-sha256-rsa"),
+        );
+        let update = parsed(&format!("{a},{b}")).unwrap();
+        let found: Vec<_, 2> = update
+            .files
+            .iter()
+            .map(|f| (f.component, f.id, f.kind))
+            .collect();
+        assert_eq!(
+            &found[..],
+            [(1, 0, SignatureKind::Ecdsa), (0, 1, SignatureKind::Rsa)]
+        );
     }
 
     #[test]
@@ -357,7 +485,7 @@ mod tests {
             r#"{"timestamp":1}"#,
             r#"{"clientToken":"x","timestamp":1,"execution":{}}"#,
         ] {
-            assert_eq!(reply(text.as_bytes()), Ok(Reply { execution: None }));
+            assert_eq!(reply(text.as_bytes()).unwrap().execution, None);
         }
     }
 
@@ -372,12 +500,15 @@ mod tests {
     #[test]
     fn rejections_carry_the_state() {
         let text = br#"{"clientToken":"c","timestamp":1,"executionState":{"status":"SUCCEEDED","versionNumber":5},"code":"InvalidStateTransition","message":"m"}"#;
-        let r = rejection(text);
+        let r = answer(text);
+        assert_eq!(r.token.as_deref(), Some("c"));
         assert_eq!(
             (r.code, r.state.unwrap().1),
             (Code::InvalidStateTransition, 5)
         );
-        assert_eq!(rejection(b"x").code, Code::Other);
+        assert_eq!(answer(b"x").code, Code::Other);
+        let long = format!(r#"{{"clientToken":"{}"}}"#, "x".repeat(64));
+        assert_eq!(answer(long.as_bytes()).token.as_deref(), Some("?"));
     }
 
     #[test]
@@ -397,7 +528,7 @@ mod tests {
             }
             bytes.truncate(state as usize % bytes.len() + 1);
             let _ = reply(&bytes);
-            rejection(&bytes);
+            answer(&bytes);
         }
     }
 }

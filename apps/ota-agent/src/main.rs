@@ -17,8 +17,8 @@ use ota_agent::{Agent, Input, Outlet, UID_THING};
 use psa_client::ps;
 
 set_main! { main }
-// The deepest call, reading a job document, takes 9 KiB.
-stack_size! { 16 * 1024 }
+// The deepest call, reading a job document with two signatures, takes 14 KiB.
+stack_size! { 20 * 1024 }
 
 /// Before looking again for what is missing, milliseconds.
 const RETRY_MS: u32 = 5_000;

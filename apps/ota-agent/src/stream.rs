@@ -1,6 +1,6 @@
 //! MQTT file streams in CBOR (reference/aws-iot.md §4).
 //!
-//! Owns the request that is sent and the two answers that are understood. Maps may be definite
+//! Owns the two requests that are sent and the three answers that are understood. Maps may be definite
 //! or not, keys in any order; unknown keys are skipped.
 
 use crate::BLOCK;
@@ -10,28 +10,93 @@ use minicbor::encode::write::Cursor;
 
 /// Token that our requests carry.
 const TOKEN: &str = "tockstone";
+/// Room for a request, bytes.
+pub const REQUEST: usize = 64;
 
-/// A request for the blocks of `bits` from `first` on; the bytes used of `out`.
-pub fn request(file: u8, first: u32, bits: u8, out: &mut [u8; 64]) -> usize {
+/// A request for the blocks of `bits` from `first` on, of the stream's `version` if it is known;
+/// the bytes used of `out`.
+pub fn request(
+    version: Option<u16>,
+    file: u8,
+    first: u32,
+    bits: u32,
+    out: &mut [u8; REQUEST],
+) -> usize {
+    let map = bits.to_le_bytes();
+    let length = 4 - bits.leading_zeros() as usize / 8;
     let mut e = minicbor::Encoder::new(Cursor::new(&mut out[..]));
-    // 40 bytes at most, so that the writer cannot run out.
+    // 50 bytes at most, so that the writer cannot run out.
     let _ = (|| -> Result<(), minicbor::encode::Error<_>> {
-        e.map(6)?
+        e.map(6 + u64::from(version.is_some()))?
             .str("c")?
-            .str(TOKEN)?
-            .str("f")?
-            .u8(file)?
-            .str("l")?
-            .u32(BLOCK)?;
-        e.str("o")?
-            .u32(first)?
-            .str("n")?
-            .u32(bits.count_ones())?
-            .str("b")?
-            .bytes(&[bits])?;
+            .str(TOKEN)?;
+        if let Some(version) = version {
+            e.str("s")?.u16(version)?;
+        }
+        e.str("f")?.u8(file)?.str("l")?.u32(BLOCK)?;
+        e.str("o")?.u32(first)?.str("n")?.u32(bits.count_ones())?;
+        e.str("b")?.bytes(map.get(..length).unwrap_or(&map))?;
         Ok(())
     })();
     e.writer().position()
+}
+
+/// A request for the stream's description.
+pub fn describe(out: &mut [u8; REQUEST]) -> usize {
+    let mut e = minicbor::Encoder::new(Cursor::new(&mut out[..]));
+    let _ = (|| -> Result<(), minicbor::encode::Error<_>> {
+        e.map(1)?.str("c")?.str(TOKEN)?;
+        Ok(())
+    })();
+    e.writer().position()
+}
+
+/// What a description says that matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Description {
+    /// Stream version.
+    pub version: u16,
+    /// Size of the file that was asked about, if it is in the stream.
+    pub size: Option<u64>,
+}
+
+/// Reads `description/cbor`, looking for `file`.
+///
+/// # Errors
+/// Not a map with `s`, or `r` is no list of maps.
+pub fn description(payload: &[u8], file: u8) -> Result<Description, Error> {
+    let (mut version, mut size) = (None, None);
+    map(payload, |key, d| {
+        match key {
+            "s" => version = Some(d.u16()?),
+            "r" => {
+                let mut left = d.array()?;
+                while left != Some(0) {
+                    if left.is_none() && d.datatype()? == Type::Break {
+                        d.skip()?;
+                        break;
+                    }
+                    left = left.map(|n| n - 1);
+                    let (mut id, mut bytes) = (None, None);
+                    entries(d, |key, d| {
+                        match key {
+                            "f" => id = Some(d.u64()?),
+                            "z" => bytes = Some(d.u64()?),
+                            _ => d.skip()?,
+                        }
+                        Ok(())
+                    })?;
+                    if id == Some(u64::from(file)) {
+                        size = bytes;
+                    }
+                }
+            }
+            _ => d.skip()?,
+        }
+        Ok(())
+    })?;
+    let version = version.ok_or(Error::message("no stream version"))?;
+    Ok(Description { version, size })
 }
 
 /// One block.
@@ -75,8 +140,21 @@ pub fn data(payload: &[u8]) -> Result<Data<'_>, Error> {
     }
 }
 
-/// Reads `rejected/cbor`: whether asking again cannot help.
-pub fn rejection_is_final(payload: &[u8]) -> bool {
+/// What a rejected request means for the download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// Asking again may help, later.
+    Later,
+    /// The stream is not what it was: what was fetched is worth nothing.
+    Changed,
+    /// There is no such stream or file for this thing.
+    Gone,
+    /// Our request breaks a rule of the service.
+    Refused,
+}
+
+/// Reads `rejected/cbor`; what cannot be read may pass.
+pub fn rejection(payload: &[u8]) -> Rejection {
     let mut code = "";
     let _ = map(payload, |key, d| {
         match key {
@@ -85,28 +163,43 @@ pub fn rejection_is_final(payload: &[u8]) -> bool {
         }
         Ok(())
     });
-    matches!(
-        code,
-        "Unauthorized" | "ResourceNotFound" | "ETagMismatch" | "VersionMismatch"
-    )
+    match code {
+        "Unauthorized" | "ResourceNotFound" => Rejection::Gone,
+        "ETagMismatch" | "VersionMismatch" => Rejection::Changed,
+        "BlockSizeOutOfBounds"
+        | "OffsetOutOfBounds"
+        | "BlockCountLimitExceeded"
+        | "BlockBitmapLimitExceeded"
+        | "InvalidRequest"
+        | "InvalidCbor"
+        | "InvalidTopic" => Rejection::Refused,
+        _ => Rejection::Later,
+    }
 }
 
-/// Walks a map of text keys.
+/// Walks the one map of a message.
 fn map<'a>(
     bytes: &'a [u8],
+    entry: impl FnMut(&'a str, &mut Decoder<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    entries(&mut Decoder::new(bytes), entry)
+}
+
+/// Walks a map of text keys, definite or not.
+fn entries<'a>(
+    d: &mut Decoder<'a>,
     mut entry: impl FnMut(&'a str, &mut Decoder<'a>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut d = Decoder::new(bytes);
     let mut left = d.map()?;
     loop {
         match left {
             Some(0) => return Ok(()),
             Some(n) => left = Some(n - 1),
-            None if d.datatype()? == Type::Break => return Ok(()),
+            None if d.datatype()? == Type::Break => return d.skip(),
             None => {}
         }
         let key = d.str()?;
-        entry(key, &mut d)?;
+        entry(key, d)?;
     }
 }
 
@@ -138,28 +231,60 @@ mod tests {
 
     #[test]
     fn the_request_fits_and_says_what_it_wants() {
-        let mut out = [0; 64];
-        let n = request(255, u32::MAX, 0xFF, &mut out);
-        assert_eq!(out[n - 1], 0xFF);
-        let mut d = Decoder::new(&out[..n]);
-        assert_eq!(d.map().unwrap(), Some(6));
-        for _ in 0..12 {
-            d.skip().unwrap();
+        for (version, entries) in [(None, 6), (Some(u16::MAX), 7)] {
+            for (bits, map) in [(1, &[1][..]), (0x8000, &[0, 0x80]), (u32::MAX, &[0xFF; 4])] {
+                let mut out = [0; REQUEST];
+                let n = request(version, 255, u32::MAX, bits, &mut out);
+                assert!(n < REQUEST && out[..n].ends_with(map));
+                let mut d = Decoder::new(&out[..n]);
+                assert_eq!(d.map().unwrap(), Some(entries));
+                for _ in 0..2 * entries {
+                    d.skip().unwrap();
+                }
+                assert_eq!(d.position(), n);
+            }
         }
-        assert_eq!(d.position(), n);
+    }
+
+    #[test]
+    fn descriptions_are_read_in_both_kinds() {
+        // s 3, d "", r [{f 0, z 9}, {f 7, z 70000}], indefinite and definite.
+        let entry = b"\xA2\x61f\x00\x61z\x09\xBF\x61z\x1A\x00\x01\x11\x70\x61f\x07\xFF";
+        let head = b"\x61s\x03\x61d\x60\x61r";
+        let indefinite = [&b"\xBF"[..], head, b"\x9F", entry, b"\xFF\xFF"].concat();
+        let definite = [&b"\xA3"[..], head, b"\x82", entry].concat();
+        for text in [indefinite, definite] {
+            for (file, size) in [(0, Some(9)), (7, Some(70_000)), (1, None)] {
+                let found = description(&text, file).unwrap();
+                assert_eq!(found, Description { version: 3, size });
+            }
+        }
+        assert!(description(b"\xA1\x61r\x80", 0).is_err());
     }
 
     #[test]
     fn refusals_are_told_apart() {
-        let body = |code: &str| {
-            let mut v = vec![0xBF, 0x61, b'o', 0x60 + code.len() as u8];
+        let body = |key: &str, code: &str| {
+            let mut v = vec![0xBF, 0x60 + key.len() as u8];
+            v.extend(key.as_bytes());
+            v.extend([0x78, code.len() as u8]);
             v.extend(code.as_bytes());
             v.push(0xFF);
             v
         };
-        assert!(rejection_is_final(&body("ResourceNotFound")));
-        assert!(!rejection_is_final(&body("InternalError")));
-        assert!(!rejection_is_final(&[0xFF]));
+        for (code, meaning) in [
+            ("ResourceNotFound", Rejection::Gone),
+            ("Unauthorized", Rejection::Gone),
+            ("VersionMismatch", Rejection::Changed),
+            ("ETagMismatch", Rejection::Changed),
+            ("BlockBitmapLimitExceeded", Rejection::Refused),
+            ("InternalError", Rejection::Later),
+            ("Something", Rejection::Later),
+        ] {
+            assert_eq!(rejection(&body("o", code)), meaning);
+            assert_eq!(rejection(&body("code", code)), meaning);
+        }
+        assert_eq!(rejection(&[0xFF]), Rejection::Later);
     }
 
     #[test]
@@ -174,7 +299,8 @@ mod tests {
                 bytes[state as usize % bytes.len()] = (state >> 16) as u8;
             }
             let _ = data(&bytes);
-            rejection_is_final(&bytes);
+            rejection(&bytes);
+            let _ = description(&bytes, 0);
         }
     }
 }

@@ -1,140 +1,240 @@
-//! One download into a PSA FWU component, and the decision to install it.
+//! One download into its targets, and the decision to install it.
 //!
-//! Owns the order of the checks: size before the slot is erased, version with the first block,
-//! signature over the whole file before `install`. A failed check leaves the component READY and
-//! the running image as it was.
+//! Owns the order of the checks: kind of signature and size before anything is fetched, version
+//! with the first block, signature over each whole file before `install`. Owns what of it survives
+//! a reset: a block is noted once its bytes are durable. A failed check leaves the targets READY
+//! and what runs as it was.
 
-use crate::VERIFY_KEY;
-use crate::blocks::{Blocks, Refused};
-use crate::document::{OtaFile, Version};
+use crate::blocks::Blocks;
+use crate::checkpoint::{self, PART, Plan};
+use crate::document::{FILES, OtaFile, OtaUpdate, STREAM, Version};
+use crate::memory::{emit_version, parse_version};
+use crate::signature;
+use crate::target::{Image, Target};
+use crate::window::Window;
+use heapless::{String, Vec};
 use mcuboot_image::Header;
-use psa_client::fwu::{self, FwuState, MAX_WRITE_SIZE};
-use psa_client::{Algorithm, Status, Transport, crypto};
+use psa_client::Transport;
+use psa_client::fwu::{COMPONENT_NONSECURE, COMPONENT_SECURE};
 
 /// Why an update ends; the text goes into the job's `statusDetails`.
 pub type Reason = &'static str;
 
-/// A download under way.
+/// A file on its way.
 #[derive(Debug, Clone)]
-pub struct Update {
+pub struct Part {
     /// What the job says.
     pub file: OtaFile,
     /// What is there of it.
     pub blocks: Blocks,
     /// Version in the image's header, once block 0 is there.
     pub version: Option<Version>,
-    running: Version,
+    /// Version that runs.
+    pub running: Version,
+}
+
+/// A download under way.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// Stream that holds the files.
+    pub stream: String<STREAM>,
+    /// Its version, once it was described.
+    pub version: Option<u16>,
+    /// The files, in the job's order; fetched one after the other.
+    pub parts: Vec<Part, FILES>,
+    /// Blocks under way, of the first file that is not complete.
+    pub window: Window,
 }
 
 impl Update {
-    /// Checks size and state, and opens the component for writing.
+    /// Checks what can be checked before the stream is asked.
     ///
     /// # Errors
     /// Why the job cannot run.
-    pub fn begin(transport: &impl Transport, file: OtaFile) -> Result<Update, Reason> {
-        let failed = |_| "the firmware update service failed";
-        let info = fwu::query(transport, file.component).map_err(failed)?;
-        let blocks = Blocks::new(file.size).filter(|_| file.size <= info.max_size);
-        let blocks = blocks.ok_or("image too large")?;
-        // Both: `install` takes every candidate, also one that another job left behind.
-        for component in [fwu::COMPONENT_SECURE, fwu::COMPONENT_NONSECURE] {
-            make_ready(transport, component)?;
+    pub fn new(transport: &impl Transport, update: OtaUpdate) -> Result<Update, Reason> {
+        let mut parts = Vec::new();
+        for file in update.files {
+            signature::check_kind(transport, file.kind)?;
+            let target = Image(transport, file.component);
+            let room = target.room()?;
+            let blocks = Blocks::new(file.size).filter(|_| file.size <= room);
+            let part = Part {
+                blocks: blocks.ok_or("image too large")?,
+                version: None,
+                running: target.running()?,
+                file,
+            };
+            parts.push(part).map_err(|_| "too many files")?;
         }
-        fwu::start(transport, file.component, &[]).map_err(failed)?;
         Ok(Update {
-            file,
-            blocks,
+            stream: update.stream,
             version: None,
-            running: info.version,
+            parts,
+            window: Window::new(),
         })
     }
 
-    /// Takes a block; `false` when it is not wanted (twice, or not of this file).
+    /// Goes on where an earlier run was, or opens the targets anew. Whether it went on.
+    ///
+    /// # Errors
+    /// Why the targets cannot be written.
+    pub fn open(
+        &mut self,
+        transport: &impl Transport,
+        job: &str,
+        version: Option<u16>,
+    ) -> Result<bool, Reason> {
+        self.version = version;
+        let files: Vec<OtaFile, FILES> = self.parts.iter().map(|p| p.file.clone()).collect();
+        let plan = Plan::new(job, &self.stream, version, &files).ok_or("the job is too long")?;
+        let ours = |component| files.iter().any(|f| f.component == component);
+        let open = |p: &Part| Image(transport, p.file.component).is_open();
+        let map = plan.map(transport).filter(|_| self.parts.iter().all(open));
+        let all = [COMPONENT_SECURE, COMPONENT_NONSECURE];
+        // All: `install` takes every candidate, also one that another job left behind.
+        for component in all.into_iter().filter(|c| map.is_none() || !ours(*c)) {
+            if map.is_none() {
+                checkpoint::forget(transport);
+            }
+            Image(transport, component).discard()?;
+        }
+        if let Some(map) = map {
+            for (part, kept) in self.parts.iter_mut().zip(&map) {
+                part.restore(kept);
+            }
+            return Ok(true);
+        }
+        for part in &self.parts {
+            Image(transport, part.file.component).open()?;
+        }
+        // Without it a reset begins anew.
+        let _ = plan.begin(transport);
+        Ok(false)
+    }
+
+    /// The file that is being fetched.
+    pub fn current(&self) -> Option<&Part> {
+        self.parts.iter().find(|p| !p.blocks.complete())
+    }
+
+    /// Blocks that are there, and blocks in all, of all files.
+    pub fn progress(&self) -> (u32, u32) {
+        let parts = self.parts.iter();
+        parts.fold((0, 0), |(done, count), p| {
+            (done + p.blocks.done(), count + p.blocks.count())
+        })
+    }
+
+    /// The next request: file id, first block and map.
+    pub fn request(&self) -> Option<(u8, u32, u32)> {
+        let part = self.current()?;
+        let missing = |block| !part.blocks.has(block);
+        let (first, bits) = self.window.next(part.blocks.count(), missing)?;
+        Some((part.file.id, first, bits))
+    }
+
+    /// Takes a block; `false` when it is not wanted (twice, or not of the file that is fetched).
     ///
     /// # Errors
     /// Why the update ends here.
     pub fn block(
         &mut self,
         transport: &impl Transport,
-        index: u32,
+        (file, index): (u64, u32),
         bytes: &[u8],
+        now: u64,
     ) -> Result<bool, Reason> {
-        let offset = match self.blocks.check(index, bytes.len()) {
-            Ok(offset) => offset,
-            Err(Refused::Duplicate | Refused::OutOfRange | Refused::Length) => return Ok(false),
+        let Some(part) = self.parts.iter_mut().find(|p| !p.blocks.complete()) else {
+            return Ok(false);
+        };
+        if u64::from(part.file.id) != file {
+            return Ok(false);
+        }
+        let Ok(offset) = part.blocks.check(index, bytes.len()) else {
+            return Ok(false);
         };
         if index == 0 {
-            self.check_version(bytes)?;
+            part.version = Some(newer(bytes, part.running)?);
         }
-        let mut at = offset;
-        for piece in bytes.chunks(MAX_WRITE_SIZE) {
-            let written = fwu::write(transport, self.file.component, at, piece);
-            written.map_err(|_| "writing the image failed")?;
-            at += piece.len() as u32;
+        Image(transport, part.file.component).write(offset, bytes)?;
+        part.blocks.set(index);
+        self.window.arrived(index, now);
+        let complete = part.blocks.complete();
+        if complete {
+            // Another file has its own blocks.
+            self.window.forget();
         }
-        self.blocks.set(index);
+        // A map that was not kept costs a block after a reset, no more.
+        let _ = checkpoint::store(transport, &self.map());
         Ok(true)
     }
 
-    fn check_version(&mut self, first: &[u8]) -> Result<(), Reason> {
-        let header = Header::parse(first).map_err(|_| "no MCUboot image")?;
-        let v = header.version;
-        let version = Version {
-            major: v.major,
-            minor: v.minor,
-            patch: v.revision,
-            build: v.build,
-        };
-        self.version = Some(version);
-        if version > self.running {
-            Ok(())
-        } else {
-            Err("not newer")
+    fn map(&self) -> [[u8; PART]; FILES] {
+        let mut map = [[0; PART]; FILES];
+        for (out, part) in map.iter_mut().zip(&self.parts) {
+            part.keep(out);
         }
+        map
     }
 
-    /// Ends the download and verifies the file; the component is then a CANDIDATE.
+    /// Ends the writing and verifies each file; the targets then hold candidates.
     ///
     /// # Errors
-    /// Why it must not be installed.
+    /// Why nothing must be installed.
     pub fn verify(&self, transport: &impl Transport) -> Result<(), Reason> {
-        let failed = |_| "the firmware update service failed";
-        fwu::finish(transport, self.file.component).map_err(failed)?;
-        let digest = fwu::query(transport, self.file.component)
-            .map_err(failed)?
-            .candidate_digest;
-        let algorithm = Algorithm::rsa_pss(Algorithm::SHA_256);
-        match crypto::verify_hash(
-            transport,
-            VERIFY_KEY,
-            algorithm,
-            &digest,
-            &self.file.signature,
-        ) {
-            Ok(()) => Ok(()),
-            Err(Status::INVALID_HANDLE | Status::DOES_NOT_EXIST) => {
-                Err("no key to verify the signature")
-            }
-            Err(_) => Err("signature does not verify"),
+        for part in &self.parts {
+            let digest = Image(transport, part.file.component).seal()?;
+            signature::verify(transport, &part.file, &digest)?;
+            let version = part.version.ok_or("no MCUboot image")?;
+            judge(version, part.running)?;
+        }
+        Ok(())
+    }
+
+    /// Gives up what was fetched.
+    pub fn discard(&self, transport: &impl Transport) {
+        checkpoint::forget(transport);
+        for part in &self.parts {
+            // What stays is given up when the next update begins.
+            let _ = Image(transport, part.file.component).discard();
         }
     }
 }
 
-/// Gives up whatever a component holds; one on trial is left alone.
-///
-/// # Errors
-/// When it cannot be made READY.
-pub fn make_ready(transport: &impl Transport, component: u8) -> Result<(), Reason> {
-    let failed = |_| "the firmware update service failed";
-    match fwu::query(transport, component).map_err(failed)?.state {
-        FwuState::Ready => Ok(()),
-        FwuState::Writing | FwuState::Candidate => fwu::cancel(transport, component)
-            .and_then(|()| fwu::clean(transport, component))
-            .map_err(failed),
-        FwuState::Staged => fwu::reject(transport, 0)
-            .and_then(|_| fwu::clean(transport, component))
-            .map_err(failed),
-        FwuState::Failed | FwuState::Updated => fwu::clean(transport, component).map_err(failed),
-        FwuState::Trial | FwuState::Rejected => Err("another update is on trial"),
+impl Part {
+    fn keep(&self, out: &mut [u8; PART]) {
+        let (map, version) = out.split_at_mut(PART - 8);
+        map.copy_from_slice(self.blocks.map());
+        emit_version(&self.version.unwrap_or_default(), version);
+    }
+
+    fn restore(&mut self, kept: &[u8; PART]) {
+        let (Some(map), Some(version)) = (kept.first_chunk(), kept.last_chunk()) else {
+            return;
+        };
+        self.blocks.restore(map);
+        self.version = self.blocks.has(0).then(|| parse_version(version));
+    }
+}
+
+/// The version that an image's first block names, if it is newer than what runs.
+fn newer(first: &[u8], running: Version) -> Result<Version, Reason> {
+    let header = Header::parse(first).map_err(|_| "no MCUboot image")?;
+    let v = header.version;
+    let version = Version {
+        major: v.major,
+        minor: v.minor,
+        patch: v.revision,
+        build: v.build,
+    };
+    judge(version, running)?;
+    Ok(version)
+}
+
+fn judge(version: Version, running: Version) -> Result<(), Reason> {
+    match version.cmp(&running) {
+        core::cmp::Ordering::Greater => Ok(()),
+        core::cmp::Ordering::Equal => Err("not newer: it runs already"),
+        core::cmp::Ordering::Less => Err("not newer: it is older"),
     }
 }

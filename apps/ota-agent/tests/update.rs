@@ -11,7 +11,7 @@ use serde_json::json;
 use std::cell::Cell;
 use std::rc::Rc;
 use support::cloud::THING;
-use support::{World, image, sign};
+use support::{Signer, World, image, sign};
 
 const NON_SECURE: &str = "non_secure image";
 
@@ -76,8 +76,19 @@ fn both_images_from_job_to_succeeded() {
             [
                 ("QUEUED", None),
                 ("IN_PROGRESS", None),
-                ("IN_PROGRESS", Some(json!({"self_test": "ready"}))),
-                ("SUCCEEDED", Some(json!({"reason": "accepted v2.0.0"}))),
+                ("IN_PROGRESS", Some(json!({"receive": "1/21"}))),
+                (
+                    "IN_PROGRESS",
+                    Some(json!({"self_test": "ready", "updatedBy": "0x01000000"}))
+                ),
+                (
+                    "IN_PROGRESS",
+                    Some(json!({"self_test": "active", "updatedBy": "0x01000000"}))
+                ),
+                (
+                    "SUCCEEDED",
+                    Some(json!({"reason": "accepted v2.0.0", "updatedBy": "0x01000000"}))
+                ),
             ]
         );
         // Confirmed: it stays.
@@ -107,7 +118,7 @@ fn three_in_a_row_and_both_images() {
 #[test]
 fn what_is_not_newer_is_refused() {
     let mut world = with_job(3, 1, 1);
-    assert_eq!(world.job("j", 60), failed("not newer"));
+    assert_eq!(world.job("j", 60), failed("not newer: it runs already"));
     // After the first window at most.
     assert_eq!(world.said("21/21"), 0);
     is_untouched(&mut world);
@@ -420,14 +431,14 @@ fn somebody_elses_version_is_adopted() {
     assert!(answers[0].topic.ends_with("/accepted"));
     assert_eq!(world.job("j", 60), succeeded(2));
     let execution = world.cloud.jobs.execution(THING, "j").unwrap();
-    assert_eq!(execution.history.len(), 5);
+    assert_eq!(execution.history.len(), 7);
     assert_eq!(execution.status, Status::Succeeded);
     let refused = world
         .cloud
         .heard
         .iter()
         .filter(|(t, _)| t.ends_with("/j/update"));
-    assert_eq!(refused.count(), 3, "ready twice, SUCCEEDED once");
+    assert_eq!(refused.count(), 5, "one of the four reports twice");
 }
 
 #[test]
@@ -463,9 +474,8 @@ fn a_trial_without_a_connection_is_rolled_back_after_two_minutes() {
 fn resets_in_every_phase_are_survived() {
     // Three times while downloading, staged, and on trial: each time the update is taken.
     let mut world = with_job(18, 1, 2);
-    for blocks in ["8/21", "16/21", "8/21"] {
-        let said = world.said(blocks);
-        assert!(world.until(60, |w| w.said(blocks) > said));
+    for done in [3, 8, 17] {
+        assert!(world.until(60, |w| fetched(w) >= done));
         world.reboot();
         assert_eq!(world.majors, [1, 1]);
     }
@@ -477,6 +487,255 @@ fn resets_in_every_phase_are_survived() {
     }
     assert_eq!(world.job("j", 60), succeeded(2));
     assert_eq!(world.majors, [1, 2]);
+}
+
+/// Blocks that the agent keeps, as it would find them after a reset.
+fn fetched(world: &World) -> u32 {
+    let mut map = [0; 16];
+    let read = psa_client::its::get(&world.secure(), 0x4F54_4103, 0, &mut map);
+    read.map_or(0, |_| map.iter().map(|b| b.count_ones()).sum())
+}
+
+#[test]
+fn a_reset_in_the_download_costs_only_what_was_under_way() {
+    for cut in 1..=14 {
+        let mut world = with_job(40, 1, 2);
+        assert!(world.until(60, |w| fetched(w) >= cut));
+        let kept = fetched(&world) as usize;
+        world.reboot();
+        let before = world.cloud.served;
+        assert_eq!(world.job("j", 60), succeeded(2));
+        assert_eq!(world.said("resumed"), 1);
+        // Exactly the missing ones.
+        assert_eq!(world.cloud.served - before, 21 - kept, "cut at {cut}");
+    }
+}
+
+#[test]
+fn both_files_of_a_job_resume() {
+    for cut in [5, 21, 26] {
+        let mut world = with_both(41);
+        let total = |w: &World| -> u32 {
+            let mut map = [0; 48];
+            let read = psa_client::its::get(&w.secure(), 0x4F54_4103, 0, &mut map);
+            let bits = map[..16].iter().chain(&map[24..40]);
+            read.map_or(0, |_| bits.map(|b| b.count_ones()).sum())
+        };
+        assert!(world.until(60, |w| total(w) >= cut));
+        let kept = total(&world) as usize;
+        world.reboot();
+        let before = world.cloud.served;
+        assert_eq!(world.job("j", 60), succeeded(2));
+        assert_eq!(world.cloud.served - before, 42 - kept, "cut at {cut}");
+        assert_eq!(world.majors, [2, 2]);
+    }
+}
+
+#[test]
+fn another_stream_or_job_begins_anew() {
+    // The stream was updated while the device was off.
+    let mut world = with_job(42, 1, 2);
+    assert!(world.until(60, |w| fetched(w) >= 9));
+    world.reboot();
+    let bump = |topic: &str, payload: Vec<u8>| {
+        let payload = if topic.ends_with("/description/cbor") {
+            // `s` 1 becomes 2.
+            let at = payload.windows(3).position(|w| w == b"\x61s\x01").unwrap();
+            let mut payload = payload;
+            payload[at + 2] = 2;
+            payload
+        } else {
+            payload
+        };
+        vec![(topic.to_owned(), payload)]
+    };
+    world.cloud.down = Box::new(bump);
+    // What the stand-in's stream is: version 1, whatever is asked.
+    world.cloud.up = Box::new(|topic, mut payload| {
+        if let Some(at) = payload.windows(3).position(|w| w == b"\x61s\x02") {
+            payload[at + 2] = 1;
+        }
+        vec![(topic.to_owned(), payload)]
+    });
+    let before = world.cloud.served;
+    assert_eq!(world.job("j", 60), succeeded(2));
+    assert_eq!(world.said("resumed"), 0);
+    assert!(world.cloud.served - before >= 21);
+
+    // The job was cancelled, another one came.
+    let mut world = with_job(43, 1, 2);
+    assert!(world.until(60, |w| fetched(w) >= 9));
+    let file = image(1, 3).build();
+    let (signature, now) = (sign(&file), world.now);
+    world.cloud.cancel("j", now);
+    world.cloud.create("k", NON_SECURE, &file, &signature, now);
+    world.reboot();
+    assert_eq!(world.job("k", 60), succeeded(3));
+    assert_eq!(world.said("resumed"), 0);
+}
+
+#[test]
+fn a_stream_that_changes_under_the_download_is_begun_anew() {
+    for (times, ends) in [(1, true), (3, true), (9, false)] {
+        let mut world = with_job(44, 1, 2);
+        let mut left = times;
+        let mut blocks = 0;
+        world.cloud.down = Box::new(move |topic, payload| {
+            let mut out = vec![(topic.to_owned(), payload)];
+            if topic.ends_with("/data/cbor") {
+                blocks += 1;
+                if left > 0 && blocks % 7 == 0 {
+                    left -= 1;
+                    let refused = topic.replace("/data/", "/rejected/");
+                    out = vec![(refused, b"\xBF\x61o\x6FVersionMismatch\xFF".to_vec())];
+                }
+            }
+            out
+        });
+        let end = world.job("j", 120);
+        if ends {
+            assert_eq!(end, succeeded(2));
+            assert_eq!(world.said("the stream has changed"), times);
+        } else {
+            assert_eq!(end, failed("the stream keeps changing"));
+        }
+    }
+}
+
+/// A world with a job for both images, version 2.
+fn with_both(seed: u64) -> World {
+    let mut world = World::new(seed);
+    let (secure, kernel) = (image(0, 2).build(), image(1, 2).build());
+    let (a, b) = (sign(&kernel), sign(&secure));
+    let now = world.now;
+    let files = [
+        (NON_SECURE, &kernel[..], "sig-sha256-rsa", &a[..]),
+        ("secure image", &secure[..], "sig-sha256-rsa", &b[..]),
+    ];
+    world.cloud.create_signed("j", &files, now);
+    world
+}
+
+/// At no boot did one new image run beside one old one.
+fn ran_together(world: &World) {
+    for line in world.log.iter().filter(|l| l.starts_with("boot")) {
+        assert!(
+            line == "boot [1, 1]" || line == "boot [2, 2]",
+            "{:#?}",
+            world.log
+        );
+    }
+}
+
+#[test]
+fn both_images_in_one_job_with_one_reboot() {
+    let mut world = with_both(45);
+    assert_eq!(world.job("j", 60), succeeded(2));
+    assert_eq!((world.majors, world.boots), ([2, 2], 2));
+    ran_together(&world);
+    // A bad one spoils both: nothing is installed.
+    let mut world = World::new(46);
+    let (secure, kernel) = (image(0, 2).build(), image(1, 2).build());
+    let good = sign(&kernel);
+    let now = world.now;
+    let files = [
+        (NON_SECURE, &kernel[..], "sig-sha256-rsa", &good[..]),
+        ("secure image", &secure[..], "sig-sha256-rsa", &good[..]),
+    ];
+    world.cloud.create_signed("j", &files, now);
+    assert_eq!(world.job("j", 60), failed("signature does not verify"));
+    is_untouched(&mut world);
+}
+
+#[test]
+fn power_cuts_all_along_a_job_for_both_leave_no_mixture() {
+    let mut world = with_both(47);
+    let before = world.power.ops();
+    assert_eq!(world.job("j", 60), succeeded(2));
+    let total = world.power.ops() - before;
+    // Dense where both are staged, swapped and accepted; the download is sampled.
+    let staged = 42 * 9;
+    let cuts = (0..staged)
+        .step_by(29)
+        .chain((staged..total + 2).step_by(3));
+    let mut count = 0;
+    for (number, cut) in cuts.enumerate() {
+        let tear = Tear::ALL[number % 3];
+        let mut world = with_both(48 + number as u64);
+        world.power.cut_after(cut, tear);
+        assert_eq!(world.job("j", 300), succeeded(2), "cut {cut} {tear:?}");
+        world.reboot();
+        assert_eq!(world.majors, [2, 2]);
+        ran_together(&world);
+        count += 1;
+    }
+    assert!(count > 60, "{count} of {total}");
+}
+
+#[test]
+fn each_kind_of_signature_verifies_and_no_other() {
+    let signers = [
+        Signer::pss(),
+        Signer::pss_any_salt(),
+        Signer::pkcs1(),
+        Signer::ecdsa(),
+    ];
+    let file = image(1, 2).build();
+    for (i, device) in signers.iter().enumerate() {
+        for (k, operator) in signers.iter().enumerate() {
+            let mut world = World::with_signer(50, device);
+            let (signature, now) = (operator.sign(&file), world.now);
+            let files = [(NON_SECURE, &file[..], operator.member, &signature[..])];
+            world.cloud.create_signed("j", &files, now);
+            let end = world.job("j", 60);
+            let expected = match (device.member, operator.member) {
+                ("sig-sha256-rsa", "sig-sha256-ecdsa") => {
+                    failed("signed by ECDSA, the update key is RSA")
+                }
+                ("sig-sha256-ecdsa", "sig-sha256-rsa") => {
+                    failed("signed by RSA, the update key is ECDSA")
+                }
+                // Any salt takes a salt of 32, too.
+                _ if i == k || (i, k) == (1, 0) => succeeded(2),
+                _ => failed("signature does not verify"),
+            };
+            assert_eq!(end, expected, "{i} {k}");
+            if end.1.starts_with("signed by") {
+                assert_eq!(world.cloud.served, 0, "refused before the download");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_end_that_was_not_heard_is_told_after_the_reset() {
+    let mut world = World::new(60);
+    let (file, now) = (vec![0x5A; 9000], world.now);
+    world
+        .cloud
+        .create("j", NON_SECURE, &file, &sign(&file), now);
+    world.cloud.up = Box::new(|topic, payload| {
+        let lost = String::from_utf8_lossy(&payload).contains("FAILED");
+        if lost {
+            vec![]
+        } else {
+            vec![(topic.to_owned(), payload)]
+        }
+    });
+    assert!(world.until(60, |w| w.said("failed: no MCUboot image") == 1));
+    let served = world.cloud.served;
+    for _ in 0..3 {
+        world.until(20, |_| false);
+        world.reboot();
+    }
+    assert_eq!(world.cloud.state("j").0, "IN_PROGRESS");
+    world.cloud.up = support::cloud::honest();
+    assert_eq!(world.job("j", 60), failed("no MCUboot image"));
+    assert_eq!(world.cloud.served, served, "nothing is fetched again");
+    world.until(10, |_| false);
+    world.majors = [1, 1];
+    world.boots = 1;
+    is_untouched(&mut world);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct Fake {
     pub up: Mischief,
     /// Everything that the device published: (topic, payload).
     pub heard: Vec<(String, Vec<u8>)>,
+    /// Blocks that were sent.
+    pub served: usize,
     filters: Vec<String>,
     under_way: VecDeque<(u64, String, Vec<u8>)>,
 }
@@ -38,6 +40,7 @@ impl Fake {
             down: honest(),
             up: honest(),
             heard: Vec::new(),
+            served: 0,
             filters: Vec::new(),
             under_way: VecDeque::new(),
         }
@@ -45,13 +48,23 @@ impl Fake {
 
     /// A job for one file, in AWS's form.
     pub fn create(&mut self, job: &str, path: &str, file: &[u8], signature: &str, now: u64) {
-        let size = file.len();
+        self.create_signed(job, &[(path, file, "sig-sha256-rsa", signature)], now);
+    }
+
+    /// A job for files: path, bytes, name and text of the signature.
+    pub fn create_signed(&mut self, job: &str, files: &[(&str, &[u8], &str, &str)], now: u64) {
         let stream = format!("AFR_OTA-{job}");
-        self.streams
-            .insert(stream.clone(), Stream::new(vec![file.to_vec()]));
+        let contents = files.iter().map(|f| f.1.to_vec()).collect();
+        self.streams.insert(stream.clone(), Stream::new(contents));
+        let entry = |(id, (path, bytes, name, signature)): (usize, &(&str, &[u8], &str, &str))| {
+            let mut entry =
+                json!({"filepath": path, "filesize": bytes.len(), "fileid": id, "certfile": "0"});
+            entry[*name] = (*signature).into();
+            entry
+        };
+        let files: Vec<Value> = files.iter().enumerate().map(entry).collect();
         let document = json!({"afr_ota": {"protocols": ["MQTT"], "streamname": stream,
-            "files": [{"filepath": path, "filesize": size, "fileid": 0, "certfile": "0",
-                "sig-sha256-rsa": signature}]}});
+            "files": files}});
         self.create_raw(job, document, now);
     }
 
@@ -98,17 +111,18 @@ impl Fake {
             if let Some(operation) = rest.strip_prefix("jobs/") {
                 let answers = self.jobs.request(THING, operation, &payload, now / 1000);
                 self.send(answers, now);
-            } else if let Some(name) = rest
+            } else if let Some((name, operation)) = rest
                 .strip_prefix("streams/")
-                .and_then(|s| s.strip_suffix("/get/cbor"))
+                .and_then(|s| s.split_once('/'))
             {
-                let answers = match self.streams.get(name) {
-                    Some(stream) => stream.get(&payload),
-                    None => vec![(
-                        "rejected/cbor",
-                        b"\xBF\x61o\x70ResourceNotFound\xFF".to_vec(),
-                    )],
+                let gone = b"\xBF\x61o\x70ResourceNotFound\xFF".to_vec();
+                let answers = match (operation, self.streams.get(name)) {
+                    ("get/cbor", Some(stream)) => stream.get(&payload),
+                    ("describe/cbor", Some(stream)) => stream.describe(&payload),
+                    _ => vec![("rejected/cbor", gone)],
                 };
+                let blocks = answers.iter().filter(|(s, _)| *s == "data/cbor").count();
+                self.served += blocks;
                 let answers = answers.into_iter().map(|(suffix, payload)| Publish {
                     topic: format!("$aws/things/{THING}/streams/{name}/{suffix}"),
                     payload,

@@ -20,7 +20,7 @@ use psa_interface::key::usage;
 use psa_interface::{KeyAttributes, Lifetime, service};
 use spe_crypto::host::HostCrypto;
 use spe_fwu::{FwuService, Reset, Slots, Watchdog};
-use spe_storage::{Ps, PsService};
+use spe_storage::{Its, ItsService, Ps, PsService};
 use spm::{Call, ClientId, Input as In, Output, Service};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -65,6 +65,7 @@ type Store = Ps<SimFlash, OtpCounters<SimFlash>>;
 pub struct Secure {
     pub fwu: RefCell<Fwu>,
     pub ps: RefCell<Store>,
+    pub its: RefCell<Its<SimFlash>>,
     pub crypto: HostCrypto,
 }
 
@@ -94,6 +95,7 @@ impl Transport for Wire {
         let status = match handle {
             service::FWU_HANDLE => self.0.fwu.borrow_mut().call(&mut call),
             service::PS_HANDLE => PsService(&self.0.ps).call(&mut call),
+            service::ITS_HANDLE => ItsService(&self.0.its).call(&mut call),
             _ => Status::CONNECTION_REFUSED.0,
         };
         let lengths: Vec<usize> = outputs.iter().map(Output::written).collect();
@@ -130,7 +132,7 @@ pub struct World {
     pub majors: [u8; 2],
     pub boots: u32,
     device: loader::Device,
-    storage: Option<(SimFlash, OtpCounters<SimFlash>)>,
+    storage: Option<(SimFlash, OtpCounters<SimFlash>, SimFlash)>,
     crypto: HostCrypto,
     board: &'static Board,
     running: Option<Running>,
@@ -141,6 +143,11 @@ pub struct World {
 impl World {
     /// A device from the factory: versions 1 of both images, booted.
     pub fn new(seed: u64) -> World {
+        World::with_signer(seed, &Signer::pss())
+    }
+
+    /// A device that verifies this operator's updates.
+    pub fn with_signer(seed: u64, signer: &Signer) -> World {
         let mut device = loader::Device::new(&GEOMETRY, seed);
         device.put_primary(0, &image(0, 1).build());
         device.put_primary(1, &image(1, 1).build());
@@ -149,19 +156,19 @@ impl World {
         let counters = OtpCounters::mount(region(8)).unwrap();
         let crypto = HostCrypto::new(seed);
         let attributes = KeyAttributes {
-            key_type: KeyType::RSA_PUBLIC_KEY,
-            bits: 3072,
+            key_type: signer.key_type,
+            bits: signer.bits,
             lifetime: Lifetime::PERSISTENT,
             id: VERIFY_KEY,
             usage: usage::VERIFY_HASH,
-            alg: Algorithm::rsa_pss(Algorithm::SHA_256),
+            alg: signer.alg,
             ..KeyAttributes::default()
         };
         crypto
-            .install_key(attributes, &keys().public)
+            .install_key(attributes, &signer.public)
             .expect("the update key");
         let mut world = World {
-            storage: Some((region(16), counters)),
+            storage: Some((region(16), counters, region(8))),
             power,
             cloud: Fake::new(),
             now: 1_000,
@@ -193,10 +200,11 @@ impl World {
                 mine.primary = theirs.primary;
                 mine.secondary = theirs.secondary;
             }
+            let its = secure.its.into_inner().into_flash();
             let (flash, mut counters) = secure.ps.into_inner().into_parts();
             self.power.power_on();
             let counters = OtpCounters::mount(counters.flash().clone()).unwrap();
-            self.storage = Some((flash, counters));
+            self.storage = Some((flash, counters, its));
         }
         self.power.power_on();
         self.cloud.disconnect(true);
@@ -229,10 +237,11 @@ impl World {
         let fwu = FwuService::new(slots, versions, self.board, self.board).unwrap();
         let trial = fwu.on_trial();
         assert_eq!(trial, booted.trial());
-        let (flash, counters) = self.storage.take().expect("storage is parked at a boot");
+        let (flash, counters, its) = self.storage.take().expect("storage is parked at a boot");
         let secure = Rc::new(Secure {
             fwu: RefCell::new(fwu),
             ps: RefCell::new(Ps::new(flash, counters, &[7; 32])),
+            its: RefCell::new(Its::new(its)),
             crypto: self.crypto.clone(),
         });
         self.running = Some(Running {
@@ -396,31 +405,140 @@ pub fn image(which: u8, major: u8) -> Make {
     }
 }
 
-pub struct Keys {
-    /// PKCS#1 DER, as PSA wants it.
-    pub public: Vec<u8>,
-    folder: PathBuf,
+/// An operator's key pair, made once a run, and how the device is told to verify it.
+#[derive(Clone)]
+pub struct Signer {
+    key: PathBuf,
+    /// As PSA wants it: PKCS#1 DER, or the point.
+    public: Vec<u8>,
+    key_type: KeyType,
+    bits: u16,
+    alg: Algorithm,
+    /// The name of its member in a job.
+    pub member: &'static str,
+    options: &'static [&'static str],
 }
 
-/// The operator's RSA-3072 pair, made once a run.
-pub fn keys() -> &'static Keys {
-    static KEYS: OnceLock<Keys> = OnceLock::new();
-    KEYS.get_or_init(|| {
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ota-agent");
-        std::fs::create_dir_all(&folder).unwrap();
-        let key = folder.join("key.pem");
-        let key_text = key.to_str().unwrap();
-        openssl(&["genrsa", "-out", key_text, "3072"]);
-        let public = openssl(&[
-            "rsa",
-            "-in",
-            key_text,
-            "-RSAPublicKey_out",
-            "-outform",
-            "DER",
-        ]);
-        Keys { public, folder }
+impl Signer {
+    /// RSA-3072, PSS, salt of 32.
+    pub fn pss() -> Signer {
+        let (key, public) = rsa();
+        Signer {
+            key,
+            public,
+            key_type: KeyType::RSA_PUBLIC_KEY,
+            bits: 3072,
+            alg: Algorithm::rsa_pss(Algorithm::SHA_256),
+            member: "sig-sha256-rsa",
+            options: &[
+                "-sigopt",
+                "rsa_padding_mode:pss",
+                "-sigopt",
+                "rsa_pss_saltlen:32",
+            ],
+        }
+    }
+
+    /// The same key for PSS with any salt, as the reference's; signs with a salt of 17.
+    pub fn pss_any_salt() -> Signer {
+        Signer {
+            alg: Algorithm::rsa_pss_any_salt(Algorithm::SHA_256),
+            options: &[
+                "-sigopt",
+                "rsa_padding_mode:pss",
+                "-sigopt",
+                "rsa_pss_saltlen:17",
+            ],
+            ..Signer::pss()
+        }
+    }
+
+    /// The same key for PKCS#1 v1.5.
+    pub fn pkcs1() -> Signer {
+        Signer {
+            alg: Algorithm::rsa_pkcs1v15_sign(Algorithm::SHA_256),
+            options: &[],
+            ..Signer::pss()
+        }
+    }
+
+    /// ECDSA P-256.
+    pub fn ecdsa() -> Signer {
+        let (key, public) = p256();
+        Signer {
+            key,
+            public,
+            key_type: KeyType::ECC_PUBLIC_KEY_SECP_R1,
+            bits: 256,
+            alg: Algorithm::ecdsa(Algorithm::SHA_256),
+            member: "sig-sha256-ecdsa",
+            options: &[],
+        }
+    }
+
+    /// The signature as the operator pastes it: base64 of what openssl makes.
+    pub fn sign(&self, file: &[u8]) -> String {
+        use base64::Engine;
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = folder().join(format!("file-{}-{number}", std::process::id()));
+        std::fs::write(&path, file).unwrap();
+        let mut arguments = vec!["dgst", "-sha256", "-sign", self.key.to_str().unwrap()];
+        arguments.extend(self.options);
+        arguments.push(path.to_str().unwrap());
+        let signature = openssl(&arguments);
+        let _ = std::fs::remove_file(path);
+        let mut text = vec![0; 2 * signature.len()];
+        let length = base64::engine::general_purpose::STANDARD
+            .encode_slice(signature, &mut text)
+            .unwrap();
+        text.truncate(length);
+        String::from_utf8(text).unwrap()
+    }
+}
+
+fn folder() -> PathBuf {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ota-agent");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A key of this process alone: test binaries run side by side.
+fn key_file(name: &str) -> PathBuf {
+    folder().join(format!("{name}-{}.pem", std::process::id()))
+}
+
+fn rsa() -> (PathBuf, Vec<u8>) {
+    static KEY: OnceLock<(PathBuf, Vec<u8>)> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let key = key_file("rsa");
+        let path = key.to_str().unwrap();
+        openssl(&["genrsa", "-out", path, "3072"]);
+        let public = openssl(&["rsa", "-in", path, "-RSAPublicKey_out", "-outform", "DER"]);
+        (key, public)
     })
+    .clone()
+}
+
+fn p256() -> (PathBuf, Vec<u8>) {
+    static KEY: OnceLock<(PathBuf, Vec<u8>)> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let key = key_file("p256");
+        let path = key.to_str().unwrap();
+        openssl(&[
+            "ecparam",
+            "-name",
+            "prime256v1",
+            "-genkey",
+            "-noout",
+            "-out",
+            path,
+        ]);
+        let public = openssl(&["ec", "-in", path, "-pubout", "-outform", "DER"]);
+        // SubjectPublicKeyInfo ends with the uncompressed point.
+        (key, public[public.len() - 65..].to_vec())
+    })
+    .clone()
 }
 
 fn openssl(arguments: &[&str]) -> Vec<u8> {
@@ -436,33 +554,7 @@ fn openssl(arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// The update's signature as the operator pastes it: RSA-PSS, SHA-256, salt of 32, base64.
+/// The signature of the operator that every device knows.
 pub fn sign(file: &[u8]) -> String {
-    use base64::Engine;
-    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let folder = &keys().folder;
-    let (key, path) = (
-        folder.join("key.pem"),
-        folder.join(format!("file-{number}")),
-    );
-    std::fs::write(&path, file).unwrap();
-    let signature = openssl(&[
-        "dgst",
-        "-sha256",
-        "-sign",
-        key.to_str().unwrap(),
-        "-sigopt",
-        "rsa_padding_mode:pss",
-        "-sigopt",
-        "rsa_pss_saltlen:32",
-        path.to_str().unwrap(),
-    ]);
-    let _ = std::fs::remove_file(path);
-    let mut text = vec![0; 2 * signature.len()];
-    let length = base64::engine::general_purpose::STANDARD
-        .encode_slice(signature, &mut text)
-        .unwrap();
-    text.truncate(length);
-    String::from_utf8(text).unwrap()
+    Signer::pss().sign(file)
 }

@@ -7,10 +7,9 @@ use crate::config::Config;
 use crate::link::Link;
 use crate::service::{Service, Work};
 use crate::session;
-use crate::tls::{Tls, TlsBuffers};
+use crate::tls::{self, Tls, TlsBuffers};
 use crate::{Stream, Why, clock};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::future::Future;
@@ -19,11 +18,9 @@ use core::pin::Pin;
 use core::task::{Context, Waker};
 use minimq::Buffers;
 use mqtt_ipc::{MAX_REQUEST, Memory as PageMemory, Status};
-use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
+use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{Error as TlsError, InconsistentKeys, RootCertStore};
-use rustls_psa::{DeviceKey, Provider};
+use rustls_psa::Provider;
 
 /// Longest sleep while the socket expects data, microseconds: QEMU delivers late to a halted CPU.
 const EXPECTING_US: u64 = 10_000;
@@ -110,7 +107,7 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         memory: Memory<'b>,
     ) -> Result<Self, StartError> {
         let wall = Arc::new(clock::WallClock::default());
-        let tls = client_config(&config, key_id, &provider, &wall)?;
+        let tls = tls::client_config(&config, key_id, &provider, &wall)?;
         let name = ServerName::try_from(config.endpoint.host.clone())
             .map_err(|_| StartError::Tls(Why::Local("endpoint name")))?;
         Ok(Shared {
@@ -215,41 +212,4 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         let seconds = self.environment.unix_seconds().unwrap_or(0);
         self.wall.set(seconds.max(self.floor));
     }
-}
-
-/// TLS 1.3 with our certificate and key, trusting the provisioned roots only.
-fn client_config(
-    config: &Config,
-    key_id: u32,
-    provider: &Provider,
-    wall: &Arc<clock::WallClock>,
-) -> Result<Arc<ClientConfig>, StartError> {
-    let tls_error = |error: TlsError| StartError::Tls(error.into());
-    let key = DeviceKey::open(provider.psa(), key_id).map_err(StartError::Key)?;
-    let certified = CertifiedKey::new(config.certificates.clone(), Arc::new(key));
-    match certified.keys_match() {
-        Ok(()) => {}
-        Err(TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            return Err(StartError::KeyMismatch);
-        }
-        Err(error) => return Err(tls_error(error)),
-    }
-    let mut roots = RootCertStore::empty();
-    for root in &config.roots {
-        roots.add(root.clone()).map_err(tls_error)?;
-    }
-    let crypto = Arc::new(provider.crypto().clone());
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&crypto))
-            .build()
-            .map_err(|_| StartError::Tls(Why::Local("root certificates")))?;
-    let mut tls = ClientConfig::builder_with_details(crypto, wall.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(tls_error)?
-        .with_webpki_verifier(verifier)
-        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    tls.resumption = Resumption::disabled();
-    // AWS needs no ALPN on 8883 and none is offered (reference/aws-iot.md §1.1).
-    tls.alpn_protocols = Vec::new();
-    Ok(Arc::new(tls))
 }

@@ -1,16 +1,29 @@
 //! The TLS client connection over rustls' unbuffered API.
 //!
-//! Owns the three byte buffers and the loop that moves bytes between them, rustls and the stream.
-//! Does not own the stream or time.
+//! Owns what the client offers and demands (versions, ALPN, roots, its own certificate), the three
+//! byte buffers, and the loop that moves bytes between them, rustls and the stream. Does not own
+//! the stream or time.
 //!
 //! Invariant behind the sizes: bytes are taken from the stream only while no plaintext waits, so
 //! all plaintext that can come out of `incoming` fits in `plain`, and rustls can always be asked
 //! for a state in which it encrypts: a reader that is busy writing never blocks itself.
 
+use crate::app::StartError;
+use crate::config::{Config, Endpoint};
 use crate::{Stream, Why};
-use rustls::client::UnbufferedClientConnection;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use rustls::client::{ClientConfig, Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
-use rustls_psa::Provider;
+use rustls::{CertificateError, Error as TlsError, InconsistentKeys, RootCertStore};
+use rustls_psa::{DeviceKey, Provider};
+
+/// The port on which AWS tells MQTT from HTTPS by ALPN (reference/aws-iot.md §1.1).
+const SHARED_PORT: u16 = 443;
+/// What names MQTT with a client certificate there.
+const ALPN_MQTT: &[u8] = b"x-amzn-mqtt-ca";
 
 /// Bytes for a whole record from the peer: 5 + 2¹⁴ + 256 (RFC 8446 §5.2), and room to go on.
 pub const INCOMING: usize = 17 * 1024;
@@ -22,6 +35,54 @@ const RECORD_OVERHEAD: usize = 5 + 1 + 16;
 const RESERVE: usize = 128;
 /// Largest plaintext of one of our records, bytes: about one Ethernet frame.
 const RECORD: usize = 1400;
+
+/// TLS 1.3 and 1.2 with our certificate and key, trusting the provisioned roots only.
+///
+/// # Errors
+/// What is wrong with key or certificates.
+pub(crate) fn client_config(
+    config: &Config,
+    key_id: u32,
+    provider: &Provider,
+    wall: &Arc<impl TimeProvider + 'static>,
+) -> Result<Arc<ClientConfig>, StartError> {
+    let tls_error = |error: TlsError| StartError::Tls(error.into());
+    let key = DeviceKey::open(provider.psa(), key_id).map_err(StartError::Key)?;
+    let certified = CertifiedKey::new(config.certificates.clone(), Arc::new(key));
+    match certified.keys_match() {
+        Ok(()) => {}
+        Err(TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            return Err(StartError::KeyMismatch);
+        }
+        Err(error) => return Err(tls_error(error)),
+    }
+    let mut roots = RootCertStore::empty();
+    for root in &config.roots {
+        roots.add(root.clone()).map_err(tls_error)?;
+    }
+    let crypto = Arc::new(provider.crypto().clone());
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&crypto))
+            .build()
+            .map_err(|_| StartError::Tls(Why::Local("root certificates")))?;
+    let mut tls = ClientConfig::builder_with_details(crypto, wall.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(tls_error)?
+        .with_webpki_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    // AWS resumes no session (reference/aws-iot.md §1.2), and a ticket is a secret to keep.
+    tls.resumption = Resumption::disabled();
+    tls.alpn_protocols = alpn(&config.endpoint);
+    Ok(Arc::new(tls))
+}
+
+/// What is offered by ALPN: nothing on 8883, where AWS needs none.
+fn alpn(endpoint: &Endpoint) -> Vec<Vec<u8>> {
+    match endpoint.port {
+        SHARED_PORT => alloc::vec![ALPN_MQTT.to_vec()],
+        _ => Vec::new(),
+    }
+}
 
 /// Memory for one connection.
 pub struct TlsBuffers<'b> {
@@ -80,7 +141,7 @@ impl<'b> Tls<'b> {
         self.ended = false;
         self.failed = None;
         // What an earlier connection left behind is not this one's fault.
-        let _ = self.provider.take_fault();
+        let _ = (self.provider.take_fault(), self.provider.take_weak_key());
     }
 
     /// Starts a handshake.
@@ -139,8 +200,13 @@ impl<'b> Tls<'b> {
                 break;
             }
         }
-        if !open && self.plain.is_empty() {
-            self.ended = true;
+        if self.plain.is_empty() {
+            if !open {
+                self.ended = true;
+            } else if self.incoming.is_full() {
+                // A record or handshake message that will never be whole here.
+                self.failed = Some(Why::TlsBuffer);
+            }
         }
     }
 
@@ -233,7 +299,7 @@ impl<'b> Tls<'b> {
                                     error = Some(Why::TlsBuffer);
                                 }
                             }
-                            Err(failure) => error = Some(failure.into()),
+                            Err(failure) => error = Some(named(&self.provider, failure)),
                         }
                     }
                 }
@@ -274,7 +340,7 @@ impl<'b> Tls<'b> {
                 Ok(ConnectionState::BlockedHandshake) => done = true,
                 Ok(_) => error = Some(Why::TlsInternal),
                 Err(failure) => {
-                    error = Some(failure.into());
+                    error = Some(named(&self.provider, failure));
                     self.incoming.consume(discard);
                     discard = 0;
                     // rustls queued the alert that tells the peer.
@@ -308,6 +374,18 @@ impl<'b> Tls<'b> {
     }
 }
 
+/// The failure by name; webpki has one name for signatures that are wrong and keys that are none.
+fn named(provider: &Provider, failure: TlsError) -> Why {
+    match failure {
+        TlsError::InvalidCertificate(CertificateError::BadSignature)
+            if provider.take_weak_key() =>
+        {
+            Why::Certificate("weak or malformed key")
+        }
+        failure => failure.into(),
+    }
+}
+
 /// Bytes in a fixed buffer, first in, first out.
 struct Queue<'b> {
     bytes: &'b mut [u8],
@@ -331,6 +409,10 @@ impl<'b> Queue<'b> {
 
     fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    fn is_full(&self) -> bool {
+        self.end - self.start == self.bytes.len()
     }
 
     fn filled(&self) -> &[u8] {

@@ -26,10 +26,10 @@ pub enum Why {
     Certificate(&'static str),
     /// The server says what it did not like (RFC 8446 §6).
     Alert(AlertDescription),
-    /// No suite, group, version or signature scheme in common.
-    NoCommonParameters,
-    /// The server broke the TLS protocol.
-    TlsProtocol,
+    /// No suite, group, version or signature scheme in common: which.
+    NoCommonParameters(TlsError),
+    /// The server broke the TLS protocol: how.
+    TlsProtocol(TlsError),
     /// A record did not decrypt.
     TlsDecrypt,
     /// The secure side refused or failed.
@@ -74,8 +74,8 @@ impl fmt::Display for Why {
                 Some(name) => write!(f, "server alert: {name}"),
                 None => write!(f, "server alert {}", u8::from(*alert)),
             },
-            Why::NoCommonParameters => f.write_str("no TLS parameters in common"),
-            Why::TlsProtocol => f.write_str("server broke the TLS protocol"),
+            Why::NoCommonParameters(error) => write!(f, "no TLS parameters in common: {error}"),
+            Why::TlsProtocol(error) => write!(f, "server broke the TLS protocol: {error}"),
             Why::TlsDecrypt => f.write_str("record does not decrypt"),
             Why::Psa(status) => write!(f, "PSA {status}"),
             Why::TlsInternal => f.write_str("TLS failed inside"),
@@ -115,13 +115,13 @@ impl From<TlsError> for Why {
             TlsError::InvalidCertificate(error) => certificate(&error),
             TlsError::AlertReceived(alert) => Why::Alert(alert),
             TlsError::NoCertificatesPresented => Why::Certificate("none presented"),
-            TlsError::PeerIncompatible(_) => Why::NoCommonParameters,
+            TlsError::PeerIncompatible(_) => Why::NoCommonParameters(error),
             TlsError::DecryptError => Why::TlsDecrypt,
             TlsError::InvalidMessage(_)
             | TlsError::InappropriateMessage { .. }
             | TlsError::InappropriateHandshakeMessage { .. }
             | TlsError::PeerMisbehaved(_)
-            | TlsError::PeerSentOversizedRecord => Why::TlsProtocol,
+            | TlsError::PeerSentOversizedRecord => Why::TlsProtocol(error),
             TlsError::FailedToGetCurrentTime => Why::Local("no wall clock"),
             _ => Why::TlsInternal,
         }

@@ -1,15 +1,13 @@
-//! ECDSA signatures: DER (RFC 3279 §2.2.3) to PSA's r‖s and back, P-256 only.
+//! ECDSA signatures: DER (RFC 3279 §2.2.3) to PSA's r‖s and back, up to P-384.
 
 use alloc::vec::Vec;
 
-/// Bytes of one coordinate.
-const N: usize = 32;
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 
-/// r‖s of a DER signature; `None` unless it is exactly one SEQUENCE of two minimal, positive
-/// INTEGERs of at most 256 bits.
-pub(crate) fn to_raw(der: &[u8]) -> Option<[u8; 2 * N]> {
+/// r‖s of a DER signature, `RAW` bytes in all; `None` unless it is exactly one SEQUENCE of two
+/// minimal, positive INTEGERs that fit.
+pub(crate) fn to_raw<const RAW: usize>(der: &[u8]) -> Option<[u8; RAW]> {
     let (tag, body, rest) = element(der)?;
     if tag != SEQUENCE || !rest.is_empty() {
         return None;
@@ -19,19 +17,22 @@ pub(crate) fn to_raw(der: &[u8]) -> Option<[u8; 2 * N]> {
     if tag_r != INTEGER || tag_s != INTEGER || !rest.is_empty() {
         return None;
     }
-    let mut raw = [0; 2 * N];
-    let (to_r, to_s) = raw.split_at_mut(N);
+    let mut raw = [0; RAW];
+    let (to_r, to_s) = raw.split_at_mut(RAW / 2);
     integer(r, to_r)?;
     integer(s, to_s)?;
     Some(raw)
 }
 
-/// DER of r‖s.
-pub(crate) fn from_raw(raw: &[u8; 2 * N]) -> Vec<u8> {
-    let (r, s) = raw.split_at(N);
-    let mut body = Vec::with_capacity(2 * (N + 3));
+/// DER of r‖s, at most 96 bytes.
+pub(crate) fn from_raw(raw: &[u8]) -> Vec<u8> {
+    let (r, s) = raw.split_at(raw.len() / 2);
+    let mut body = Vec::with_capacity(raw.len() + 6);
     for half in [r, s] {
-        let first = half.iter().position(|byte| *byte != 0).unwrap_or(N - 1);
+        let first = half
+            .iter()
+            .position(|byte| *byte != 0)
+            .unwrap_or(half.len() - 1);
         let digits = half.get(first..).unwrap_or_default();
         let pad = digits.first().is_some_and(|byte| byte & 0x80 != 0);
         body.push(INTEGER);
@@ -43,7 +44,7 @@ pub(crate) fn from_raw(raw: &[u8; 2 * N]) -> Vec<u8> {
     }
     let mut der = Vec::with_capacity(body.len() + 2);
     der.push(SEQUENCE);
-    der.push(body.len() as u8); // at most 70
+    der.push(body.len() as u8); // at most 102
     der.extend_from_slice(&body);
     der
 }
@@ -96,9 +97,12 @@ mod tests {
             raw[32..32 + (round / 34) % 33].fill(0);
             let der = from_raw(&raw);
             assert_eq!(to_raw(&der), Some(raw), "{der:02x?}");
-            assert_eq!(to_raw(&der[..der.len() - 1]), None);
+            assert_eq!(to_raw::<64>(&der[..der.len() - 1]), None);
             let longer = [&der[..], &[0]].concat();
-            assert_eq!(to_raw(&longer), None);
+            assert_eq!(to_raw::<64>(&longer), None);
+            let (r, s) = raw.split_at(32);
+            let wide = [&[0; 16], r, &[0; 16], s].concat();
+            assert_eq!(to_raw::<96>(&der).unwrap()[..], wide);
         }
     }
 
@@ -117,7 +121,7 @@ mod tests {
                 let at = usize::from(xorshift(&mut x)) % 8;
                 der[at] ^= 1 << (xorshift(&mut x) % 8);
             }
-            match to_raw(&der) {
+            match to_raw::<64>(&der) {
                 Some(back) => assert_eq!(from_raw(&back), der),
                 None => refused += 1,
             }

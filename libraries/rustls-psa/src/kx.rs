@@ -1,4 +1,4 @@
-//! ECDHE on P-256: the ephemeral private key is a volatile PSA key.
+//! ECDHE on P-256 and X25519: the ephemeral private key is a volatile PSA key.
 
 use crate::general;
 use crate::psa::{Key, Psa};
@@ -8,76 +8,107 @@ use psa_interface::{Algorithm, KeyAttributes, KeyType, Status};
 use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 
-/// Uncompressed SEC1 point on P-256, bytes.
-const POINT: usize = 65;
-/// Shared x-coordinate, bytes.
+/// Longest public key: an uncompressed SEC1 point on P-256, bytes.
+const MAX_PUBLIC: usize = 65;
+/// Shared secret of either group, bytes.
 const SECRET: usize = 32;
 
-/// secp256r1 (RFC 8446 §4.2.7).
-#[derive(Debug)]
-pub(crate) struct P256 {
-    pub(crate) psa: &'static Psa,
+/// A group of RFC 8446 §4.2.7.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group {
+    psa: &'static Psa,
+    name: NamedGroup,
+    key_type: KeyType,
+    bits: u16,
+    public: usize,
 }
 
-impl SupportedKxGroup for P256 {
+impl Group {
+    pub(crate) fn p256(psa: &'static Psa) -> Self {
+        Group {
+            psa,
+            name: NamedGroup::secp256r1,
+            key_type: KeyType::ECC_KEY_PAIR_SECP_R1,
+            bits: 256,
+            public: MAX_PUBLIC,
+        }
+    }
+
+    pub(crate) fn x25519(psa: &'static Psa) -> Self {
+        Group {
+            psa,
+            name: NamedGroup::X25519,
+            key_type: KeyType::ECC_KEY_PAIR_MONTGOMERY,
+            bits: 255,
+            public: 32,
+        }
+    }
+
+    /// The form a peer's key must have (RFC 8446 §4.2.8.2). The service checks the point.
+    fn is_well_formed(&self, peer: &[u8]) -> bool {
+        let uncompressed = self.name != NamedGroup::secp256r1 || peer.first() == Some(&4);
+        peer.len() == self.public && uncompressed
+    }
+}
+
+impl SupportedKxGroup for Group {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        let attributes = KeyAttributes::volatile(
-            KeyType::ECC_KEY_PAIR_SECP_R1,
-            256,
-            usage::DERIVE,
-            Algorithm::ECDH,
-        );
+        let attributes =
+            KeyAttributes::volatile(self.key_type, self.bits, usage::DERIVE, Algorithm::ECDH);
         let key = self
             .psa
             .generate(&attributes)
-            .map_err(|status| general("ECDH key", status))?;
-        let mut public = [0; POINT];
+            .map_err(|status| general(self.psa, "ECDH key", status))?;
+        let mut public = [0; MAX_PUBLIC];
         match self.psa.export_public(key.id, &mut public) {
-            Ok(POINT) => {}
-            Ok(_) => return Err(general("ECDH public key", Status::COMMUNICATION_FAILURE)),
-            Err(status) => return Err(general("ECDH public key", status)),
+            Ok(len) if len == self.public => {}
+            Ok(_) => {
+                return Err(general(
+                    self.psa,
+                    "ECDH public key",
+                    Status::COMMUNICATION_FAILURE,
+                ));
+            }
+            Err(status) => return Err(general(self.psa, "ECDH public key", status)),
         }
         Ok(Box::new(Exchange {
-            psa: self.psa,
+            group: *self,
             key,
             public,
         }))
     }
 
     fn name(&self) -> NamedGroup {
-        NamedGroup::secp256r1
+        self.name
     }
 }
 
 struct Exchange {
-    psa: &'static Psa,
+    group: Group,
     key: Key,
-    public: [u8; POINT],
+    public: [u8; MAX_PUBLIC],
 }
 
 impl ActiveKeyExchange for Exchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        // RFC 8446 §4.2.8.2: uncompressed form only. The service checks that it is on the curve.
-        if peer.len() != POINT || peer.first() != Some(&4) {
+        if !self.group.is_well_formed(peer) {
             return Err(PeerMisbehaved::InvalidKeyShare.into());
         }
         let mut secret = [0; SECRET];
-        match self
-            .psa
-            .agree(Algorithm::ECDH, self.key.id, peer, &mut secret)
-        {
+        let psa = self.group.psa;
+        match psa.agree(Algorithm::ECDH, self.key.id, peer, &mut secret) {
             Ok(SECRET) => Ok(SharedSecret::from(&secret[..])),
-            Ok(_) => Err(general("ECDH", Status::COMMUNICATION_FAILURE)),
+            Ok(_) => Err(general(psa, "ECDH", Status::COMMUNICATION_FAILURE)),
             Err(Status::INVALID_ARGUMENT) => Err(PeerMisbehaved::InvalidKeyShare.into()),
-            Err(status) => Err(general("ECDH", status)),
+            Err(status) => Err(general(psa, "ECDH", status)),
         }
     }
 
     fn pub_key(&self) -> &[u8] {
-        &self.public
+        self.public.get(..self.group.public).unwrap_or_default()
     }
 
     fn group(&self) -> NamedGroup {
-        NamedGroup::secp256r1
+        self.group.name
     }
 }

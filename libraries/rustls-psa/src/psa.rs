@@ -4,7 +4,7 @@
 //! live operations. Does not own numbers: `psa-interface` does.
 
 use core::fmt;
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use psa_client::{OutVec, Transport};
 use psa_interface::crypto::function;
 use psa_interface::service::{CRYPTO_HANDLE, IPC_CALL};
@@ -25,6 +25,7 @@ pub struct Counters {
 pub struct Psa {
     transport: &'static (dyn Transport + Send + Sync),
     fault: AtomicI32,
+    weak: AtomicBool,
     calls: AtomicU32,
     keys: AtomicU32,
     operations: AtomicU32,
@@ -68,12 +69,32 @@ impl Drop for HashOperation {
     }
 }
 
+/// A key derivation under way; aborted when dropped.
+pub(crate) struct Derivation {
+    psa: &'static Psa,
+    handle: u32,
+}
+
+impl Drop for Derivation {
+    fn drop(&mut self) {
+        self.psa.operations.fetch_sub(1, Ordering::Relaxed);
+        let mut request = CryptoIovec::new(function::KEY_DERIVATION_ABORT);
+        request.op_handle = self.handle;
+        let mut handle = [0; 4];
+        // Aborting an operation that the service has given up already is no error.
+        let _ = self
+            .psa
+            .call(&request, &[], &mut [OutVec::new(&mut handle)]);
+    }
+}
+
 impl Psa {
     /// A client that has made no call yet.
     pub fn new(transport: &'static (dyn Transport + Send + Sync)) -> Self {
         Psa {
             transport,
             fault: AtomicI32::new(0),
+            weak: AtomicBool::new(false),
             calls: AtomicU32::new(0),
             keys: AtomicU32::new(0),
             operations: AtomicU32::new(0),
@@ -101,6 +122,16 @@ impl Psa {
             0 => None,
             number => Some(Status(number)),
         }
+    }
+
+    /// Remembers that a signature did not verify because its key is none that is accepted (RSA
+    /// under 2048 bits, a point off the curve): webpki can only be told "bad signature".
+    pub(crate) fn note_weak_key(&self) {
+        self.weak.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_weak_key(&self) -> bool {
+        self.weak.swap(false, Ordering::Relaxed)
     }
 
     fn call(
@@ -236,6 +267,15 @@ impl Psa {
         Ok(HashOperation { psa: self, handle })
     }
 
+    /// `psa_key_derivation_setup`.
+    pub(crate) fn derivation_setup(&'static self, alg: Algorithm) -> Result<Derivation, Status> {
+        let mut request = CryptoIovec::new(function::KEY_DERIVATION_SETUP);
+        request.alg = alg.0;
+        let handle = self.call_word(&request, &[])?;
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        Ok(Derivation { psa: self, handle })
+    }
+
     /// `psa_mac_compute`; bytes written.
     pub(crate) fn mac(
         &self,
@@ -333,6 +373,27 @@ impl HashOperation {
             return Err(Status::COMMUNICATION_FAILURE);
         }
         Ok(written)
+    }
+}
+
+impl Derivation {
+    /// `psa_key_derivation_input_bytes`.
+    pub(crate) fn input(&mut self, step: u16, data: &[u8]) -> Result<(), Status> {
+        let mut request = CryptoIovec::new(function::KEY_DERIVATION_INPUT_BYTES);
+        request.op_handle = self.handle;
+        request.step = step;
+        self.psa.call(&request, &[data], &mut [])
+    }
+
+    /// `psa_key_derivation_output_bytes` over all of `out`.
+    pub(crate) fn output(&mut self, out: &mut [u8]) -> Result<(), Status> {
+        let mut request = CryptoIovec::new(function::KEY_DERIVATION_OUTPUT_BYTES);
+        request.op_handle = self.handle;
+        let room = out.len();
+        match self.psa.call_out(&request, &[], out)? {
+            written if written == room => Ok(()),
+            _ => Err(Status::COMMUNICATION_FAILURE),
+        }
     }
 }
 

@@ -6,19 +6,26 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use psa_interface::key::usage;
-use psa_interface::{Algorithm, KeyType, Status};
+use psa_interface::{Algorithm, KeyAttributes, KeyType, Status};
 use rustls::pki_types::{SubjectPublicKeyInfoDer, alg_id};
 use rustls::sign::{Signer, SigningKey, public_key_to_spki};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
+
+/// Longest public key: `RSAPublicKey` of 2048 bits in DER, bytes (generous).
+const MAX_PUBLIC: usize = 300;
+/// Longest signature: RSA-2048, bytes.
+const MAX_SIGNATURE: usize = 256;
+/// Longest digest, bytes.
+const MAX_HASH: usize = 64;
 
 /// Why a key id cannot sign for TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKeyError {
     /// The service refused: absent, not ours, not ready.
     Psa(Status),
-    /// Not an ECC P-256 key pair.
-    NotP256,
-    /// Its policy does not allow ECDSA with SHA-256 over a hash.
+    /// Neither a P-256 nor an RSA-2048 key pair.
+    Unsupported,
+    /// Its policy allows no signature over a hash that TLS knows.
     Policy,
 }
 
@@ -26,18 +33,58 @@ impl fmt::Display for DeviceKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DeviceKeyError::Psa(status) => write!(f, "PSA {status}"),
-            DeviceKeyError::NotP256 => f.write_str("not a P-256 key pair"),
-            DeviceKeyError::Policy => f.write_str("policy forbids ECDSA with SHA-256"),
+            DeviceKeyError::Unsupported => f.write_str("not a P-256 or RSA-2048 key pair"),
+            DeviceKeyError::Policy => f.write_str("policy forbids what TLS signs with"),
         }
     }
 }
 
-/// A P-256 key pair in the SPE, known by its id.
+/// A way to sign: what TLS and what PSA call it.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    scheme: SignatureScheme,
+    alg: Algorithm,
+    hash: Algorithm,
+}
+
+/// What a key of `attributes` may do, the best first. RSA-PSS comes before PKCS#1 v1.5, which
+/// TLS 1.3 does not take (RFC 8446 §4.2.3).
+fn ways(attributes: &KeyAttributes) -> Vec<Way> {
+    let (sha256, sha384, sha512) = (Algorithm::SHA_256, Algorithm::SHA_384, Algorithm::SHA_512);
+    let (pss, pkcs1) = (Algorithm::rsa_pss, Algorithm::rsa_pkcs1v15_sign);
+    use SignatureScheme as Scheme;
+    let way = |scheme, alg, hash| Way { scheme, alg, hash };
+    let all = match attributes.key_type {
+        KeyType::ECC_KEY_PAIR_SECP_R1 => [
+            Algorithm::ecdsa(sha256),
+            Algorithm::deterministic_ecdsa(sha256),
+        ]
+        .map(|alg| way(Scheme::ECDSA_NISTP256_SHA256, alg, sha256))
+        .to_vec(),
+        _ => alloc::vec![
+            way(Scheme::RSA_PSS_SHA256, pss(sha256), sha256),
+            way(Scheme::RSA_PSS_SHA384, pss(sha384), sha384),
+            way(Scheme::RSA_PSS_SHA512, pss(sha512), sha512),
+            way(Scheme::RSA_PKCS1_SHA256, pkcs1(sha256), sha256),
+            way(Scheme::RSA_PKCS1_SHA384, pkcs1(sha384), sha384),
+            way(Scheme::RSA_PKCS1_SHA512, pkcs1(sha512), sha512),
+        ],
+    };
+    let permits = |alg| {
+        [attributes.alg, attributes.alg2]
+            .iter()
+            .any(|policy| policy.permits(alg, attributes.key_type))
+    };
+    all.into_iter().filter(|way| permits(way.alg)).collect()
+}
+
+/// A key pair in the SPE, known by its id: EC P-256 or RSA-2048.
 #[derive(Clone)]
 pub struct DeviceKey {
     psa: &'static Psa,
     id: u32,
-    alg: Algorithm,
+    ways: Vec<Way>,
+    rsa: bool,
     spki: SubjectPublicKeyInfoDer<'static>,
 }
 
@@ -49,41 +96,41 @@ impl DeviceKey {
     /// Why it cannot sign.
     pub fn open(psa: &'static Psa, id: u32) -> Result<Self, DeviceKeyError> {
         let attributes = psa.attributes(id).map_err(DeviceKeyError::Psa)?;
-        if attributes.key_type != KeyType::ECC_KEY_PAIR_SECP_R1 || attributes.bits != 256 {
-            return Err(DeviceKeyError::NotP256);
-        }
-        let alg = [
-            Algorithm::ecdsa(Algorithm::SHA_256),
-            Algorithm::deterministic_ecdsa(Algorithm::SHA_256),
-        ]
-        .into_iter()
-        .find(|alg| {
-            let any = alg.0 | Algorithm::ANY_HASH.0 & 0xFF;
-            [attributes.alg, attributes.alg2]
-                .iter()
-                .any(|policy| policy == alg || policy.0 == any)
-        })
-        .ok_or(DeviceKeyError::Policy)?;
-        if attributes.usage & usage::SIGN_HASH == 0 {
+        let (algorithm, public_len) = match (attributes.key_type, attributes.bits) {
+            (KeyType::ECC_KEY_PAIR_SECP_R1, 256) => (alg_id::ECDSA_P256, Some(65)),
+            (KeyType::RSA_KEY_PAIR, 2048) => (alg_id::RSA_ENCRYPTION, None),
+            _ => return Err(DeviceKeyError::Unsupported),
+        };
+        let ways = ways(&attributes);
+        if attributes.usage & usage::SIGN_HASH == 0 || ways.is_empty() {
             return Err(DeviceKeyError::Policy);
         }
-        let mut point = [0; 65];
+        let mut public = [0; MAX_PUBLIC];
         let len = psa
-            .export_public(id, &mut point)
+            .export_public(id, &mut public)
             .map_err(DeviceKeyError::Psa)?;
-        if len != point.len() {
+        let public = public.get(..len).unwrap_or_default();
+        if public_len.is_some_and(|wanted| wanted != len) {
             return Err(DeviceKeyError::Psa(Status::COMMUNICATION_FAILURE));
         }
-        let spki = public_key_to_spki(&alg_id::ECDSA_P256, point);
-        Ok(DeviceKey { psa, id, alg, spki })
+        Ok(DeviceKey {
+            psa,
+            id,
+            ways,
+            rsa: attributes.key_type.is_rsa(),
+            spki: public_key_to_spki(&algorithm, public),
+        })
     }
 }
 
 impl SigningKey for DeviceKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        offered
-            .contains(&SignatureScheme::ECDSA_NISTP256_SHA256)
-            .then(|| Box::new(self.clone()) as Box<dyn Signer>)
+        let way = *self.ways.iter().find(|way| offered.contains(&way.scheme))?;
+        Some(Box::new(KeySigner {
+            psa: self.psa,
+            id: self.id,
+            way,
+        }))
     }
 
     fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
@@ -91,32 +138,57 @@ impl SigningKey for DeviceKey {
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
-        SignatureAlgorithm::ECDSA
+        match self.rsa {
+            true => SignatureAlgorithm::RSA,
+            false => SignatureAlgorithm::ECDSA,
+        }
     }
 }
 
-impl Signer for DeviceKey {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut hash = [0; 32];
-        let mut raw = [0; 64];
-        let signed = self
+/// One signature to come.
+struct KeySigner {
+    psa: &'static Psa,
+    id: u32,
+    way: Way,
+}
+
+impl KeySigner {
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, Status> {
+        let mut digest = [0; MAX_HASH];
+        let len = self.psa.hash(self.way.hash, message, &mut digest)?;
+        let digest = digest.get(..len).ok_or(Status::COMMUNICATION_FAILURE)?;
+        let mut raw = [0; MAX_SIGNATURE];
+        let len = self
             .psa
-            .hash(Algorithm::SHA_256, message, &mut hash)
-            .and_then(|_| self.psa.sign_hash(self.alg, self.id, &hash, &mut raw));
-        match signed {
-            Ok(64) => Ok(der::from_raw(&raw)),
-            Ok(_) => Err(general("device key", Status::COMMUNICATION_FAILURE)),
-            Err(status) => Err(general("device key", status)),
+            .sign_hash(self.way.alg, self.id, digest, &mut raw)?;
+        let raw = raw.get(..len).ok_or(Status::COMMUNICATION_FAILURE)?;
+        match (self.way.alg.is_ecdsa(), len) {
+            (true, 64) => Ok(der::from_raw(raw)),
+            (false, 1..) => Ok(raw.to_vec()),
+            _ => Err(Status::COMMUNICATION_FAILURE),
         }
+    }
+}
+
+impl Signer for KeySigner {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.signature(message)
+            .map_err(|status| general(self.psa, "device key", status))
     }
 
     fn scheme(&self) -> SignatureScheme {
-        SignatureScheme::ECDSA_NISTP256_SHA256
+        self.way.scheme
     }
 }
 
 impl fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DeviceKey(id {})", self.id)
+    }
+}
+
+impl fmt::Debug for KeySigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeySigner(id {}, {:?})", self.id, self.way)
     }
 }

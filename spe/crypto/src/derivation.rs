@@ -1,9 +1,9 @@
-//! Key derivation calls: HKDF, HKDF-Extract, HKDF-Expand, alone or after ECDH.
+//! Key derivation calls: HKDF, HKDF-Extract, HKDF-Expand, TLS 1.2 PRF, alone or after ECDH.
 //!
 //! Inputs come in the order of PSA Crypto 1.1: SALT before SECRET, INFO once before the first
-//! output. An error in an input ends the operation.
+//! output; for the PRF SEED, SECRET, LABEL. An error in an input ends the operation.
 
-use psa_interface::crypto::step;
+use psa_interface::crypto::{UNLIMITED_CAPACITY, step};
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, CryptoIovec, KeyType, Status};
 use spm::{Call, Input};
@@ -17,6 +17,8 @@ use crate::operations::Operation;
 use crate::primitives::hash::{Digest, Hash, HashAlg, MAX_BLOCK};
 use crate::primitives::hkdf::{Expand, MAX_INFO};
 use crate::primitives::hmac::Hmac;
+#[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+use crate::primitives::tls12_prf::Prf;
 use crate::service::CryptoService;
 use crate::sign::agree;
 
@@ -25,6 +27,8 @@ enum Method {
     Hkdf,
     Extract,
     Expand,
+    #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+    Prf,
 }
 
 /// How far the inputs have come.
@@ -43,6 +47,9 @@ enum Output {
     /// HKDF-Extract: the pseudorandom key, and how much of it was given away.
     Extract(Digest, usize),
     Expand(Expand),
+    /// The PRF; it gives output once the label is there.
+    #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+    Prf(Prf, bool),
 }
 
 /// A derivation under way.
@@ -53,6 +60,7 @@ pub struct Derivation {
     hash: HashAlg,
     capacity: u32,
     stage: Stage,
+    /// HKDF's info; the PRF's seed, later label and seed.
     info: [u8; MAX_INFO],
     info_len: Option<usize>,
     started: bool,
@@ -115,15 +123,28 @@ impl Derivation {
         } else if kdf.is_hkdf_expand() {
             Method::Expand
         } else {
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+            if kdf.is_tls12_prf() {
+                return Self::with(alg, kdf, Method::Prf);
+            }
             return Err(Status::NOT_SUPPORTED);
         };
+        Self::with(alg, kdf, method)
+    }
+
+    fn with(alg: Algorithm, kdf: Algorithm, method: Method) -> Result<Self, Status> {
         let hash = HashAlg::inside(kdf).ok_or(Status::NOT_SUPPORTED)?;
-        let blocks = if method == Method::Extract { 1 } else { 255 };
+        let capacity = match method {
+            Method::Extract => hash.len() as u32,
+            Method::Hkdf | Method::Expand => 255 * hash.len() as u32,
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+            Method::Prf => UNLIMITED_CAPACITY,
+        };
         Ok(Derivation {
             alg,
             method,
             hash,
-            capacity: blocks * hash.len() as u32,
+            capacity,
             stage: Stage::Start,
             info: [0; MAX_INFO],
             info_len: None,
@@ -134,12 +155,51 @@ impl Derivation {
 
     fn input(&mut self, which: u16, source: Source<'_>) -> Result<(), Status> {
         check_type(which, source)?;
+        #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+        if self.method == Method::Prf {
+            return self.prf_input(which, source);
+        }
         match which {
             step::SALT => self.salt(source),
             step::SECRET => self.secret(source),
             step::INFO => self.info(source),
             _ => Err(Status::INVALID_ARGUMENT),
         }
+    }
+
+    #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+    fn prf_input(&mut self, which: u16, source: Source<'_>) -> Result<(), Status> {
+        match (which, &mut self.stage, self.info_len) {
+            (step::SEED, Stage::Start, None) => {
+                if !source.copy(&mut self.info) {
+                    return Err(Status::INSUFFICIENT_MEMORY);
+                }
+                self.info_len = Some(source.len());
+            }
+            (step::SECRET, Stage::Start, Some(_)) => {
+                let mut secret = Digest::zero(source.len());
+                if !source.copy(secret.as_mut()) {
+                    return Err(Status::NOT_SUPPORTED);
+                }
+                let prf = Prf::new(self.hash, &secret).ok_or(Status::NOT_SUPPORTED)?;
+                self.from_key = is_from_key(source);
+                self.stage = Stage::Keyed(Output::Prf(prf, false));
+            }
+            (step::LABEL, Stage::Keyed(Output::Prf(_, labelled @ false)), Some(seed)) => {
+                // The text is label and seed: make room in front.
+                let len = seed.saturating_add(source.len());
+                if len > self.info.len() {
+                    return Err(Status::INSUFFICIENT_MEMORY);
+                }
+                *labelled = true;
+                self.info.copy_within(..seed, source.len());
+                source.copy(&mut self.info);
+                self.info_len = Some(len);
+            }
+            (step::SEED | step::SECRET | step::LABEL, ..) => return Err(Status::BAD_STATE),
+            _ => return Err(Status::INVALID_ARGUMENT),
+        }
+        Ok(())
     }
 
     fn salt(&mut self, source: Source<'_>) -> Result<(), Status> {
@@ -183,14 +243,10 @@ impl Derivation {
             }
             _ => return Err(Status::BAD_STATE),
         };
-        self.from_key = match source {
-            Source::Vector(_) => false,
-            Source::Key(_, key_type) => key_type == KeyType::DERIVE,
-            Source::Agreement(_) => true,
-        };
+        self.from_key = is_from_key(source);
         self.stage = Stage::Keyed(match self.method {
             Method::Extract => Output::Extract(key, 0),
-            Method::Hkdf | Method::Expand => Output::Expand(Expand::new(self.hash, &key)),
+            _ => Output::Expand(Expand::new(self.hash, &key)),
         });
         Ok(())
     }
@@ -220,11 +276,15 @@ impl Derivation {
                 expand.info(info.unwrap_or_default())?;
             }
         }
+        #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+        if let Output::Prf(_, false) = output {
+            return Err(Status::BAD_STATE);
+        }
         self.started = true;
-        match u32::try_from(len)
-            .ok()
-            .and_then(|len| self.capacity.checked_sub(len))
-        {
+        match u32::try_from(len).ok().and_then(|len| match self.capacity {
+            UNLIMITED_CAPACITY => Some(UNLIMITED_CAPACITY),
+            capacity => capacity.checked_sub(len),
+        }) {
             Some(rest) => {
                 self.capacity = rest;
                 Ok(())
@@ -246,8 +306,22 @@ impl Derivation {
                 }
                 *used += out.len();
             }
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+            Stage::Keyed(Output::Prf(prf, _)) => {
+                let text = self.info.get(..self.info_len.unwrap_or_default());
+                prf.read(text.unwrap_or_default(), out);
+            }
             Stage::Start | Stage::Salted(_) => {}
         }
+    }
+}
+
+/// Whether a secret from there may become a key again.
+fn is_from_key(source: Source<'_>) -> bool {
+    match source {
+        Source::Vector(_) => false,
+        Source::Key(_, key_type) => key_type == KeyType::DERIVE,
+        Source::Agreement(_) => true,
     }
 }
 
@@ -258,7 +332,9 @@ fn check_type(which: u16, source: Source<'_>) -> Result<(), Status> {
         (step::SECRET, Source::Agreement(_)) => true,
         (_, Source::Agreement(_)) => false,
         (step::SECRET, Source::Key(_, key_type)) => key_type == KeyType::DERIVE,
-        (step::SALT | step::INFO, Source::Key(_, key_type)) => key_type == KeyType::RAW_DATA,
+        (step::SALT | step::INFO | step::SEED | step::LABEL, Source::Key(_, key_type)) => {
+            key_type == KeyType::RAW_DATA
+        }
         (_, Source::Key(..)) => false,
     };
     if permitted {

@@ -9,6 +9,10 @@ use crate::entropy::Entropy;
 use crate::keys::{KeyStore, check_new, intersect};
 use crate::material::{self, Material};
 use crate::primitives::p256;
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+use crate::primitives::rsa_private;
+#[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
+use crate::primitives::x25519;
 use crate::service::CryptoService;
 
 impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
@@ -97,6 +101,20 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         let key_type = key.attributes.key_type;
         if key_type.is_public_key() {
             return put(call, 0, key.data);
+        }
+        #[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
+        if key_type == KeyType::ECC_KEY_PAIR_MONTGOMERY {
+            require_room(call, 0, x25519::LEN)?;
+            let secret = key.data.try_into().map_err(|_| Status::NOT_SUPPORTED)?;
+            return put(call, 0, &x25519::public_key(secret));
+        }
+        #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+        if key_type == KeyType::RSA_KEY_PAIR {
+            let pair =
+                rsa_private::PrivateKey::parse(key.data).ok_or(Status::CORRUPTION_DETECTED)?;
+            let mut der = [0; rsa_private::MAX_PUBLIC_DER];
+            let len = pair.public_der(&mut der);
+            return put(call, 0, der.get(..len).ok_or(Status::GENERIC_ERROR)?);
         }
         if key_type != KeyType::ECC_KEY_PAIR_SECP_R1 {
             return Err(Status::INVALID_ARGUMENT);

@@ -8,7 +8,7 @@ use psa_interface::key::{self, usage};
 use psa_interface::{Algorithm, KeyAttributes, KeyType, Lifetime, Status};
 use zeroize::Zeroize;
 
-use crate::material::MAX_KEY;
+use crate::material::{MAX_KEY, MAX_SINGLE};
 
 /// Where persistent keys live. The board glues this onto internal trusted storage.
 pub trait KeyStore {
@@ -57,6 +57,8 @@ const SMALL_SLOTS: usize = 24;
 const SMALL_KEY: usize = 104;
 /// Slots for longer volatile keys (RSA public keys of a certificate chain).
 const LARGE_SLOTS: usize = 3;
+/// Slots for volatile keys of any length: one RSA key pair, where those are offered.
+const LONGEST_SLOTS: usize = (MAX_KEY > MAX_SINGLE) as usize;
 /// Ids of volatile keys: VENDOR_MIN | generation << 8 | slot.
 const GENERATION_MASK: u32 = 0x000F_FFFF;
 
@@ -136,7 +138,8 @@ impl Key<'_> {
 pub struct Keys<K> {
     store: K,
     small: [Slot<SMALL_KEY>; SMALL_SLOTS],
-    large: [Slot<MAX_KEY>; LARGE_SLOTS],
+    large: [Slot<MAX_SINGLE>; LARGE_SLOTS],
+    longest: [Slot<MAX_KEY>; LONGEST_SLOTS],
     generation: u32,
     /// The persistent key in use; erased at the end of each call.
     loaded: [u8; MAX_BLOB],
@@ -149,6 +152,7 @@ impl<K: KeyStore> Keys<K> {
             store,
             small: [const { Slot::new() }; SMALL_SLOTS],
             large: [const { Slot::new() }; LARGE_SLOTS],
+            longest: [const { Slot::new() }; LONGEST_SLOTS],
             generation: 0,
             loaded: [0; MAX_BLOB],
             loaded_len: 0,
@@ -192,6 +196,8 @@ impl<K: KeyStore> Keys<K> {
         let (slot_owner, attributes, data) = if let Some(slot) = self.small.get(index) {
             (slot.owner, slot.attributes, slot.bytes())
         } else if let Some(slot) = self.large.get(index - SMALL_SLOTS) {
+            (slot.owner, slot.attributes, slot.bytes())
+        } else if let Some(slot) = self.longest.get(index - SMALL_SLOTS - LARGE_SLOTS) {
             (slot.owner, slot.attributes, slot.bytes())
         } else {
             return Err(Status::INVALID_HANDLE);
@@ -290,8 +296,13 @@ impl<K: KeyStore> Keys<K> {
         {
             attributes.id = id(i);
             slot.put(owner, attributes, data)?;
-        } else if let Some((i, slot)) = free(&mut self.large) {
+        } else if data.len() <= MAX_SINGLE
+            && let Some((i, slot)) = free(&mut self.large)
+        {
             attributes.id = id(SMALL_SLOTS + i);
+            slot.put(owner, attributes, data)?;
+        } else if let Some((i, slot)) = free(&mut self.longest) {
+            attributes.id = id(SMALL_SLOTS + LARGE_SLOTS + i);
             slot.put(owner, attributes, data)?;
         } else {
             return Err(Status::INSUFFICIENT_MEMORY);
@@ -321,6 +332,8 @@ impl<K: KeyStore> Keys<K> {
             slot.erase();
         } else if let Some(slot) = self.large.get_mut(index - SMALL_SLOTS) {
             slot.erase();
+        } else if let Some(slot) = self.longest.get_mut(index - SMALL_SLOTS - LARGE_SLOTS) {
+            slot.erase();
         }
         Ok(())
     }
@@ -335,12 +348,17 @@ impl<K: KeyStore> Keys<K> {
             .iter_mut()
             .filter(|s| s.owner == owner)
             .for_each(Slot::erase);
+        self.longest
+            .iter_mut()
+            .filter(|s| s.owner == owner)
+            .for_each(Slot::erase);
     }
 
     /// Volatile keys in use, of all owners.
     pub fn volatile_count(&self) -> usize {
         self.small.iter().filter(|s| s.owner != 0).count()
             + self.large.iter().filter(|s| s.owner != 0).count()
+            + self.longest.iter().filter(|s| s.owner != 0).count()
     }
 }
 
@@ -348,6 +366,7 @@ impl<K> Drop for Keys<K> {
     fn drop(&mut self) {
         self.small.iter_mut().for_each(Slot::erase);
         self.large.iter_mut().for_each(Slot::erase);
+        self.longest.iter_mut().for_each(Slot::erase);
         self.loaded.zeroize();
     }
 }

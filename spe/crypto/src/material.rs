@@ -4,12 +4,22 @@ use psa_interface::{KeyType, Status};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::entropy::Entropy;
-#[cfg(feature = "p384")]
+#[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
 use crate::primitives::p384;
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+use crate::primitives::rsa_private;
+#[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
+use crate::primitives::x25519;
 use crate::primitives::{p256, rsa};
 
-/// Longest key, bytes: an RSAPublicKey of 4096 bits (up to 527 in DER).
-pub const MAX_KEY: usize = 544;
+/// Longest key but RSA pairs, bytes: an RSAPublicKey of 4096 bits (up to 527 in DER).
+pub const MAX_SINGLE: usize = 544;
+/// Longest key, bytes.
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+pub const MAX_KEY: usize = rsa_private::MAX_DER;
+/// Longest key, bytes.
+#[cfg(not(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC"))]
+pub const MAX_KEY: usize = MAX_SINGLE;
 
 /// A key's bytes on their way; erased when dropped.
 pub struct Material {
@@ -73,13 +83,23 @@ pub fn check_import(key_type: KeyType, data: &[u8]) -> Result<u16, Status> {
         },
         KeyType::ECC_PUBLIC_KEY_SECP_R1 => match data.len() {
             p256::PUBLIC if p256::is_public(data) => Ok(256),
-            #[cfg(feature = "p384")]
+            #[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
             p384::PUBLIC if p384::is_public(data) => Ok(384),
-            #[cfg(not(feature = "p384"))]
+            #[cfg(not(feature = "PSA_WANT_ECC_SECP_R1_384"))]
             97 => Err(Status::NOT_SUPPORTED),
             133 => Err(Status::NOT_SUPPORTED),
             _ => Err(Status::INVALID_ARGUMENT),
         },
+        #[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
+        KeyType::ECC_KEY_PAIR_MONTGOMERY | KeyType::ECC_PUBLIC_KEY_MONTGOMERY => match data.len() {
+            x25519::LEN => Ok(255),
+            56 => Err(Status::NOT_SUPPORTED),
+            _ => Err(Status::INVALID_ARGUMENT),
+        },
+        #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+        KeyType::RSA_KEY_PAIR => rsa_private::PrivateKey::parse(data)
+            .map(|key| key.bits())
+            .ok_or(Status::INVALID_ARGUMENT),
         KeyType::RSA_PUBLIC_KEY => rsa::PublicKey::parse(data)
             .map(|key| key.bits())
             .ok_or(Status::INVALID_ARGUMENT),
@@ -103,7 +123,7 @@ pub fn check_unstructured(key_type: KeyType, bits: u16) -> Result<usize, Status>
         (KeyType::AES, 128 | 256) | (KeyType::CHACHA20, 256) => Ok(len),
         (KeyType::AES, 192) => Err(Status::NOT_SUPPORTED),
         (KeyType::AES | KeyType::CHACHA20, _) => Err(Status::INVALID_ARGUMENT),
-        (KeyType::RAW_DATA | KeyType::HMAC | KeyType::DERIVE, _) if len <= MAX_KEY => Ok(len),
+        (KeyType::RAW_DATA | KeyType::HMAC | KeyType::DERIVE, _) if len <= MAX_SINGLE => Ok(len),
         _ => Err(Status::NOT_SUPPORTED),
     }
 }
@@ -125,6 +145,18 @@ pub fn generate(
         return match bits {
             256 => p256_secret(entropy),
             384 | 521 => Err(Status::NOT_SUPPORTED),
+            _ => Err(Status::INVALID_ARGUMENT),
+        };
+    }
+    #[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
+    if key_type == KeyType::ECC_KEY_PAIR_MONTGOMERY {
+        return match bits {
+            255 => {
+                let mut material = Material::zero(x25519::LEN)?;
+                entropy.fill(material.as_mut())?;
+                Ok(material)
+            }
+            448 => Err(Status::NOT_SUPPORTED),
             _ => Err(Status::INVALID_ARGUMENT),
         };
     }

@@ -1,6 +1,6 @@
 //! Asymmetric calls: sign, verify, and raw key agreement.
 
-use psa_interface::key::usage;
+use psa_interface::key::{ECC_FAMILY_MONTGOMERY, usage};
 use psa_interface::{Algorithm, CryptoIovec, KeyType, Status};
 use spm::Call;
 use zeroize::Zeroizing;
@@ -9,8 +9,12 @@ use crate::arguments::{Small, hash_input, put, require_room};
 use crate::entropy::Entropy;
 use crate::keys::{Key, KeyStore};
 use crate::primitives::hash::{Digest, Hash, HashAlg, MAX_HASH};
-#[cfg(feature = "p384")]
+#[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
 use crate::primitives::p384;
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+use crate::primitives::rsa_private;
+#[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
+use crate::primitives::x25519;
 use crate::primitives::{p256, rsa};
 use crate::service::CryptoService;
 
@@ -37,6 +41,11 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         let key_type = key.attributes.key_type;
         if !key_type.is_key_pair() {
             return Err(Status::INVALID_ARGUMENT);
+        }
+        #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+        if key_type == KeyType::RSA_KEY_PAIR {
+            let signature = sign_rsa(key, alg, over, call, &mut self.entropy)?;
+            return put(call, 0, &signature);
         }
         if key_type != KeyType::ECC_KEY_PAIR_SECP_R1 || !alg.is_ecdsa() {
             return Err(mismatch(key_type, alg));
@@ -107,6 +116,15 @@ pub(crate) fn agree(
     if alg.agreement_of() != Some(Algorithm::ECDH) {
         return Err(Status::NOT_SUPPORTED);
     }
+    #[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
+    if key.attributes.key_type == KeyType::ECC_KEY_PAIR_MONTGOMERY {
+        let secret = key.data.try_into().map_err(|_| Status::NOT_SUPPORTED)?;
+        let peer = call
+            .input(1)
+            .array::<{ x25519::LEN }>()
+            .ok_or(Status::INVALID_ARGUMENT)?;
+        return x25519::agree(secret, &peer).ok_or(Status::INVALID_ARGUMENT);
+    }
     if key.attributes.key_type != KeyType::ECC_KEY_PAIR_SECP_R1 {
         return Err(Status::INVALID_ARGUMENT);
     }
@@ -169,21 +187,68 @@ fn verify_hash(
         }
         KeyType::ECC_PUBLIC_KEY_SECP_R1 if alg.is_ecdsa() => match key.attributes.bits {
             256 => Ok(verify_p256(key.data, hash, signature)),
-            #[cfg(feature = "p384")]
+            #[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
             384 => Ok(p384::verify(key.data, hash, signature)),
             _ => Err(Status::NOT_SUPPORTED),
         },
-        KeyType::RSA_PUBLIC_KEY if alg.is_rsa_pss() || alg.is_rsa_pkcs1v15_sign() => {
+        #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+        KeyType::RSA_KEY_PAIR if is_rsa_signature(alg) => {
+            let hash_alg = HashAlg::inside(alg).ok_or(Status::NOT_SUPPORTED)?;
+            let pair =
+                rsa_private::PrivateKey::parse(key.data).ok_or(Status::CORRUPTION_DETECTED)?;
+            Ok(verify_rsa(pair.public(), hash_alg, alg, hash, signature))
+        }
+        KeyType::RSA_PUBLIC_KEY if is_rsa_signature(alg) => {
             let hash_alg = HashAlg::inside(alg).ok_or(Status::NOT_SUPPORTED)?;
             let public = rsa::PublicKey::parse(key.data).ok_or(Status::CORRUPTION_DETECTED)?;
-            Ok(if alg.is_rsa_pss() {
-                public.verify_pss(hash_alg, hash, signature, alg.is_rsa_pss_any_salt())
-            } else {
-                public.verify_pkcs1v15(hash_alg, hash, signature)
-            })
+            Ok(verify_rsa(&public, hash_alg, alg, hash, signature))
         }
         _ => Err(mismatch(key_type, alg)),
     }
+}
+
+fn is_rsa_signature(alg: Algorithm) -> bool {
+    alg.is_rsa_pss() || alg.is_rsa_pkcs1v15_sign()
+}
+
+fn verify_rsa(
+    public: &rsa::PublicKey<'_>,
+    hash_alg: HashAlg,
+    alg: Algorithm,
+    hash: &[u8],
+    signature: &[u8],
+) -> bool {
+    if alg.is_rsa_pss() {
+        public.verify_pss(hash_alg, hash, signature, alg.is_rsa_pss_any_salt())
+    } else {
+        public.verify_pkcs1v15(hash_alg, hash, signature)
+    }
+}
+
+/// RSASSA-PSS (salt as long as the hash, freshly drawn) or RSASSA-PKCS1-v1_5.
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+fn sign_rsa(
+    key: Key<'_>,
+    alg: Algorithm,
+    over: Over,
+    call: &Call<'_, '_>,
+    entropy: &mut impl Entropy,
+) -> Result<[u8; rsa_private::MODULUS], Status> {
+    if !is_rsa_signature(alg) {
+        return Err(mismatch(key.attributes.key_type, alg));
+    }
+    let hash_alg = HashAlg::inside(alg).ok_or(Status::NOT_SUPPORTED)?;
+    require_room(call, 0, rsa_private::MODULUS)?;
+    let pair = rsa_private::PrivateKey::parse(key.data).ok_or(Status::CORRUPTION_DETECTED)?;
+    let hash = hash_to_sign(alg, call, over)?;
+    let signature = if alg.is_rsa_pss() {
+        let mut salt = Digest::zero(hash_alg.len());
+        entropy.fill(salt.as_mut())?;
+        pair.sign_pss(hash_alg, &hash, &salt)
+    } else {
+        pair.sign_pkcs1v15(hash_alg, &hash)
+    };
+    signature.ok_or(Status::CORRUPTION_DETECTED)
 }
 
 fn verify_p256(public: &[u8], hash: &[u8], signature: &[u8]) -> bool {
@@ -194,8 +259,9 @@ fn verify_p256(public: &[u8], hash: &[u8], signature: &[u8]) -> bool {
 
 /// Why a key and a signature algorithm do not go together.
 fn mismatch(key_type: KeyType, alg: Algorithm) -> Status {
-    let ecdsa = key_type.is_ecc() && alg.is_ecdsa();
-    let rsa = key_type.is_rsa() && (alg.is_rsa_pss() || alg.is_rsa_pkcs1v15_sign());
+    let montgomery = key_type.ecc_family() == Some(ECC_FAMILY_MONTGOMERY);
+    let ecdsa = key_type.is_ecc() && !montgomery && alg.is_ecdsa();
+    let rsa = key_type.is_rsa() && is_rsa_signature(alg);
     if ecdsa || rsa {
         Status::NOT_SUPPORTED
     } else {

@@ -9,16 +9,29 @@ pub mod differential;
 pub mod hash;
 pub mod hkdf;
 pub mod hmac;
+#[cfg_attr(
+    not(all(
+        feature = "PSA_WANT_ECC_SECP_R1_384",
+        feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC"
+    )),
+    allow(dead_code)
+)]
 mod montgomery;
 pub mod p256;
-#[cfg(feature = "p384")]
+#[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
 pub mod p384;
 mod rfc6979;
 pub mod rsa;
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+pub mod rsa_private;
 pub mod sha256;
 #[cfg(all(feature = "sha256-asm", target_arch = "arm"))]
 mod sha256_asm;
 mod sha512;
+#[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+pub mod tls12_prf;
+#[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
+pub mod x25519;
 
 /// Whether two byte strings are equal, in time that depends on their lengths only.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {

@@ -1,8 +1,9 @@
-//! RSA signature verification (RFC 8017): RSASSA-PSS and RSASSA-PKCS1-v1_5, public keys only.
+//! RSA signatures (RFC 8017): RSASSA-PSS and RSASSA-PKCS1-v1_5, encoding and verification.
 //!
-//! Moduli of 2048, 3072 and 4096 bits. Nothing here is secret, so time may depend on all of it.
+//! Moduli of 2048, 3072 and 4096 bits. Nothing here is secret, so time may depend on all of it;
+//! private keys are in `rsa_private`.
 
-use super::hash::{Hash, HashAlg, MAX_HASH, digest};
+use super::hash::{Hash, HashAlg, digest};
 use super::montgomery;
 
 /// Longest modulus and signature, bytes.
@@ -23,7 +24,15 @@ impl<'a> PublicKey<'a> {
         let (body, rest) = element(der, 0x30)?;
         let (modulus, body) = positive_integer(body)?;
         let (exponent, end) = positive_integer(body)?;
-        if !rest.is_empty() || !end.is_empty() || exponent.len() > 4 {
+        if !rest.is_empty() || !end.is_empty() {
+            return None;
+        }
+        Self::from_parts(modulus, exponent)
+    }
+
+    /// From big-endian numbers without leading zeros, under the same conditions.
+    pub(super) fn from_parts(modulus: &'a [u8], exponent: &[u8]) -> Option<Self> {
+        if exponent.len() > 4 {
             return None;
         }
         let exponent = exponent
@@ -57,6 +66,54 @@ impl<'a> PublicKey<'a> {
             return false;
         };
         pkcs1v15_matches(alg, hash, em).unwrap_or(false)
+    }
+
+    /// `RSAPublicKey` in DER; its length, 0 when `out` is too small.
+    #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+    pub(super) fn encode(&self, out: &mut [u8]) -> usize {
+        let exponent = self.exponent.to_be_bytes();
+        let skip = self.exponent.leading_zeros() as usize / 8;
+        let exponent = exponent.get(skip..).unwrap_or_default();
+        let pad = usize::from(exponent.first().is_some_and(|byte| byte & 0x80 != 0));
+        // Every modulus offered has its top bit set and 256 to 512 bytes: two bytes of length.
+        let (modulus_len, exponent_len) = (self.modulus.len() + 1, exponent.len() + pad);
+        let body_len = 4 + modulus_len + 2 + exponent_len;
+        let [high, low] = (body_len as u16).to_be_bytes();
+        let [modulus_high, modulus_low] = (modulus_len as u16).to_be_bytes();
+        let parts: [&[u8]; 5] = [
+            &[
+                0x30,
+                0x82,
+                high,
+                low,
+                0x02,
+                0x82,
+                modulus_high,
+                modulus_low,
+                0,
+            ],
+            self.modulus,
+            &[0x02, exponent_len as u8],
+            [0].get(..pad).unwrap_or_default(),
+            exponent,
+        ];
+        let mut at = 0;
+        for part in parts {
+            let Some(to) = out.get_mut(at..at + part.len()) else {
+                return 0;
+            };
+            to.copy_from_slice(part);
+            at += part.len();
+        }
+        at
+    }
+
+    /// Whether `signature` opens to exactly `em`.
+    #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+    pub(super) fn opens_to(&self, signature: &[u8], em: &[u8]) -> bool {
+        let mut buffer = [0; MAX_MODULUS];
+        self.open(signature, &mut buffer)
+            .is_some_and(|opened| super::equal(opened, em))
     }
 
     /// signature ^ exponent mod modulus, as long as the modulus.
@@ -94,6 +151,29 @@ fn pss_matches(alg: HashAlg, hash: &[u8], em: &mut [u8], any_salt: bool) -> Opti
         return Some(false);
     }
     Some(*digest(alg, &[&[0; 8], hash, salt]) == *h)
+}
+
+/// EMSA-PSS-ENCODE (RFC 8017 §9.1.1) over the whole of `em`, under the same condition; `None` when
+/// hash and salt do not fit.
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
+pub(super) fn pss_encode(alg: HashAlg, hash: &[u8], salt: &[u8], em: &mut [u8]) -> Option<()> {
+    let h_len = alg.len();
+    if hash.len() != h_len {
+        return None;
+    }
+    let h = digest(alg, &[&[0; 8], hash, salt]);
+    let (db, rest) = em.split_at_mut_checked(em.len().checked_sub(h_len + 1)?)?;
+    let (padding, tail) = db.split_at_mut_checked(db.len().checked_sub(salt.len() + 1)?)?;
+    padding.fill(0);
+    let (one, to) = tail.split_first_mut()?;
+    *one = 1;
+    to.copy_from_slice(salt);
+    mgf1_xor(alg, &h, db);
+    *db.first_mut()? &= 0x7F;
+    let (last, to) = rest.split_last_mut()?;
+    to.copy_from_slice(&h);
+    *last = 0xBC;
+    Some(())
 }
 
 /// XORs MGF1(seed) onto `data` (RFC 8017 §B.2.1).
@@ -139,22 +219,36 @@ fn digest_info(alg: HashAlg) -> [u8; 19] {
     ]
 }
 
-/// EMSA-PKCS1-v1_5: the encoded message is built anew and compared, never parsed.
-fn pkcs1v15_matches(alg: HashAlg, hash: &[u8], em: &[u8]) -> Option<bool> {
+/// EMSA-PKCS1-v1_5 (RFC 8017 §9.2) over the whole of `em`; `None` when it does not fit.
+pub(super) fn pkcs1v15_encode(alg: HashAlg, hash: &[u8], em: &mut [u8]) -> Option<()> {
     if hash.len() != alg.len() {
-        return Some(false);
+        return None;
     }
-    let mut tail = [0; 1 + 19 + MAX_HASH];
-    let tail = tail.get_mut(..20 + hash.len())?;
-    tail.get_mut(1..20)?.copy_from_slice(&digest_info(alg));
-    tail.get_mut(20..)?.copy_from_slice(hash);
-    let (padding, end) = em.split_at_checked(em.len().checked_sub(tail.len())?)?;
-    let (start, filler) = padding.split_at_checked(2)?;
-    Some(start == [0, 1] && filler.iter().all(|b| *b == 0xFF) && filler.len() >= 8 && end == tail)
+    let (padding, end) = em.split_at_mut_checked(em.len().checked_sub(20 + hash.len())?)?;
+    let (start, filler) = padding.split_at_mut_checked(2)?;
+    if filler.len() < 8 {
+        return None;
+    }
+    start.copy_from_slice(&[0, 1]);
+    filler.fill(0xFF);
+    let (info, digest) = end.split_at_mut_checked(20)?;
+    let (zero, info) = info.split_first_mut()?;
+    *zero = 0;
+    info.copy_from_slice(&digest_info(alg));
+    digest.copy_from_slice(hash);
+    Some(())
+}
+
+/// The encoded message is built anew and compared, never parsed.
+fn pkcs1v15_matches(alg: HashAlg, hash: &[u8], em: &[u8]) -> Option<bool> {
+    let mut expected = [0; MAX_MODULUS];
+    let expected = expected.get_mut(..em.len())?;
+    pkcs1v15_encode(alg, hash, expected)?;
+    Some(*expected == *em)
 }
 
 /// One DER element with a definite, minimal length: its contents, and what follows.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(super) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = der.split_first()?;
     let (&first, mut rest) = rest.split_first()?;
     if found != tag {
@@ -181,7 +275,7 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// A positive DER integer without its sign byte, and what follows.
-fn positive_integer(der: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn positive_integer(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (bytes, rest) = element(der, 0x02)?;
     match bytes {
         [0, next, ..] if next & 0x80 != 0 => Some((bytes.get(1..)?, rest)),

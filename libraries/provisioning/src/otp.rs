@@ -21,6 +21,7 @@ use crate::crc::crc32;
 use crate::word;
 use flash::{Flash, FlashError};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
 
 const CRC_AT: usize = 128;
 const FUSED_AT: u32 = 144;
@@ -55,6 +56,13 @@ pub struct RootOfTrust {
 impl core::fmt::Debug for RootOfTrust {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("RootOfTrust").finish_non_exhaustive()
+    }
+}
+
+impl Drop for RootOfTrust {
+    fn drop(&mut self) {
+        self.huk.zeroize();
+        self.iak.zeroize();
     }
 }
 
@@ -108,6 +116,7 @@ pub fn root_of_trust<F: Flash>(flash: &F) -> Result<Option<RootOfTrust>, FlashEr
     let intact = body
         .get(..CRC_AT)
         .is_some_and(|b| crc32(b) == word(&body, CRC_AT));
+    body.zeroize();
     Ok(intact.then_some(root))
 }
 

@@ -3,7 +3,10 @@
 //! Owns the client half of tfm.md §C.4, §D.1, §E.1 and §G as a table of expectations.
 
 use crate::crypto::{self, HashOperation, KeyDerivation, MacOperation};
-use crate::{Algorithm, KeyAttributes, KeyType, OutVec, Status, Transport, fwu, its, platform, ps};
+use crate::{
+    Algorithm, KeyAttributes, KeyType, OutVec, Status, Transport, attestation, fwu, its, platform,
+    ps,
+};
 use psa_interface::crypto::{CryptoIovec, function, step};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -358,4 +361,31 @@ fn platform_results_are_its_own() {
         Err(platform::PlatformError::Call(Status::NOT_SUPPORTED))
     );
     assert_eq!(r.take()[0].call_type, 1010);
+}
+
+#[test]
+fn attestation_asks_with_a_challenge() {
+    let r = Recorder::default();
+    r.answer(0, &[&[7; 400]])
+        .answer(0, &[&400u32.to_le_bytes()])
+        .answer(-135, &[])
+        .answer(-138, &[]);
+    let mut token = [0; 592];
+    assert_eq!(attestation::get_token(&r, &[5; 48], &mut token), Ok(400));
+    assert_eq!(attestation::get_token_size(&r, 48), Ok(400));
+    let empty = attestation::get_token(&r, &[], &mut token);
+    assert_eq!(empty, Err(Status::INVALID_ARGUMENT));
+    let short = attestation::get_token(&r, &[5; 32], &mut token[..9]);
+    assert_eq!(short, Err(Status::BUFFER_TOO_SMALL));
+    let calls = r.take();
+    assert!(calls.iter().all(|c| c.handle == 0x4000_0103));
+    assert_eq!(
+        (calls[0].call_type, &calls[0].ins, &calls[0].outs),
+        (1001, &vec![vec![5; 48]], &vec![592])
+    );
+    assert_eq!(
+        (calls[1].call_type, &calls[1].ins, &calls[1].outs),
+        (1002, &vec![vec![48, 0, 0, 0]], &vec![4])
+    );
+    assert!(calls[2].ins.is_empty());
 }

@@ -3,7 +3,9 @@
 //! Owns the command line; each verb is a module. What a verb needs and the machine lacks, it
 //! installs, and says so.
 
+mod alone;
 mod apps;
+mod attest;
 mod audit;
 mod bench;
 mod build;
@@ -60,6 +62,8 @@ enum Verb {
     Cloud(verbs::CloudOptions),
     /// From reset to an over-the-air update, shown and checked from outside
     Demo(demo::Options),
+    /// A token from a running device, verified on the host
+    Attest(attest::Options),
     /// Instructions, bytes and rates against their budgets
     Bench(bench::Options),
     /// Flash and RAM of every image and app
@@ -104,6 +108,7 @@ fn run() -> Result<()> {
         Verb::Provision(options) => verbs::provision(&options),
         Verb::Cloud(options) => verbs::cloud(&options),
         Verb::Demo(options) => demo::run(&options),
+        Verb::Attest(options) => attest::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Size(options) => size::run(&options),
         Verb::Audit(options) => audit::run(&options),

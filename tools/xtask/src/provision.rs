@@ -8,6 +8,7 @@
 use crate::{apps, paths, shell, sign};
 use anyhow::{Context, Result, anyhow, bail};
 use memory_map::Map;
+use p256::elliptic_curve::sec1::ToSec1Point;
 use provisioning::{Encoder, Endpoint, Item, KeyAttributes, Object, Record};
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, KeyType};
@@ -74,11 +75,18 @@ pub struct Guests {
     pub key_user: Option<u32>,
 }
 
+/// What the factory keeps of a device.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// Public half of its attestation key: uncompressed point, 65 bytes. Verifiers need it.
+    pub attestation_key: Vec<u8>,
+}
+
 /// Writes the record for `identity` into the flash file, for the next boot to consume.
 ///
 /// # Errors
 /// Names what is a placeholder, too large, or not to be had.
-pub fn write(flash: &FlashFile, map: &Map, identity: &Identity) -> Result<()> {
+pub fn write(flash: &FlashFile, map: &Map, identity: &Identity) -> Result<Issued> {
     write_with(flash, map, identity, &Guests::default())
 }
 
@@ -91,7 +99,7 @@ pub fn write_with(
     map: &Map,
     identity: &Identity,
     guests: &Guests,
-) -> Result<()> {
+) -> Result<Issued> {
     refuse_placeholders(identity)?;
     let client = |app: &str| apps::short_id(map, app).map(|id| KERNEL - id as i32);
     let (net, agent, inference) = (
@@ -177,9 +185,10 @@ pub fn write_with(
     }
 
     let mut region = vec![0; map.region("provisioning").map_err(|e| anyhow!(e))?.size as usize];
+    let iak = scalar()?;
     let record = Record {
         huk: &random()?,
-        iak: &scalar()?,
+        iak: &iak,
         seed: &random()?,
         secure_key_hash: &sign::key_hash(&sign::Image::Secure.key())?,
         non_secure_key_hash: &sign::key_hash(&sign::Image::NonSecure.key())?,
@@ -199,7 +208,11 @@ pub fn write_with(
     }
     let size = encoder.finish().map_err(fault)?;
     flash.erase("provisioning")?;
-    flash.write("provisioning", 0, &region[..size])
+    flash.write("provisioning", 0, &region[..size])?;
+    let iak = p256::SecretKey::from_slice(&iak)?;
+    Ok(Issued {
+        attestation_key: iak.public_key().to_sec1_point(false).as_bytes().to_vec(),
+    })
 }
 
 /// The placeholders that the reference ships must never reach a device.
@@ -220,7 +233,11 @@ fn refuse_placeholders(identity: &Identity) -> Result<()> {
     Ok(())
 }
 
-fn random<const N: usize>() -> Result<[u8; N]> {
+/// Random bytes of the host.
+///
+/// # Errors
+/// When it has none.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut out = [0; N];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut out)?;
     Ok(out)

@@ -9,6 +9,7 @@
 #![no_std]
 #![no_main]
 
+mod attestation;
 mod cpu;
 mod first_boot;
 mod key_store;

@@ -5,6 +5,7 @@
 //! after every check. Without a root of trust or a seed there is no service at all, and the
 //! log says why.
 
+use crate::attestation;
 use crate::first_boot::{self, Provisioning};
 use crate::key_store::ItsKeys;
 use crate::otp::Otp;
@@ -15,6 +16,7 @@ use core::cell::RefCell;
 use provisioning::{OtpCounters, nv, otp};
 use psa_interface::Status;
 use psa_interface::service::SERVICES;
+use spe_attestation::AttestationService;
 use spe_crypto::{CryptoService, Drbg, Entropy};
 use spe_fwu::{FwuService, Slots};
 use spe_platform::PlatformService;
@@ -50,6 +52,7 @@ pub struct Ready {
     crypto: &'static mut Crypto,
     its: ItsService<'static, Its<DdrFlash>>,
     ps: PsService<'static, Ps<DdrFlash, &'static Counters>>,
+    attestation: AttestationService<'static, attestation::Root>,
     fwu: FwuService<DdrFlash, System, System>,
     platform: PlatformService<&'static Counters, System>,
 }
@@ -95,6 +98,7 @@ impl Partition {
 const CRYPTO_INDEX: u8 = 0;
 const PS_INDEX: u8 = 1;
 const ITS_INDEX: u8 = 2;
+const ATTESTATION_INDEX: u8 = 3;
 const FWU_INDEX: u8 = 4;
 const PLATFORM_INDEX: u8 = 5;
 /// What `psa_fwu_query` calls the places of candidates: TF-M's flash area ids.
@@ -104,11 +108,7 @@ impl Services for Partition {
     fn describe(&self, index: u8) -> Option<Description> {
         self.ready.as_ref()?;
         let id = SERVICES.get(usize::from(index))?;
-        let present = matches!(
-            index,
-            CRYPTO_INDEX | PS_INDEX | ITS_INDEX | FWU_INDEX | PLATFORM_INDEX
-        );
-        present.then_some(Description {
+        Some(Description {
             sid: id.sid,
             version: Version::Strict(id.version as u8),
             non_secure: true,
@@ -123,6 +123,7 @@ impl Services for Partition {
             CRYPTO_INDEX => ready.crypto.call(call),
             PS_INDEX => ready.ps.call(call),
             ITS_INDEX => ready.its.call(call),
+            ATTESTATION_INDEX => ready.attestation.call(call),
             FWU_INDEX => ready.fwu.call(call),
             PLATFORM_INDEX => ready.platform.call(call),
             _ => Status::PROGRAMMER_ERROR.as_i32(),
@@ -163,7 +164,10 @@ fn bring_up() -> Result<Ready, &'static str> {
     let device = root.device_id();
     let boot = nv::take_seed(&mut nv, &device).map_err(|_| "there is no seed")?;
     let count = boot.boot_count.to_le_bytes();
-    let (drbg, _) = Drbg::from_seed(&boot.seed, &[&device, &count]);
+    let (mut drbg, _) = Drbg::from_seed(&boot.seed, &[&device, &count]);
+    let mut boot_seed = [0; 32];
+    drbg.fill(&mut boot_seed)
+        .map_err(|_| "there is no randomness")?;
     crypto.entropy().0 = Some(drbg);
     let [secure, non_secure] = SECONDARY_AREAS;
     let slots = [
@@ -189,6 +193,11 @@ fn bring_up() -> Result<Ready, &'static str> {
         crypto,
         its: ItsService(its),
         ps: PsService(ps),
+        attestation: AttestationService::new(
+            attestation::Root(otp),
+            attestation::constants(boot_seed),
+            boot_data,
+        ),
         fwu,
         platform: PlatformService::new(counters, System),
     })

@@ -14,7 +14,7 @@ pub fn main() -> ! {
         .end();
     cpu::raise_walls(&SAU_REGIONS, &MPC_RANGES, &NON_SECURE);
     match cpu::start_services() {
-        Ok(()) => log::line("services crypto its ps fwu platform").end(),
+        Ok(()) => log::line("services crypto its ps attestation fwu platform").end(),
         Err(why) => log::line("no services: ").text(why).end(),
     }
     let image = KERNEL_EXEC_BASE + IMAGE_HEADER;

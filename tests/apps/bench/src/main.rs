@@ -14,7 +14,9 @@ use libtock::platform::{ErrorCode, Syscalls};
 use libtock::psa::Psa;
 use libtock::runtime::TockSyscalls;
 use libtock::{println, set_main, stack_size};
-use psa_client::{Algorithm, KeyAttributes, KeyType, Status, crypto, its, platform, ps};
+use psa_client::{
+    Algorithm, KeyAttributes, KeyType, Status, attestation, crypto, its, platform, ps,
+};
 use psa_interface::key::usage;
 
 set_main! { main }
@@ -63,6 +65,10 @@ fn main() {
     row("ps_set64", 1_000, || ps::set(&psa, UID, &next(), 0));
     row("ps_get64", 1_000, || {
         exactly(64, ps::get(&psa, UID, 0, &mut value))
+    });
+    let mut token = [0; attestation::MAX_TOKEN_SIZE];
+    row("attest_token", 1_000, || {
+        attestation::get_token(&psa, &[0xC4; 32], &mut token).map(drop)
     });
     println!("bench: done");
 }

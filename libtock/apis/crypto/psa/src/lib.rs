@@ -1,9 +1,9 @@
 //! PSA services by system call: a psa_client transport.
 //!
 //! Owns the process side of drivers 0xA0000 crypto, 0xA0001 storage, 0xA0002 firmware update and
-//! 0xA0003 platform (ARCHITECTURE §6): input vector i is RO allow i, output vector i is RW allow
-//! i; the command is `call(type, in_len | out_len << 8)`; the answer is (psa_status, out 0 length,
-//! out 1 length), at once or in upcall 0.
+//! 0xA0003 platform and attestation (ARCHITECTURE §6): input vector i is RO allow i, output
+//! vector i is RW allow i; the command is `call(type, in_len | out_len << 8)`; the answer is
+//! (psa_status, out 0 length, out 1 length), at once or in upcall 0.
 //!
 //! Does not own what the vectors hold: `psa_client` does. A refusal by Tock itself (no driver, no
 //! grant memory) becomes the PSA status that says the same, by one table.
@@ -175,6 +175,7 @@ fn driver_of(handle: u32) -> Option<(Driver, u32)> {
         service::PS_HANDLE => (Driver::Storage, 2),
         service::FWU_HANDLE => (Driver::Fwu, 1),
         service::PLATFORM_HANDLE => (Driver::Platform, 1),
+        service::ATTESTATION_HANDLE => (Driver::Platform, 2),
         _ => return None,
     })
 }

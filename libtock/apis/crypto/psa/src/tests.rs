@@ -2,7 +2,7 @@
 
 use super::*;
 use libtock_unittest::{SyscallLogEntry, command_return, fake};
-use psa_client::{Algorithm, crypto, fwu, its, ps};
+use psa_client::{Algorithm, attestation, crypto, fwu, its, ps};
 use std::rc::Rc;
 
 const PSA: Psa<fake::Syscalls> = Psa::new();
@@ -84,13 +84,17 @@ fn each_service_has_its_driver_and_command() {
     let ok = |_: &fake::Call<'_>| command_return::success_3_u32(0, 0, 0);
     let storage = fake::Scripted::new(STORAGE, ok);
     let update = fake::Scripted::new(FWU, ok);
+    let platform = fake::Scripted::new(PLATFORM, ok);
     kernel.add_driver(&storage);
     kernel.add_driver(&update);
+    kernel.add_driver(&platform);
     its::remove(&PSA, 1).unwrap();
     ps::set(&PSA, 5, b"cert", 0).unwrap();
     fwu::start(&PSA, 1, &[]).unwrap();
     assert_eq!(storage.commands(), [(1, 1004, 1), (2, 1001, 3)]);
     assert_eq!(update.commands(), [(1, 1001, 2)]);
+    attestation::get_token(&PSA, &[1; 32], &mut [0; 9]).unwrap();
+    assert_eq!(platform.commands(), [(2, 1001, 1 | 1 << 8)]);
     assert_eq!(
         PSA.psa_call(0x4000_0155, 0, &[], &mut []),
         Status::CONNECTION_REFUSED.0

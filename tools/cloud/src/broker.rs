@@ -1,8 +1,8 @@
 //! A real mosquitto with mutual TLS on loopback.
 //!
-//! Owns the broker's process, configuration and per-thing access rules. Two listeners: mutual
-//! TLS for devices (the user name is the certificate's CN, the thing), and a plain one, for the
-//! service itself and for whoever watches; both on 127.0.0.1 only.
+//! Owns the broker's process and configuration. Two listeners: mutual TLS for devices, judged by
+//! the plugin of `tools/cloud/plugin` (certificate, thing, policies), and a plain one, for the
+//! service itself and for whoever watches, not judged; both on 127.0.0.1 only.
 
 use crate::pki::{Authority, Subject};
 use anyhow::{Context, Result, bail};
@@ -33,6 +33,7 @@ pub struct Broker {
     child: Option<Child>,
     config: PathBuf,
     authority: Authority,
+    host: String,
     /// TLS port, for devices.
     pub port: u16,
     /// Plain port, for this machine's tools.
@@ -48,32 +49,25 @@ impl Broker {
     pub fn start(config: &Config<'_>) -> Result<Broker> {
         let dir = config.dir;
         let authority = Authority::open(&dir.join("ca"), "Tockstone local root")?;
-        let server = Subject {
-            name: config.host,
-            dns: &[config.host],
-            validity: config.validity,
-        };
-        let (certificate, key) = authority.issue("server", &server)?;
+        let (certificate, key) = server(&authority, config.host, config.validity)?;
         let port = config.port.map_or_else(free_port, Ok)?;
         let plain_port = free_port()?;
-        let acl = dir.join("acl");
-        std::fs::write(
-            &acl,
-            "pattern readwrite $aws/things/%u/#\npattern readwrite %u/#\n",
-        )?;
+        std::fs::create_dir_all(trusted(dir))?;
         let mut text = format!(
-            "per_listener_settings true\nlog_type all\nset_tcp_nodelay true\nlog_dest file {log}\npersistence true\n\
+            "log_type all\nset_tcp_nodelay true\nlog_dest file {log}\npersistence true\n\
              persistence_location {dir}/\nmax_inflight_messages 100\nmax_keepalive 1200\n\
-             listener {port} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\n\
-             ciphers_tls1.3 {SUITES}\n\
-             require_certificate true\nuse_identity_as_username true\nmax_qos 1\nacl_file {acl}\n\
-             listener {plain_port} 127.0.0.1\nallow_anonymous true\n",
+             allow_anonymous true\nplugin {plugin}\nplugin_opt_registry {registry}\n\
+             listener {port} 127.0.0.1\ncafile {ca}\ncapath {trusted}\ncertfile {certificate}\n\
+             keyfile {key}\nciphers_tls1.3 {SUITES}\nrequire_certificate true\nmax_qos 1\n\
+             listener {plain_port} 127.0.0.1\n",
             log = dir.join("mosquitto.log").display(),
             dir = dir.display(),
+            plugin = plugin()?.display(),
+            registry = access(dir).display(),
+            trusted = trusted(dir).display(),
             ca = authority.certificate().display(),
             certificate = certificate.display(),
             key = key.display(),
-            acl = acl.display(),
         );
         if Command::new("id").arg("-u").output()?.stdout == b"0\n" {
             // Started by root, mosquitto would change to a user that cannot read the keys.
@@ -85,6 +79,7 @@ impl Broker {
             child: None,
             config: path,
             authority,
+            host: config.host.to_owned(),
             port,
             plain_port,
         };
@@ -95,6 +90,16 @@ impl Broker {
     /// The authority that devices' certificates come from.
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// Gives the server another certificate and restarts the broker: every connection is cut, and
+    /// the next handshake shows the new one; see [`Subject`] for the dates.
+    ///
+    /// # Errors
+    /// Of openssl and the broker.
+    pub fn reissue(&mut self, validity: Option<(&str, &str)>) -> Result<()> {
+        server(&self.authority, &self.host, validity)?;
+        self.resume()
     }
 
     /// Takes the broker away, as a failing network would; see [`Broker::resume`].
@@ -150,6 +155,47 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Where the registry tells the plugin what it holds.
+pub(crate) fn access(dir: &Path) -> PathBuf {
+    dir.join("access.json")
+}
+
+/// Self-signed certificates that were registered without an authority.
+pub(crate) fn trusted(dir: &Path) -> PathBuf {
+    dir.join("trusted")
+}
+
+fn server(
+    authority: &Authority,
+    host: &str,
+    validity: Option<(&str, &str)>,
+) -> Result<(PathBuf, PathBuf)> {
+    // `localhost` is for other clients on this machine, the SDKs' among them.
+    let subject = Subject {
+        name: host,
+        dns: &[host, "localhost"],
+        validity,
+    };
+    authority.issue("server", &subject)
+}
+
+/// The plugin lies where cargo put it when it built this program.
+fn plugin() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let dir = program.parent().context("a program lies in a folder")?;
+    let name = "libmosquitto_iot.so";
+    [dir.join("deps").join(name), dir.join(name)]
+        .into_iter()
+        .filter(|file| file.is_file())
+        .max_by_key(|file| file.metadata().and_then(|m| m.modified()).ok())
+        .with_context(|| {
+            format!(
+                "no {name} beside {}; cargo build makes it",
+                program.display()
+            )
+        })
 }
 
 /// A TCP port on loopback that nobody uses now.

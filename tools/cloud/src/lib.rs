@@ -1,24 +1,35 @@
 //! Local AWS IoT stand-in over a real mosquitto: registry, Jobs, Streams, OTA updates.
 //!
-//! Owns what the cloud knows of things, jobs and streams, and the service that answers devices
-//! over MQTT in AWS's shapes (reference/aws-iot.md). The registry is a JSON file and survives a
-//! restart; jobs and streams live as long as the [`Cloud`]. There is no HTTP control plane here:
-//! its operations are methods.
+//! Owns what the cloud knows of things, certificates, policies, jobs, streams and objects, and the
+//! two sides that ask: devices over MQTT ([`Cloud`] starts the service for them) and operators over
+//! REST in AWS's shapes ([`http`]; reference/aws-iot.md). [`Core`] is what both share, and the API
+//! for whoever else looks on: a console, a test. All of it survives a restart.
 #![forbid(unsafe_code)]
 
 pub mod broker;
+mod core;
+pub mod fault;
+pub mod http;
 pub mod jobs;
+mod mischief;
+mod objects;
+pub mod ota;
 pub mod pki;
-mod registry;
+mod provisioning;
+pub mod registry;
 mod service;
+mod store;
 pub mod streams;
 
 pub use broker::Broker;
+pub use core::{Core, DEVICE_POLICY};
+pub use fault::Fault;
+pub use mischief::Mischief;
 pub use registry::Thing;
-pub use service::{Message, Mischief};
+pub use service::{Message, Presence};
 
-use anyhow::{Result, anyhow, bail};
-use serde_json::json;
+use anyhow::{Result, bail};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A file of an OTA update, as CreateOTAUpdate takes it.
@@ -53,8 +64,7 @@ impl OtaFile {
 pub struct Cloud {
     /// The broker, which a test may take away.
     pub broker: Broker,
-    registry: registry::Registry,
-    service: service::Service,
+    core: Arc<Core>,
 }
 
 impl Cloud {
@@ -63,22 +73,27 @@ impl Cloud {
     /// # Errors
     /// Of the broker and the registry's file.
     pub fn start(config: &broker::Config<'_>) -> Result<Cloud> {
+        let store = store::Store::open(config.dir)?;
         let broker = Broker::start(config)?;
-        let registry = registry::Registry::open(config.dir)?;
-        let service = service::Service::start(broker.plain_port)?;
+        let core = Core::start(config, &broker, store)?;
         Ok(Cloud {
             broker,
-            registry,
-            service,
+            core: Arc::new(core),
         })
     }
 
-    /// Registers a thing with a key and an active certificate; an existing one is returned.
+    /// What the other sides share: the control plane, a console.
+    pub fn core(&self) -> Arc<Core> {
+        Arc::clone(&self.core)
+    }
+
+    /// Registers a thing with a key and an active certificate, and the policy of a device
+    /// ([`DEVICE_POLICY`]); an existing one is returned.
     ///
     /// # Errors
     /// Names an illegal thing name.
     pub fn create_thing(&mut self, name: &str) -> Result<Thing> {
-        self.registry.create_thing(name, self.broker.authority())
+        self.core.create_device(name)
     }
 
     /// CreateOTAUpdate: makes a stream and a job for one thing; returns the job's id.
@@ -91,31 +106,7 @@ impl Cloud {
         id: &str,
         files: &[OtaFile],
     ) -> Result<String> {
-        if self.registry.thing(thing).is_none() {
-            bail!("ResourceNotFoundException: no thing `{thing}`");
-        }
-        if files.is_empty() || files.len() > 50 {
-            bail!("InvalidRequestException: an update has 1 to 50 files");
-        }
-        let stream = format!("AFR_OTA-{}", uuid());
-        let entries: Vec<serde_json::Value> = files
-            .iter()
-            .enumerate()
-            .map(|(file_id, file)| {
-                let mut entry = json!({"filepath": file.path, "filesize": file.bytes.len(),
-                    "fileid": file_id, "certfile": file.certificate});
-                entry[file.algorithm.as_str()] = file.signature.clone().into();
-                entry
-            })
-            .collect();
-        let document =
-            json!({"afr_ota": {"protocols": ["MQTT"], "streamname": stream, "files": entries}});
-        let contents = files.iter().map(|f| f.bytes.clone()).collect();
-        self.service
-            .add_stream(thing, &stream, streams::Stream::new(contents));
-        let job = format!("AFR_OTA-{id}");
-        self.create_job(thing, &job, document)?;
-        Ok(job)
+        self.core.create_ota_update(thing, id, files)
     }
 
     /// CreateJob with any document.
@@ -128,10 +119,7 @@ impl Cloud {
         job: &str,
         document: serde_json::Value,
     ) -> Result<()> {
-        let now = now();
-        self.service
-            .with_jobs(|jobs| jobs.create(thing, job, document, now))
-            .map_err(|e| anyhow!(e))
+        self.core.create_job(thing, job, document)
     }
 
     /// CancelJobExecution.
@@ -139,15 +127,12 @@ impl Cloud {
     /// # Errors
     /// Names an unknown job, or the state that forbids it.
     pub fn cancel_job(&mut self, thing: &str, job: &str, force: bool) -> Result<()> {
-        let now = now();
-        self.service
-            .with_jobs(|jobs| jobs.cancel(thing, job, force, now))
-            .map_err(|e| anyhow!(e))
+        self.core.cancel_job(thing, job, force)
     }
 
     /// DescribeJobExecution, with its history.
     pub fn execution(&self, thing: &str, job: &str) -> Option<jobs::Execution> {
-        self.service.execution(thing, job)
+        self.core.execution(thing, job)
     }
 
     /// Waits until the execution satisfies `wanted`.
@@ -180,7 +165,7 @@ impl Cloud {
 
     /// Every message that devices published, oldest first.
     pub fn messages(&self) -> Vec<Message> {
-        self.service.messages()
+        self.core.messages()
     }
 
     /// Publishes as the cloud.
@@ -188,12 +173,12 @@ impl Cloud {
     /// # Errors
     /// When the broker is away.
     pub fn publish(&self, topic: &str, payload: &[u8]) -> Result<()> {
-        self.service.publish(topic, payload)
+        self.core.publish(topic, payload, 1, false)
     }
 
-    /// Makes the streams misbehave; see [`Mischief`].
+    /// Makes the service misbehave; see [`Mischief`].
     pub fn set_mischief(&self, mischief: Mischief) {
-        self.service.set_mischief(mischief);
+        self.core.set_mischief(mischief);
     }
 }
 
@@ -205,7 +190,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// A random id in the form of a UUID, version 4.
-fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     use std::hash::{BuildHasher, Hasher};
     let word = || {
         std::collections::hash_map::RandomState::new()

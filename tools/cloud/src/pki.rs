@@ -4,8 +4,15 @@
 //! Keys stay in the folder that the caller names.
 
 use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+
+/// `openssl ca` keeps a database in the folder: one at a time.
+static SIGNING: Mutex<()> = Mutex::new(());
 
 /// What a certificate is for, and how long it holds.
 #[derive(Debug, Clone)]
@@ -87,6 +94,48 @@ impl Authority {
         Ok((path("pem"), path("key")))
     }
 
+    /// A certificate with a new key: both PEM; no file is left.
+    ///
+    /// # Errors
+    /// Of openssl.
+    pub fn issue_pem(&self, subject: &Subject<'_>) -> Result<(String, String)> {
+        let file = format!("new-{}", crate::uuid());
+        let (certificate, key) = self.issue(&file, subject)?;
+        let out = (
+            std::fs::read_to_string(&certificate)?,
+            std::fs::read_to_string(&key)?,
+        );
+        self.forget(&file);
+        Ok(out)
+    }
+
+    /// Signs a request of a device, PEM; its common name and key are kept, the rest is the
+    /// authority's.
+    ///
+    /// # Errors
+    /// Of openssl: a request that is none, whose signature is wrong, or without a common name.
+    pub fn sign_request(&self, request: &str) -> Result<String> {
+        let file = format!("csr-{}", crate::uuid());
+        let path = |ending: &str| self.dir.join(format!("{file}.{ending}"));
+        std::fs::write(path("csr"), request)?;
+        std::fs::write(
+            path("ext"),
+            "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n\
+             extendedKeyUsage=clientAuth\n",
+        )?;
+        let signed = self
+            .sign(&path("csr"), &path("ext"), None, &path("pem"))
+            .and_then(|()| Ok(std::fs::read_to_string(path("pem"))?));
+        self.forget(&file);
+        signed
+    }
+
+    fn forget(&self, file: &str) {
+        for ending in ["key", "csr", "ext", "pem"] {
+            let _ = std::fs::remove_file(self.dir.join(format!("{file}.{ending}")));
+        }
+    }
+
     fn sign(
         &self,
         csr: &Path,
@@ -94,6 +143,7 @@ impl Authority {
         validity: Option<(&str, &str)>,
         out: &Path,
     ) -> Result<()> {
+        let _one_at_a_time = SIGNING.lock();
         // `openssl ca` is the one verb that takes both dates; it wants a database of its own.
         let database = self.dir.join("index.txt");
         std::fs::write(&database, "")?;
@@ -129,6 +179,91 @@ impl Authority {
             .arg(out);
         openssl(&mut command)
     }
+}
+
+/// DER of the first certificate in PEM text.
+pub fn der_of(pem: &str) -> Option<Vec<u8>> {
+    let (_, rest) = pem.split_once("-----BEGIN CERTIFICATE-----")?;
+    let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
+    let body: String = body.split_whitespace().collect();
+    STANDARD.decode(body).ok().filter(|der| !der.is_empty())
+}
+
+/// A certificate's id: SHA-256 of its DER, in hex.
+pub fn certificate_id(der: &[u8]) -> String {
+    let digest = Sha256::digest(der);
+    digest.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Public key of a private one, both PEM.
+///
+/// # Errors
+/// Of openssl.
+pub fn public_key(dir: &Path, key: &str) -> Result<String> {
+    let file = dir.join(format!("{}.key", crate::uuid()));
+    std::fs::write(&file, key)?;
+    let out = file.with_extension("pub");
+    let made = openssl(
+        Command::new("openssl")
+            .args(["pkey", "-pubout", "-in"])
+            .arg(&file)
+            .arg("-out")
+            .arg(&out),
+    );
+    std::fs::remove_file(&file)?;
+    made?;
+    let text = std::fs::read_to_string(&out)?;
+    std::fs::remove_file(&out)?;
+    Ok(text)
+}
+
+/// Puts a self-signed certificate among those that the broker trusts, under the name by which
+/// OpenSSL looks for it.
+///
+/// # Errors
+/// When it is no certificate, or not self-signed.
+pub fn trust(dir: &Path, pem: &str) -> Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let file = dir.join(format!("{}.new", crate::uuid()));
+    std::fs::write(&file, pem)?;
+    let result = (|| {
+        openssl(
+            Command::new("openssl")
+                .arg("verify")
+                .arg("-CAfile")
+                .arg(&file)
+                .arg(&file),
+        )
+        .context("the certificate is not self-signed, and its authority is unknown here")?;
+        let output = Command::new("openssl")
+            .args(["x509", "-noout", "-subject_hash", "-in"])
+            .arg(&file)
+            .output()?;
+        let hash = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let free = (0..100)
+            .map(|n| dir.join(format!("{hash}.{n}")))
+            .find(|path| !path.exists())
+            .context("too many certificates of one name")?;
+        Ok(std::fs::copy(&file, free).map(drop)?)
+    })();
+    std::fs::remove_file(&file)?;
+    result
+}
+
+/// Whether `authority` signed the certificate.
+pub fn is_signed_by(dir: &Path, pem: &str, authority: &Path) -> bool {
+    let file = dir.join(format!("{}.check", crate::uuid()));
+    let good = std::fs::write(&file, pem).is_ok()
+        && openssl(
+            Command::new("openssl")
+                .arg("verify")
+                .arg("-CAfile")
+                .arg(authority)
+                .arg(&file),
+        )
+        .is_ok();
+    let _ = std::fs::remove_file(&file);
+    good
 }
 
 /// DER of the first certificate in a PEM file.

@@ -1,12 +1,14 @@
-//! Things and their certificates, in a JSON file.
+//! Things, certificates, policies and provisioning templates.
 //!
-//! Owns the file `registry.json`, written whole and renamed into place, so that it survives a
-//! restart and a crash.
+//! Owns the records, what AWS refuses about them, and the view of them that the broker's plugin
+//! reads. Pure: certificates come in as PEM with their id; the file is [`crate::store`]'s.
 
-use crate::pki::{self, Authority, Subject};
-use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use crate::fault::Fault;
+use mosquitto_iot::policy::Policy;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// A registered thing and what its device is provisioned with.
 #[derive(Debug, Clone)]
@@ -22,61 +24,294 @@ pub struct Thing {
     pub files: (PathBuf, PathBuf),
 }
 
-pub(crate) struct Registry {
-    dir: PathBuf,
-    things: Value,
+/// A thing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ThingRecord {
+    pub id: String,
+    #[serde(default)]
+    pub attributes: Map<String, Value>,
+    pub version: u64,
+    /// PEM files of the certificate and key that `Cloud::create_thing` made.
+    #[serde(default)]
+    pub bundle: Option<(PathBuf, PathBuf)>,
+}
+
+/// A certificate; its id is its key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CertificateRecord {
+    pub pem: String,
+    /// `ACTIVE`, `INACTIVE`, `REVOKED`, `PENDING_ACTIVATION`.
+    pub status: String,
+    /// Epoch seconds, as the next.
+    pub created: u64,
+    pub modified: u64,
+    #[serde(default)]
+    pub things: Vec<String>,
+    #[serde(default)]
+    pub policies: Vec<String>,
+}
+
+/// A policy; there is one version of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PolicyRecord {
+    pub document: String,
+    pub created: u64,
+}
+
+/// A fleet provisioning template.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TemplateRecord {
+    pub body: String,
+    pub description: String,
+    pub enabled: bool,
+    pub role: String,
+    pub created: u64,
+    pub modified: u64,
+}
+
+/// All of them, by name; certificates by id.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Registry {
+    pub things: BTreeMap<String, ThingRecord>,
+    pub certificates: BTreeMap<String, CertificateRecord>,
+    pub policies: BTreeMap<String, PolicyRecord>,
+    #[serde(default)]
+    pub templates: BTreeMap<String, TemplateRecord>,
 }
 
 impl Registry {
-    pub(crate) fn open(dir: &Path) -> Result<Registry> {
-        let path = dir.join("registry.json");
-        let things = match std::fs::read(&path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?
-            }
-            Err(_) => json!({}),
-        };
-        Ok(Registry {
-            dir: dir.to_owned(),
-            things,
-        })
-    }
-
-    pub(crate) fn thing(&self, name: &str) -> Option<&Value> {
-        self.things.get(name)
-    }
-
-    pub(crate) fn create_thing(&mut self, name: &str, authority: &Authority) -> Result<Thing> {
+    /// CreateThing. The same thing again is no error, another one of its name is.
+    ///
+    /// # Errors
+    /// Names an illegal or a taken name.
+    pub fn create_thing(
+        &mut self,
+        name: &str,
+        attributes: Map<String, Value>,
+    ) -> Result<&ThingRecord, Fault> {
         let legal = |c: char| c.is_ascii_alphanumeric() || "-_:".contains(c);
         if name.is_empty() || name.len() > 128 || !name.chars().all(legal) {
-            bail!("InvalidRequestException: thing name `{name}`: 1 to 128 of [a-zA-Z0-9:_-]");
+            return Err(Fault::invalid(format!(
+                "thing name `{name}`: 1 to 128 of [a-zA-Z0-9:_-]"
+            )));
         }
-        if self.thing(name).is_none() {
-            let subject = Subject {
-                name,
-                dns: &[],
-                validity: None,
-            };
-            let (certificate, key) = authority.issue(&format!("thing-{name}"), &subject)?;
-            self.things[name] = json!({"certificate": certificate, "key": key, "status": "ACTIVE"});
-            self.save()?;
+        if self
+            .things
+            .get(name)
+            .is_some_and(|t| t.attributes != attributes)
+        {
+            return Err(Fault::exists(format!(
+                "thing `{name}` exists with other attributes"
+            )));
         }
-        let file =
-            |member: &str| PathBuf::from(self.things[name][member].as_str().unwrap_or_default());
-        let files = (file("certificate"), file("key"));
-        Ok(Thing {
-            name: name.into(),
-            certificate: pki::der(&files.0)?,
-            key: pki::scalar(&files.1)?,
-            root: pki::der(&authority.certificate())?,
-            files,
-        })
+        Ok(self
+            .things
+            .entry(name.into())
+            .or_insert_with(|| ThingRecord {
+                id: crate::uuid(),
+                attributes,
+                version: 1,
+                bundle: None,
+            }))
     }
 
-    fn save(&self) -> Result<()> {
-        let new = self.dir.join("registry.json.new");
-        std::fs::write(&new, serde_json::to_vec_pretty(&self.things)?)?;
-        std::fs::rename(new, self.dir.join("registry.json"))?;
+    /// A thing.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn thing(&self, name: &str) -> Result<&ThingRecord, Fault> {
+        let missing = || Fault::missing(format!("no thing `{name}`"));
+        self.things.get(name).ok_or_else(missing)
+    }
+
+    /// DeleteThing.
+    ///
+    /// # Errors
+    /// When certificates are attached.
+    pub fn delete_thing(&mut self, name: &str) -> Result<(), Fault> {
+        if self.certificates.values().any(|c| has(&c.things, name)) {
+            return Err(Fault::invalid(format!(
+                "thing `{name}` has principals attached"
+            )));
+        }
+        self.things.remove(name);
         Ok(())
+    }
+
+    /// Takes a certificate in.
+    ///
+    /// # Errors
+    /// When it is there already.
+    pub fn add_certificate(
+        &mut self,
+        id: &str,
+        pem: &str,
+        status: &str,
+        now: u64,
+    ) -> Result<(), Fault> {
+        if self.certificates.contains_key(id) {
+            return Err(Fault::exists(format!("certificate {id} is registered")));
+        }
+        check_status(status)?;
+        let record = CertificateRecord {
+            pem: pem.into(),
+            status: status.into(),
+            created: now,
+            modified: now,
+            things: Vec::new(),
+            policies: Vec::new(),
+        };
+        self.certificates.insert(id.into(), record);
+        Ok(())
+    }
+
+    /// A certificate, by its id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn certificate(&mut self, id: &str) -> Result<&mut CertificateRecord, Fault> {
+        let missing = || Fault::missing(format!("no certificate {id}"));
+        self.certificates.get_mut(id).ok_or_else(missing)
+    }
+
+    /// UpdateCertificate.
+    ///
+    /// # Errors
+    /// Names an unknown certificate or status.
+    pub fn set_status(&mut self, id: &str, status: &str, now: u64) -> Result<(), Fault> {
+        check_status(status)?;
+        let record = self.certificate(id)?;
+        record.status = status.into();
+        record.modified = now;
+        Ok(())
+    }
+
+    /// DeleteCertificate.
+    ///
+    /// # Errors
+    /// While it is active or attached; `force` takes policies off.
+    pub fn delete_certificate(&mut self, id: &str, force: bool) -> Result<(), Fault> {
+        let record = self.certificate(id)?;
+        if record.status == "ACTIVE" {
+            return Err(Fault::new(
+                "CertificateStateException",
+                406,
+                "the certificate is ACTIVE",
+            ));
+        }
+        if !record.things.is_empty() || (!record.policies.is_empty() && !force) {
+            return Err(Fault::new(
+                "DeleteConflictException",
+                409,
+                "things or policies are attached to the certificate",
+            ));
+        }
+        self.certificates.remove(id);
+        Ok(())
+    }
+
+    /// CreatePolicy.
+    ///
+    /// # Errors
+    /// Names what is malformed or not enforced here, or a taken name.
+    pub fn create_policy(&mut self, name: &str, document: &str, now: u64) -> Result<(), Fault> {
+        let malformed = |m: String| Fault::new("MalformedPolicyException", 400, m);
+        if name.is_empty() || name.len() > 128 {
+            return Err(Fault::invalid("a policy's name has 1 to 128 characters"));
+        }
+        Policy::parse(document).map_err(malformed)?;
+        if self.policies.contains_key(name) {
+            return Err(Fault::exists(format!("policy `{name}` exists")));
+        }
+        let record = PolicyRecord {
+            document: document.into(),
+            created: now,
+        };
+        self.policies.insert(name.into(), record);
+        Ok(())
+    }
+
+    /// A policy.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn policy(&self, name: &str) -> Result<&PolicyRecord, Fault> {
+        let missing = || Fault::missing(format!("no policy `{name}`"));
+        self.policies.get(name).ok_or_else(missing)
+    }
+
+    /// DeletePolicy.
+    ///
+    /// # Errors
+    /// While it is attached.
+    pub fn delete_policy(&mut self, name: &str) -> Result<(), Fault> {
+        self.policy(name)?;
+        if self.certificates.values().any(|c| has(&c.policies, name)) {
+            return Err(Fault::new(
+                "DeleteConflictException",
+                409,
+                format!("policy `{name}` is attached"),
+            ));
+        }
+        self.policies.remove(name);
+        Ok(())
+    }
+
+    /// AttachPolicy, or with `attach` false DetachPolicy.
+    ///
+    /// # Errors
+    /// Names what is unknown.
+    pub fn attach_policy(&mut self, name: &str, id: &str, attach: bool) -> Result<(), Fault> {
+        self.policy(name)?;
+        set(&mut self.certificate(id)?.policies, name, attach);
+        Ok(())
+    }
+
+    /// AttachThingPrincipal, or with `attach` false DetachThingPrincipal.
+    ///
+    /// # Errors
+    /// Names what is unknown.
+    pub fn attach_thing(&mut self, name: &str, id: &str, attach: bool) -> Result<(), Fault> {
+        self.thing(name)?;
+        set(&mut self.certificate(id)?.things, name, attach);
+        Ok(())
+    }
+
+    /// What the broker's plugin reads.
+    pub fn access(&self) -> String {
+        let certificates: Map<String, Value> = self
+            .certificates
+            .iter()
+            .map(|(id, c)| {
+                let view = json!({"status": c.status, "things": c.things, "policies": c.policies});
+                (id.clone(), view)
+            })
+            .collect();
+        let policies: Map<String, Value> = self
+            .policies
+            .iter()
+            .map(|(name, p)| (name.clone(), p.document.as_str().into()))
+            .collect();
+        json!({"certificates": certificates, "policies": policies}).to_string()
+    }
+}
+
+fn check_status(status: &str) -> Result<(), Fault> {
+    let known = ["ACTIVE", "INACTIVE", "REVOKED", "PENDING_ACTIVATION"];
+    if known.contains(&status) {
+        Ok(())
+    } else {
+        Err(Fault::invalid(format!("status `{status}`")))
+    }
+}
+
+fn has(list: &[String], name: &str) -> bool {
+    list.iter().any(|n| n == name)
+}
+
+fn set(list: &mut Vec<String>, name: &str, member: bool) {
+    list.retain(|n| n != name);
+    if member {
+        list.push(name.into());
     }
 }

@@ -1,13 +1,20 @@
-//! The service behind the topics: an MQTT client that answers for Jobs and Streams.
+//! The service behind the topics: an MQTT client that answers for Jobs, Streams and provisioning.
 //!
-//! Owns the connection to the broker's plain listener, the thread that serves it, and the record
-//! of what devices publish. Requests come on `$aws/things/+/jobs/#` and `…/streams/#`; its own
-//! answers come back on the same filters and are ignored by their topics.
+//! Owns the connection to the broker's plain listener, the thread that serves it, the timers of
+//! jobs, and the record of what devices publish and of who is there. Requests come in envelopes
+//! from the broker's plugin, with the name of the client that asks. Answers of Jobs go straight to
+//! that client, subscribed or not, as on AWS; everything else is published.
 
-use crate::jobs::{Execution, Jobs, Publish};
-use crate::streams::{self, Stream};
+use crate::jobs::Publish;
+use crate::mischief::{Chaos, Mischief, Step};
+use crate::pki::Authority;
+use crate::provisioning;
+use crate::store::Store;
+use crate::streams::{self, Format, Stream};
 use anyhow::{Result, anyhow, bail};
+use mosquitto_iot::{DIRECT, KICK, REQUEST, SERVICE};
 use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,61 +27,62 @@ pub struct Message {
     pub at: SystemTime,
 }
 
-/// What goes wrong with stream blocks, one in so many; 0 is never. The same seed gives the same
-/// faults for the same requests.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Mischief {
-    pub seed: u32,
-    /// Block is not sent.
-    pub drop: u32,
-    /// Block is sent twice.
-    pub duplicate: u32,
-    /// Block changes places with the next one.
-    pub reorder: u32,
-    /// A block that nobody asked for, far past the end.
-    pub stray: u32,
-    /// Pause before each block, milliseconds.
-    pub delay_ms: u32,
+/// Whether a client is there, as its last lifecycle event says.
+#[derive(Debug, Clone)]
+pub struct Presence {
+    pub connected: bool,
+    /// Of the event, milliseconds since the epoch.
+    pub at: u64,
+    /// The event itself, in AWS's shape.
+    pub event: Value,
 }
 
-#[derive(Default)]
-struct State {
-    jobs: Jobs,
-    streams: BTreeMap<(String, String), Stream>,
-    messages: Vec<Message>,
-    mischief: Mischief,
-    random: u32,
+/// What the service and the control plane share.
+pub(crate) struct State {
+    pub(crate) store: Store,
+    /// Open streams: their bytes.
+    streams: BTreeMap<String, Stream>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) presence: BTreeMap<String, Presence>,
+    chaos: Chaos,
 }
 
 impl State {
-    /// One in `n`, by the seeded generator.
-    fn chance(&mut self, n: u32) -> bool {
-        if n == 0 {
-            return false;
+    /// Forgets the bytes of a stream that has changed.
+    pub(crate) fn close_stream(&mut self, id: &str) {
+        self.streams.remove(id);
+    }
+
+    fn commit(&mut self) {
+        if let Err(e) = self.store.commit() {
+            eprintln!("cloud: the registry is not written: {e:#}");
         }
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-        self.random.is_multiple_of(n)
     }
 }
 
+/// A handle on the service; the last one ends it.
 pub(crate) struct Service {
     client: Client,
     state: Arc<Mutex<State>>,
 }
 
 impl Service {
-    pub(crate) fn start(port: u16) -> Result<Service> {
-        let mut options = MqttOptions::new("tockstone-cloud", "127.0.0.1", port);
+    pub(crate) fn start(port: u16, store: Store, authority: Authority) -> Result<Service> {
+        let mut options = MqttOptions::new(SERVICE, "127.0.0.1", port);
         options.set_keep_alive(Duration::from_secs(30));
         options.set_max_packet_size(1 << 20, 1 << 20);
         let (client, connection) = Client::new(options, 1000);
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State {
+            store,
+            streams: BTreeMap::new(),
+            messages: Vec::new(),
+            presence: BTreeMap::new(),
+            chaos: Chaos::default(),
+        }));
         let ready = Arc::new(Mutex::new(false));
         let (serving, started) = (Arc::clone(&state), Arc::clone(&ready));
         let own = client.clone();
-        std::thread::spawn(move || serve(connection, &own, &serving, &started));
+        std::thread::spawn(move || serve(connection, &own, &serving, &authority, &started));
         let deadline = Instant::now() + Duration::from_secs(10);
         while !*lock(&ready) {
             if Instant::now() > deadline {
@@ -82,41 +90,58 @@ impl Service {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        let (timed, timers) = (Arc::downgrade(&state), client.clone());
+        std::thread::spawn(move || {
+            while let Some(state) = timed.upgrade() {
+                let mut guard = lock(&state);
+                let messages = guard.store.data.jobs.expire(crate::now());
+                if !messages.is_empty() {
+                    guard.commit();
+                    let steps = guard.chaos.jobs(messages);
+                    drop(guard);
+                    deliver(&timers, "", steps);
+                } else {
+                    drop(guard);
+                }
+                drop(state);
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
         Ok(Service { client, state })
     }
 
-    pub(crate) fn add_stream(&self, thing: &str, id: &str, stream: Stream) {
-        lock(&self.state)
-            .streams
-            .insert((thing.into(), id.into()), stream);
+    /// Looks at the state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut lock(&self.state))
     }
 
-    pub(crate) fn with_jobs(
+    /// Changes the state: on the disk first, then devices are told. What failed changes nothing
+    /// that the caller has not undone itself.
+    pub(crate) fn change<T, E: From<anyhow::Error>>(
         &self,
-        change: impl FnOnce(&mut Jobs) -> Result<Vec<Publish>, String>,
-    ) -> Result<(), String> {
-        let messages = change(&mut lock(&self.state).jobs)?;
-        send(&self.client, messages);
-        Ok(())
-    }
-
-    pub(crate) fn execution(&self, thing: &str, job: &str) -> Option<Execution> {
-        lock(&self.state).jobs.execution(thing, job).cloned()
-    }
-
-    pub(crate) fn messages(&self) -> Vec<Message> {
-        lock(&self.state).messages.clone()
+        change: impl FnOnce(&mut State) -> Result<(T, Vec<Publish>), E>,
+    ) -> Result<T, E> {
+        let mut state = lock(&self.state);
+        let (out, messages) = change(&mut state)?;
+        state.store.commit()?;
+        let steps = state.chaos.jobs(messages);
+        drop(state);
+        deliver(&self.client, "", steps);
+        Ok(out)
     }
 
     pub(crate) fn set_mischief(&self, mischief: Mischief) {
-        let mut state = lock(&self.state);
-        state.mischief = mischief;
-        state.random = mischief.seed.max(1);
+        lock(&self.state).chaos.set(mischief);
     }
 
-    pub(crate) fn publish(&self, topic: &str, payload: &[u8]) -> Result<()> {
+    pub(crate) fn publish(&self, topic: &str, payload: &[u8], qos: u8, retain: bool) -> Result<()> {
+        let qos = if qos == 0 {
+            QoS::AtMostOnce
+        } else {
+            QoS::AtLeastOnce
+        };
         self.client
-            .publish(topic, QoS::AtLeastOnce, false, payload)
+            .publish(topic, qos, retain, payload)
             .map_err(|e| anyhow!("{e}"))
     }
 }
@@ -127,20 +152,50 @@ impl Drop for Service {
     }
 }
 
-fn serve(mut connection: Connection, client: &Client, state: &Mutex<State>, ready: &Mutex<bool>) {
+fn serve(
+    mut connection: Connection,
+    client: &Client,
+    state: &Arc<Mutex<State>>,
+    authority: &Authority,
+    ready: &Mutex<bool>,
+) {
     for event in connection.iter() {
         match event {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                for filter in ["$aws/things/+/jobs/#", "$aws/things/+/streams/#", "#"] {
+                for filter in ["#", "$aws/events/presence/#"] {
                     let _ = client.try_subscribe(filter, QoS::AtLeastOnce);
                 }
             }
             Ok(Event::Incoming(Packet::SubAck(_))) => *lock(ready) = true,
             Ok(Event::Incoming(Packet::Publish(message))) => {
-                let answers = handle(state, &message.topic, &message.payload);
-                // A thread of its own: this one must go on reading for the answers to go out.
-                let client = client.clone();
-                std::thread::spawn(move || deliver(&client, answers));
+                let envelope = message.topic.strip_prefix(REQUEST);
+                if let Some((peer, topic)) = envelope.and_then(|e| e.split_once('/')) {
+                    let (peer, topic) = (peer.to_owned(), topic.to_owned());
+                    let (client, state) = (client.clone(), Arc::clone(state));
+                    let authority = authority.clone();
+                    let payload = message.payload;
+                    // Certificates take their time; blocks and jobs keep their order.
+                    if provisioning::is_request(&topic) {
+                        std::thread::spawn(move || {
+                            let answer = |change: &mut dyn FnMut(&mut Store) -> Vec<Publish>| {
+                                let mut state = lock(&state);
+                                let out = change(&mut state.store);
+                                state.commit();
+                                out
+                            };
+                            let messages =
+                                provisioning::answer(&authority, answer, &topic, &payload);
+                            let steps = messages.into_iter().map(|m| Step::Send(m, 1)).collect();
+                            deliver(&client, "", steps);
+                        });
+                        continue;
+                    }
+                    let steps = handle(&state, &topic, &payload);
+                    // A thread of its own: this one must go on reading for the answers to go out.
+                    std::thread::spawn(move || deliver(&client, &peer, steps));
+                } else {
+                    note(&mut lock(state), message.topic, &message.payload);
+                }
             }
             Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
             Ok(_) => {}
@@ -150,114 +205,111 @@ fn serve(mut connection: Connection, client: &Client, state: &Mutex<State>, read
     }
 }
 
-/// What goes out for a request: Jobs answers at QoS 1, blocks at QoS 0.
-struct Answers {
-    jobs: Vec<Publish>,
-    blocks: Vec<Publish>,
-    pause: Duration,
+/// Records what was published, and who came and went.
+fn note(state: &mut State, topic: String, payload: &[u8]) {
+    if let Some(rest) = topic.strip_prefix("$aws/events/presence/") {
+        if let Some((kind, id)) = rest.split_once('/') {
+            let event: Value = serde_json::from_slice(payload).unwrap_or_default();
+            let presence = Presence {
+                connected: kind == "connected",
+                at: event["timestamp"].as_u64().unwrap_or_default(),
+                event,
+            };
+            state.presence.insert(id.into(), presence);
+        }
+        return;
+    }
+    if !topic.starts_with('$') {
+        state.messages.push(Message {
+            topic,
+            payload: payload.into(),
+            at: SystemTime::now(),
+        });
+    }
 }
 
-fn handle(state: &Mutex<State>, topic: &str, payload: &[u8]) -> Answers {
+fn handle(state: &Mutex<State>, topic: &str, payload: &[u8]) -> Vec<Step> {
     let mut state = lock(state);
-    let mut out = Answers {
-        jobs: Vec::new(),
-        blocks: Vec::new(),
-        pause: Duration::ZERO,
-    };
     let parts: Vec<&str> = topic.splitn(5, '/').collect();
     match parts[..] {
         ["$aws", "things", thing, "jobs", operation] => {
-            out.jobs = state.jobs.request(thing, operation, payload, crate::now());
+            let jobs = &mut state.store.data.jobs;
+            let answers = jobs.request(thing, operation, payload, crate::now());
+            state.commit();
+            state.chaos.jobs(answers)
         }
         ["$aws", "things", thing, "streams", rest] => {
             let Some((id, operation)) = rest.split_once('/') else {
-                return out;
+                return Vec::new();
             };
-            let answers = answer_stream(&state, thing, id, operation, payload);
-            let answers = disturb(&mut state, answers);
-            out.pause = Duration::from_millis(u64::from(state.mischief.delay_ms));
-            out.blocks = answers
-                .into_iter()
-                .map(|(suffix, payload)| Publish {
-                    topic: format!("$aws/things/{thing}/streams/{id}/{suffix}"),
-                    payload,
-                })
-                .collect();
-        }
-        _ => {
-            let at = SystemTime::now();
-            state.messages.push(Message {
-                topic: topic.into(),
-                payload: payload.into(),
-                at,
-            });
-        }
-    }
-    out
-}
-
-fn answer_stream(
-    state: &State,
-    thing: &str,
-    id: &str,
-    operation: &str,
-    payload: &[u8],
-) -> Vec<streams::Answer> {
-    let stream = state.streams.get(&(thing.to_owned(), id.to_owned()));
-    match (operation, stream) {
-        ("get/cbor", Some(stream)) => stream.get(payload),
-        ("describe/cbor", Some(stream)) => stream.describe(payload),
-        ("get/cbor" | "describe/cbor", None) => {
-            vec![streams::rejected(
-                None,
-                "ResourceNotFound",
-                "no such stream for this thing",
-            )]
-        }
-        ("get/json" | "describe/json", _) => {
-            let body = br#"{"o":"InvalidRequest","m":"this stand-in serves CBOR streams only"}"#;
-            vec![("rejected/json", body.to_vec())]
+            let answers = answer_stream(&mut state, thing, id, operation, payload);
+            let prefix = format!("$aws/things/{thing}/streams/{id}/");
+            state.chaos.blocks(&prefix, answers)
         }
         _ => Vec::new(),
     }
 }
 
-fn disturb(state: &mut State, answers: Vec<streams::Answer>) -> Vec<streams::Answer> {
-    let mischief = state.mischief;
-    let mut out: Vec<streams::Answer> = Vec::new();
-    for answer in answers {
-        if state.chance(mischief.drop) {
-            continue;
-        }
-        if state.chance(mischief.duplicate) {
-            out.push(answer.clone());
-        }
-        out.push(answer);
-        let last = out.len() - 1;
-        if last > 0 && state.chance(mischief.reorder) {
-            out.swap(last, last - 1);
-        }
-        if state.chance(mischief.stray) {
-            out.push((
-                "data/cbor",
-                streams::block(None, Some(0), 90_000, &[0; 4096]),
-            ));
-        }
+fn answer_stream(
+    state: &mut State,
+    thing: &str,
+    id: &str,
+    operation: &str,
+    payload: &[u8],
+) -> Vec<streams::Answer> {
+    let Some((verb, format)) = operation
+        .split_once('/')
+        .and_then(|(verb, level)| Some((verb, Format::of(level)?)))
+    else {
+        return Vec::new();
+    };
+    let record = state.store.data.streams.get(id);
+    let record = record.filter(|r| {
+        r.things
+            .as_ref()
+            .is_none_or(|things| things.iter().any(|t| t == thing))
+    });
+    let Some(record) = record.cloned() else {
+        let message = "no such stream for this thing";
+        let refusal = streams::rejected(format, None, "ResourceNotFound", message);
+        return vec![refusal];
+    };
+    if !state.streams.contains_key(id) {
+        let stream = state.store.open_stream(&record);
+        state.streams.insert(id.to_owned(), stream);
     }
-    out
+    match (verb, state.streams.get(id)) {
+        ("get", Some(stream)) => stream.get(format, payload),
+        ("describe", Some(stream)) => stream.describe(format, payload),
+        _ => Vec::new(),
+    }
 }
 
-fn deliver(client: &Client, answers: Answers) {
-    send(client, answers.jobs);
-    for block in answers.blocks {
-        std::thread::sleep(answers.pause);
-        let _ = client.publish(block.topic, QoS::AtMostOnce, false, block.payload);
-    }
-}
-
-fn send(client: &Client, messages: Vec<Publish>) {
-    for message in messages {
-        let _ = client.publish(message.topic, QoS::AtLeastOnce, false, message.payload);
+fn deliver(client: &Client, peer: &str, steps: Vec<Step>) {
+    for step in steps {
+        match step {
+            Step::Pause(ms) => std::thread::sleep(Duration::from_millis(ms.into())),
+            Step::Cut(thing) => {
+                let peer = format!("{KICK}{thing}");
+                let _ = client.publish(peer, QoS::AtLeastOnce, false, Vec::new());
+                // The broker closes it at its next tick, 100 ms at most.
+                std::thread::sleep(Duration::from_millis(150));
+            }
+            Step::Send(message, 0) => {
+                let _ = client.publish(message.topic, QoS::AtMostOnce, false, message.payload);
+            }
+            Step::Send(message, _) => {
+                let last = message.topic.rsplit('/').next();
+                let answer = message.topic.contains("/jobs/")
+                    && matches!(last, Some("accepted" | "rejected"));
+                let topic = if answer && !peer.is_empty() {
+                    format!("{DIRECT}{peer}/{}", message.topic)
+                } else {
+                    message.topic
+                };
+                let _ = client.publish(topic, QoS::AtLeastOnce, false, message.payload);
+            }
+        }
     }
 }
 

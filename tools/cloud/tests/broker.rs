@@ -164,7 +164,16 @@ fn devices_need_their_own_certificate_and_see_their_own_topics() {
             "-V",
             "5",
         ]);
-        command.args(["-t", topic, "-m", "hello", "--insecure", "--cafile"]);
+        command.args([
+            "-i",
+            "lamp",
+            "-t",
+            topic,
+            "-m",
+            "hello",
+            "--insecure",
+            "--cafile",
+        ]);
         command.arg(cloud.broker.authority().certificate());
         if with_key {
             command

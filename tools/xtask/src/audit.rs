@@ -18,7 +18,7 @@ pub struct Options {
 }
 
 /// Folders whose crates may hold `unsafe`, and why.
-const UNSAFE: [(&str, &str); 10] = [
+const UNSAFE: [(&str, &str); 11] = [
     (
         "arch/cortex-v8m",
         "switches contexts, programs the MPU and the NVIC",
@@ -47,6 +47,10 @@ const UNSAFE: [(&str, &str); 10] = [
         "does what no process may, to see it refused",
     ),
     ("tfm-psa-driver", "calls the veneers"),
+    (
+        "tools/cloud/plugin",
+        "speaks mosquitto's C plugin interface",
+    ),
 ];
 
 /// Crates that are carried with small fixes and otherwise as the registry has them: judged like

@@ -2,9 +2,16 @@
 //!
 //! Owns the state machine of the MQTT API (reference/aws-iot.md §2): every request maps to the
 //! messages that AWS would publish, in its order and with its member order. Pure: no clock, no
-//! network. Does not own how a job document comes about.
+//! network; all of it is written to the registry's file and comes back from there. Does not own how
+//! a job document comes about. The operator's side is in [`control`].
 
+pub mod control;
+
+pub use control::Job;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// A message to publish, QoS 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +21,8 @@ pub struct Publish {
 }
 
 /// State of a job execution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     Queued,
     InProgress,
@@ -22,6 +30,8 @@ pub enum Status {
     Failed,
     Rejected,
     Canceled,
+    TimedOut,
+    Removed,
 }
 
 impl Status {
@@ -34,6 +44,8 @@ impl Status {
             Status::Failed => "FAILED",
             Status::Rejected => "REJECTED",
             Status::Canceled => "CANCELED",
+            Status::TimedOut => "TIMED_OUT",
+            Status::Removed => "REMOVED",
         }
     }
 
@@ -56,7 +68,7 @@ impl Status {
 }
 
 /// One change of an execution, for whoever watches.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     pub status: Status,
     pub details: Option<Value>,
@@ -66,7 +78,7 @@ pub struct Change {
 }
 
 /// A job on a thing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Execution {
     pub job: String,
     pub thing: String,
@@ -76,9 +88,16 @@ pub struct Execution {
     pub document: Value,
     /// Every state it has been in, oldest first.
     pub history: Vec<Change>,
-    queued: u64,
-    started: Option<u64>,
-    updated: u64,
+    /// Whether it was cancelled in progress.
+    pub forced: bool,
+    /// Epoch seconds, as the next two.
+    pub queued: u64,
+    pub started: Option<u64>,
+    pub updated: u64,
+    /// When the job's own timer ends; set when it starts.
+    deadline: Option<u64>,
+    /// When the timer ends that the device asked for.
+    step: Option<u64>,
 }
 
 impl Execution {
@@ -102,6 +121,21 @@ impl Execution {
         });
     }
 
+    /// Starts the job's timer, `timeout` minutes, once.
+    fn start(&mut self, timeout: Option<u64>, now: u64) {
+        if self.started.is_none() {
+            self.started = Some(now);
+            self.deadline = timeout.map(|minutes| now + minutes * 60);
+        }
+    }
+
+    /// Replaces the device's timer: minutes, or `-1` to take it away.
+    fn set_step(&mut self, step: Option<i64>, now: u64) {
+        if let Some(minutes) = step {
+            self.step = u64::try_from(minutes).ok().map(|m| now + m * 60);
+        }
+    }
+
     fn summary(&self) -> Value {
         let mut out =
             json!({"jobId": self.job, "queuedAt": self.queued, "lastUpdatedAt": self.updated});
@@ -113,7 +147,13 @@ impl Execution {
         out
     }
 
-    fn describe(&self, document: bool) -> Value {
+    /// Seconds until the first timer ends.
+    pub(crate) fn seconds_left(&self, now: u64) -> Option<u64> {
+        let ends = self.deadline.into_iter().chain(self.step).min()?;
+        (self.status == Status::InProgress).then(|| ends.saturating_sub(now))
+    }
+
+    fn describe(&self, document: bool, now: u64) -> Value {
         let mut out = json!({"jobId": self.job, "status": self.status.name()});
         if let Some(details) = &self.details {
             out["statusDetails"] = details.clone();
@@ -125,6 +165,9 @@ impl Execution {
         out["lastUpdatedAt"] = self.updated.into();
         out["versionNumber"] = self.version.into();
         out["executionNumber"] = 1.into();
+        if let Some(seconds) = self.seconds_left(now) {
+            out["approximateSecondsBeforeTimedOut"] = seconds.into();
+        }
         if document {
             out["jobDocument"] = self.document.clone();
         }
@@ -141,9 +184,10 @@ impl Execution {
     }
 }
 
-/// All executions, oldest first.
-#[derive(Debug, Default)]
+/// All jobs, and their executions, oldest first.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Jobs {
+    jobs: BTreeMap<String, Job>,
     executions: Vec<Execution>,
 }
 
@@ -153,71 +197,6 @@ impl Jobs {
         self.executions
             .iter()
             .find(|e| e.thing == thing && e.job == job)
-    }
-
-    /// Queues a job.
-    ///
-    /// # Errors
-    /// Names an id that AWS refuses, or that is taken.
-    pub fn create(
-        &mut self,
-        thing: &str,
-        job: &str,
-        document: Value,
-        now: u64,
-    ) -> Result<Vec<Publish>, String> {
-        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if job.is_empty() || job.len() > 64 || !job.chars().all(legal) {
-            return Err(format!("job id `{job}`: 1 to 64 of [a-zA-Z0-9_-]"));
-        }
-        if ["get", "start-next", "notify", "notify-next"].contains(&job) {
-            return Err(format!("job id `{job}` is a topic of the Jobs API"));
-        }
-        if self.execution(thing, job).is_some() {
-            return Err(format!("job `{job}` exists for thing `{thing}`"));
-        }
-        let before = self.next(thing).map(|e| e.job.clone());
-        let mut execution = Execution {
-            job: job.to_owned(),
-            thing: thing.to_owned(),
-            status: Status::Queued,
-            details: None,
-            version: 1,
-            document,
-            history: Vec::new(),
-            queued: now,
-            started: None,
-            updated: now,
-        };
-        execution.record(now);
-        self.executions.push(execution);
-        Ok(self.notify(thing, before.as_deref(), now))
-    }
-
-    /// Cancels a job; one in progress only by `force`.
-    ///
-    /// # Errors
-    /// Names an unknown job, or the state that forbids it.
-    pub fn cancel(
-        &mut self,
-        thing: &str,
-        job: &str,
-        force: bool,
-        now: u64,
-    ) -> Result<Vec<Publish>, String> {
-        let before = self.next(thing).map(|e| e.job.clone());
-        let execution = self
-            .executions
-            .iter_mut()
-            .find(|e| e.thing == thing && e.job == job)
-            .ok_or_else(|| format!("no job `{job}` for thing `{thing}`"))?;
-        match execution.status {
-            Status::Queued => {}
-            Status::InProgress if force => {}
-            other => return Err(format!("job `{job}` is {}", other.name())),
-        }
-        execution.change(Status::Canceled, None, now);
-        Ok(self.notify(thing, before.as_deref(), now))
     }
 
     /// Answers a request that came on `$aws/things/<thing>/jobs/<operation>`; nothing for the
@@ -257,7 +236,7 @@ impl Jobs {
         let result = match parts[..] {
             ["get"] => Ok((self.pending(thing), None)),
             ["start-next"] => self.start_next(thing, &body, now),
-            [job, "get"] => self.describe(thing, job, &body),
+            [job, "get"] => self.describe(thing, job, &body, now),
             [job, _] => self.update(thing, job, &body, now),
             _ => return Vec::new(),
         };
@@ -297,25 +276,28 @@ impl Jobs {
 
     fn start_next(&mut self, thing: &str, body: &Value, now: u64) -> Answer {
         let details = status_details(body)?;
+        let step = step_timeout(body)?;
         let mut out = Map::new();
         let Some(job) = self.next(thing).map(|e| e.job.clone()) else {
             return Ok((out, None));
         };
+        let timeout = self.jobs.get(&job).and_then(|j| j.timeout);
         let found = self
             .executions
             .iter_mut()
             .find(|e| e.thing == thing && e.job == job);
         if let Some(execution) = found {
             if execution.status == Status::Queued {
-                execution.started = Some(now);
+                execution.start(timeout, now);
+                execution.set_step(step, now);
                 execution.change(Status::InProgress, details, now);
             }
-            out.insert("execution".into(), execution.describe(true));
+            out.insert("execution".into(), execution.describe(true, now));
         }
         Ok((out, None))
     }
 
-    fn describe(&self, thing: &str, job: &str, body: &Value) -> Answer {
+    fn describe(&self, thing: &str, job: &str, body: &Value, now: u64) -> Answer {
         let document = body
             .get("includeJobDocument")
             .and_then(Value::as_bool)
@@ -328,6 +310,7 @@ impl Jobs {
             }
         } else {
             self.execution(thing, job)
+                .filter(|_| is_first(body))
                 .ok_or_else(|| Refusal::not_found(job))?
         };
         if execution.status.is_terminal() {
@@ -336,12 +319,13 @@ impl Jobs {
                 format!("job {job} is {}", execution.status.name()),
             ));
         }
-        out.insert("execution".into(), execution.describe(document));
+        out.insert("execution".into(), execution.describe(document, now));
         Ok((out, None))
     }
 
     fn update(&mut self, thing: &str, job: &str, body: &Value, now: u64) -> Answer {
         let details = status_details(body)?;
+        let step = step_timeout(body)?;
         let status = body
             .get("status")
             .and_then(Value::as_str)
@@ -368,10 +352,11 @@ impl Jobs {
             ),
         };
         let before = self.next(thing).map(|e| e.job.clone());
+        let timeout = self.jobs.get(job).and_then(|j| j.timeout);
         let found = self
             .executions
             .iter_mut()
-            .find(|e| e.thing == thing && e.job == job);
+            .find(|e| e.thing == thing && e.job == job && is_first(body));
         let execution = found.ok_or_else(|| Refusal::not_found(job))?;
         if expected.is_some_and(|v| v != execution.version) {
             return Err(Refusal {
@@ -392,7 +377,8 @@ impl Jobs {
                 )
             });
         }
-        execution.started.get_or_insert(now);
+        execution.start(timeout, now);
+        execution.set_step(step, now);
         execution.change(wanted, details, now);
         let mut out = Map::new();
         let flag = |name: &str| body.get(name).and_then(Value::as_bool).unwrap_or(false);
@@ -401,6 +387,9 @@ impl Jobs {
         }
         if flag("includeJobDocument") {
             out.insert("jobDocument".into(), execution.document.clone());
+        }
+        if wanted.is_terminal() {
+            self.settle(job, now);
         }
         Ok((out, wanted.is_terminal().then_some(before)))
     }
@@ -442,7 +431,9 @@ impl Jobs {
         let next = self.next(thing);
         if next.map(|e| e.job.as_str()) != before {
             let body = match next {
-                Some(execution) => json!({"timestamp": now, "execution": execution.describe(true)}),
+                Some(execution) => {
+                    json!({"timestamp": now, "execution": execution.describe(true, now)})
+                }
                 None => json!({"timestamp": now}),
             };
             out.push(message("notify-next", body));
@@ -506,6 +497,24 @@ fn parse(payload: &[u8]) -> Result<Value, String> {
     }
 }
 
+/// Every execution here is the first of its job on its thing.
+fn is_first(body: &Value) -> bool {
+    body.get("executionNumber").is_none_or(|n| *n == json!(1))
+}
+
+/// `stepTimeoutInMinutes`: 1 to 10080, or -1.
+fn step_timeout(body: &Value) -> Result<Option<i64>, Refusal> {
+    let Some(value) = body.get("stepTimeoutInMinutes") else {
+        return Ok(None);
+    };
+    let legal = |m: &i64| *m == -1 || (1..=10_080).contains(m);
+    let message = || format!("stepTimeoutInMinutes {value}");
+    match value.as_i64().filter(legal) {
+        Some(minutes) => Ok(Some(minutes)),
+        None => Err(Refusal::plain("InvalidRequest", message())),
+    }
+}
+
 /// The `statusDetails` of a request: names of 1–128 characters, values of 1–1024.
 fn status_details(body: &Value) -> Result<Option<Value>, Refusal> {
     let bad = |what: &str| Refusal::plain("InvalidRequest", format!("statusDetails: {what}"));
@@ -529,159 +538,4 @@ fn status_details(body: &Value) -> Result<Option<Value>, Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn body(p: &Publish) -> Value {
-        serde_json::from_slice(&p.payload).unwrap()
-    }
-
-    fn queue() -> Jobs {
-        let mut jobs = Jobs::default();
-        let sent = jobs.create("t", "a", json!({"x": 1}), 10).unwrap();
-        assert_eq!(sent[0].topic, "$aws/things/t/jobs/notify");
-        assert_eq!(sent[1].topic, "$aws/things/t/jobs/notify-next");
-        jobs
-    }
-
-    #[test]
-    fn nothing_pending_has_no_execution() {
-        let mut jobs = Jobs::default();
-        let out = jobs.request("t", "start-next", b"{\"clientToken\":\"c\"}", 5);
-        assert_eq!(out[0].topic, "$aws/things/t/jobs/start-next/accepted");
-        assert_eq!(out[0].payload, b"{\"clientToken\":\"c\",\"timestamp\":5}");
-    }
-
-    #[test]
-    fn start_next_bumps_the_version_once() {
-        let mut jobs = queue();
-        for _ in 0..2 {
-            let out = jobs.request("t", "start-next", b"", 11);
-            assert_eq!(out.len(), 1, "QUEUED to IN_PROGRESS notifies nobody");
-            let execution = &body(&out[0])["execution"];
-            assert_eq!(
-                (
-                    execution["versionNumber"].as_u64(),
-                    execution["status"].as_str()
-                ),
-                (Some(2), Some("IN_PROGRESS"))
-            );
-            assert_eq!(execution["jobDocument"], json!({"x": 1}));
-        }
-    }
-
-    #[test]
-    fn a_second_job_behind_the_first_only_notifies() {
-        let mut jobs = queue();
-        let sent = jobs.create("t", "b", json!({}), 12).unwrap();
-        assert_eq!(sent.len(), 1);
-        jobs.request("t", "start-next", b"", 12);
-        let out = jobs.request(
-            "t",
-            "a/update",
-            b"{\"status\":\"SUCCEEDED\",\"expectedVersion\":\"2\"}",
-            13,
-        );
-        let topics: Vec<&str> = out
-            .iter()
-            .map(|p| p.topic.rsplit('/').next().unwrap())
-            .collect();
-        assert_eq!(topics, ["accepted", "notify", "notify-next"]);
-        assert_eq!(body(&out[2])["execution"]["jobId"], "b");
-    }
-
-    #[test]
-    fn every_refusal_has_its_code() {
-        let mut jobs = queue();
-        let mut code = |operation: &str, payload: &str| {
-            let out = jobs.request("t", operation, payload.as_bytes(), 20);
-            assert!(
-                out[0].topic.ends_with("/rejected"),
-                "{operation} {payload}: {out:?}"
-            );
-            let body = body(&out[0]);
-            (
-                body["code"].as_str().unwrap().to_owned(),
-                body.get("executionState").is_some(),
-            )
-        };
-        assert_eq!(code("a/update", "{"), ("InvalidJson".into(), false));
-        assert_eq!(code("start-next", "[]"), ("InvalidJson".into(), false));
-        assert_eq!(
-            code("a/update", "{\"status\":\"DONE\"}"),
-            ("InvalidRequest".into(), false)
-        );
-        assert_eq!(
-            code(
-                "a/update",
-                "{\"status\":\"FAILED\",\"statusDetails\":{\"r\":\"\"}}"
-            ),
-            ("InvalidRequest".into(), false)
-        );
-        assert_eq!(
-            code("a/update", "{\"status\":\"QUEUED\"}"),
-            ("InvalidStateTransition".into(), false)
-        );
-        assert_eq!(
-            code("z/update", "{\"status\":\"FAILED\"}"),
-            ("ResourceNotFound".into(), false)
-        );
-        assert_eq!(code("z/get", ""), ("ResourceNotFound".into(), false));
-        assert_eq!(
-            code("a/update", "{\"status\":\"FAILED\",\"expectedVersion\":7}"),
-            ("VersionMismatch".into(), true)
-        );
-        jobs.request("t", "a/update", b"{\"status\":\"SUCCEEDED\"}", 21);
-        let mut code = |operation: &str, payload: &str| {
-            let out = jobs.request("t", operation, payload.as_bytes(), 22);
-            body(&out[0])["code"].as_str().unwrap().to_owned()
-        };
-        assert_eq!(
-            code("a/update", "{\"status\":\"SUCCEEDED\"}"),
-            "InvalidStateTransition"
-        );
-        assert_eq!(code("a/get", ""), "TerminalStateReached");
-    }
-
-    #[test]
-    fn own_messages_and_strange_topics_are_ignored() {
-        let mut jobs = queue();
-        for operation in [
-            "notify",
-            "start-next/accepted",
-            "a/update/rejected",
-            "",
-            "a/b/c/d",
-        ] {
-            assert!(
-                jobs.request("t", operation, b"", 1).is_empty(),
-                "{operation}"
-            );
-        }
-    }
-
-    #[test]
-    fn cancelling_needs_force_in_progress() {
-        let mut jobs = queue();
-        jobs.request("t", "start-next", b"", 11);
-        assert!(jobs.cancel("t", "a", false, 12).is_err());
-        assert_eq!(jobs.cancel("t", "a", true, 12).unwrap().len(), 2);
-        assert_eq!(jobs.execution("t", "a").unwrap().status, Status::Canceled);
-    }
-
-    /// The reference's measured start-next answer: 1046 bytes (aws-iot.md §2.3).
-    #[test]
-    fn start_next_has_the_measured_size() {
-        let thing = format!("iotmsw-ci-test-thing-{}", "0".repeat(36));
-        let document = json!({"afr_ota": {"protocols": ["MQTT"],
-            "streamname": format!("AFR_OTA-{}", "0".repeat(36)),
-            "files": [{"filepath": "non_secure image", "filesize": 596_736, "fileid": 0,
-                "certfile": "0", "sig-sha256-rsa": "A".repeat(512)}]}});
-        let mut jobs = Jobs::default();
-        jobs.create(&thing, &"j".repeat(63), document, 1_700_000_000)
-            .unwrap();
-        let request = json!({"clientToken": thing}).to_string();
-        let out = jobs.request(&thing, "start-next", request.as_bytes(), 1_700_000_001);
-        assert_eq!(out[0].payload.len(), 1046);
-    }
-}
+mod tests;

@@ -498,7 +498,7 @@ fn fetched(world: &World) -> u32 {
 
 #[test]
 fn a_reset_in_the_download_costs_only_what_was_under_way() {
-    for cut in 1..=14 {
+    for cut in [1, 4, 5, 8, 12] {
         let mut world = with_job(40, 1, 2);
         assert!(world.until(60, |w| fetched(w) >= cut));
         let kept = fetched(&world) as usize;

@@ -462,6 +462,16 @@ impl Signer {
         }
     }
 
+    /// A key that no device knows.
+    pub fn stranger() -> Signer {
+        let key = key_file("stranger");
+        openssl(&["genrsa", "-out", key.to_str().unwrap(), "3072"]);
+        Signer {
+            key,
+            ..Signer::pss()
+        }
+    }
+
     /// ECDSA P-256.
     pub fn ecdsa() -> Signer {
         let (key, public) = p256();

@@ -381,6 +381,7 @@ impl<T: Transport> Agent<T> {
             && wanted.all(|(c, v)| Image(&self.transport, c).running().as_ref() == Ok(v))
     }
 
+    #[inline(never)]
     fn execution(&mut self, execution: Execution, out: &mut impl Outlet) {
         let Execution {
             job,
@@ -422,6 +423,7 @@ impl<T: Transport> Agent<T> {
         self.begin(update, out);
     }
 
+    #[inline(never)]
     fn begin(&mut self, update: Result<OtaUpdate, Reason>, out: &mut impl Outlet) {
         match update.and_then(|update| Update::new(&self.transport, update)) {
             Ok(update) => {
@@ -509,6 +511,7 @@ impl<T: Transport> Agent<T> {
     }
 
     /// The stream is known, or will not say more: blocks are fetched from here on.
+    #[inline(never)]
     fn open(&mut self, version: Option<u16>, out: &mut impl Outlet) {
         let (Some((update, stage)), Some((job, _))) = (&mut self.update, &self.job) else {
             return;

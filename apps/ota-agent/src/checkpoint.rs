@@ -16,17 +16,23 @@ const UID_PLAN: u64 = 0x4F54_4102;
 const UID_MAP: u64 = 0x4F54_4103;
 /// Bytes of a file's part of the map.
 pub const PART: usize = MAP + 8;
-/// Of the plan: three lengths and the version, then per file id, component, size.
-const PLAN: usize = 5 + JOB_ID + STREAM + FILES * 6;
+/// Of the plan: two lengths and the version, two texts, then per file id, component, size.
+const PLAN: usize = 4 + JOB_ID + STREAM + FILES * 6;
 
 /// What is downloaded, as bytes to compare.
 pub struct Plan(Vec<u8, PLAN>);
 
 impl Plan {
     /// Of a job's files; `None` cannot happen within the limits of the parts.
-    pub fn new(job: &str, stream: &str, version: Option<u16>, files: &[OtaFile]) -> Option<Plan> {
+    pub fn new<'a>(
+        job: &str,
+        stream: &str,
+        version: Option<u16>,
+        files: impl Iterator<Item = &'a OtaFile>,
+    ) -> Option<Plan> {
         let mut out = Vec::new();
-        let lengths = [job.len() as u8, stream.len() as u8, files.len() as u8];
+        // What follows the texts has a fixed length for each file.
+        let lengths = [job.len() as u8, stream.len() as u8];
         out.extend_from_slice(&lengths).ok()?;
         out.extend_from_slice(&version.unwrap_or(0).to_le_bytes())
             .ok()?;

@@ -124,7 +124,7 @@ struct RawOta<'a> {
     streamname: Option<EscapedStr<'a>>,
     auth_scheme: Option<serde::de::IgnoredAny>,
     #[serde(borrow)]
-    files: Vec<RawFile<'a>, 8>,
+    files: Vec<RawFile<'a>, { FILES + 1 }>,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +148,8 @@ struct RawFile<'a> {
 ///
 /// # Errors
 /// The job id, when even that much could be read; the document cannot be followed.
+// A frame of its own: what parsing takes is given back before the download is opened.
+#[inline(never)]
 pub fn reply(payload: &[u8]) -> Result<Reply, Option<(String<JOB_ID>, Option<u64>)>> {
     let Ok((raw, _)) = serde_json_core::from_slice::<RawReply<'_>>(payload) else {
         return Err(bare_job(payload));

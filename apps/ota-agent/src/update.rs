@@ -85,9 +85,9 @@ impl Update {
         version: Option<u16>,
     ) -> Result<bool, Reason> {
         self.version = version;
-        let files: Vec<OtaFile, FILES> = self.parts.iter().map(|p| p.file.clone()).collect();
-        let plan = Plan::new(job, &self.stream, version, &files).ok_or("the job is too long")?;
-        let ours = |component| files.iter().any(|f| f.component == component);
+        let files = self.parts.iter().map(|p| &p.file);
+        let plan = Plan::new(job, &self.stream, version, files).ok_or("the job is too long")?;
+        let ours = |component| self.parts.iter().any(|p| p.file.component == component);
         let open = |p: &Part| Image(transport, p.file.component).is_open();
         let map = plan.map(transport).filter(|_| self.parts.iter().all(open));
         let all = [COMPONENT_SECURE, COMPONENT_NONSECURE];

@@ -4,7 +4,7 @@
 //! Owns subscriptions of the one client and messages under way. Jobs and blocks are `cloud`'s.
 
 use cloud::jobs::{Jobs, Publish};
-use cloud::streams::Stream;
+use cloud::streams::{Format, Stream};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -117,8 +117,8 @@ impl Fake {
             {
                 let gone = b"\xBF\x61o\x70ResourceNotFound\xFF".to_vec();
                 let answers = match (operation, self.streams.get(name)) {
-                    ("get/cbor", Some(stream)) => stream.get(&payload),
-                    ("describe/cbor", Some(stream)) => stream.describe(&payload),
+                    ("get/cbor", Some(stream)) => stream.get(Format::Cbor, &payload),
+                    ("describe/cbor", Some(stream)) => stream.describe(Format::Cbor, &payload),
                     _ => vec![("rejected/cbor", gone)],
                 };
                 let blocks = answers.iter().filter(|(s, _)| *s == "data/cbor").count();

@@ -160,7 +160,9 @@ impl Broker {
                         println!("inference: not published: {}: {status:?}", gone.text());
                     }
                 }
-                Ok(Some(Event::State(Link::Offline) | Event::Message { .. })) => {}
+                Ok(Some(
+                    Event::State(Link::Offline) | Event::Message { .. } | Event::Missed(_),
+                )) => {}
                 Err(error) => println!("inference: a message is lost: {error:?}"),
             }
         }

@@ -6,7 +6,7 @@
 use crate::config::Config;
 use crate::link::Link;
 use crate::service::{Service, Work};
-use crate::session;
+use crate::session::{self, MqttBuffers};
 use crate::tls::{self, Tls, TlsBuffers};
 use crate::{Stream, Why, clock};
 use alloc::sync::Arc;
@@ -16,7 +16,6 @@ use core::future::Future;
 use core::net::Ipv4Addr;
 use core::pin::Pin;
 use core::task::{Context, Waker};
-use minimq::Buffers;
 use mqtt_ipc::{MAX_REQUEST, Memory as PageMemory, Status};
 use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -28,6 +27,10 @@ const EXPECTING_US: u64 = 10_000;
 const IDLE_US: u64 = 100_000;
 /// How long after the last byte more are expected, microseconds.
 const LINGER_US: u64 = 1_000_000;
+
+/// Bytes of [`Memory::pool`]: one of the largest messages for one client that does not read, and
+/// two for the others.
+pub const POOL: usize = 3 * mqtt_ipc::MESSAGE_BUFFER;
 
 /// What the process takes from its surroundings.
 pub trait Environment {
@@ -45,13 +48,15 @@ pub trait Environment {
 pub struct Memory<'b> {
     /// For TLS.
     pub tls: TlsBuffers<'b>,
+    /// For messages on their way to clients, [`POOL`] bytes.
+    pub pool: &'b mut [u8],
 }
 
 /// Everything that the loop and the session's future both touch.
 pub struct Shared<'b, S, E, M> {
     pub(crate) link: RefCell<Link<'b, S>>,
     pub(crate) environment: E,
-    pub(crate) service: RefCell<Service<M>>,
+    pub(crate) service: RefCell<Service<'b, M>>,
     pub(crate) config: Config,
     pub(crate) tls: Arc<ClientConfig>,
     pub(crate) wall: Arc<clock::WallClock>,
@@ -116,7 +121,7 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
                 tls: Tls::new(provider.clone(), memory.tls),
             }),
             environment,
-            service: RefCell::new(Service::new()),
+            service: RefCell::new(Service::new(memory.pool)),
             config,
             tls,
             wall,
@@ -130,14 +135,13 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         })
     }
 
-    /// The session, to be pinned and given to each [`Shared::step`]. `mqtt` holds one inbound
-    /// packet (6.5 KiB) and what is in flight outwards (4 KiB).
-    pub fn session<'a>(&'a self, mqtt: Buffers<'a>) -> impl Future<Output = ()> + 'a {
+    /// The session, to be pinned and given to each [`Shared::step`].
+    pub fn session<'a>(&'a self, mqtt: MqttBuffers<'a>) -> impl Future<Output = ()> + 'a {
         session::run(self, mqtt)
     }
 
     /// The clients of the IPC service.
-    pub fn service(&self) -> &RefCell<Service<M>> {
+    pub fn service(&self) -> &RefCell<Service<'b, M>> {
         &self.service
     }
 
@@ -158,7 +162,6 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         F: Future<Output = ()> + ?Sized,
     {
         let now = self.environment.now_us();
-        clock::set_now(now);
         self.busy.set(false);
         let poll_delay = {
             let link = &mut *self.link.borrow_mut();
@@ -178,7 +181,7 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         }
         // The future never ends, and nothing wakes it but this loop.
         let _ = session.poll(&mut Context::from_waker(Waker::noop()));
-        if self.service.borrow_mut().deliver(now) {
+        if self.service.borrow_mut().deliver() {
             self.busy.set(true);
         }
         self.link.borrow_mut().pump();
@@ -198,11 +201,13 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
     #[inline(never)]
     fn serve_offline(&self) {
         let mut service = self.service.borrow_mut();
+        service.tick(self.environment.now_us());
         let mut buf = [0; MAX_REQUEST];
         while let Some((client, seq, work)) = service.take(&mut buf) {
             self.busy.set(true);
-            if let Work::Publish { .. } = work {
-                service.answer(client, seq, Status::Offline);
+            if let Work::Publish { topic, payload, .. } = work {
+                let len = topic.len() + payload.len();
+                service.published(client, seq, len, Status::Offline);
             }
         }
     }

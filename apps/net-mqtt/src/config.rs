@@ -25,8 +25,8 @@ pub const UID_ENDPOINT: u64 = 8;
 pub const UID_THING: u64 = 9;
 /// Largest object we read, bytes.
 const MAX_OBJECT: u32 = 8192;
-/// Longest thing name: what minimq keeps of a client id, bytes (AWS allows 128).
-const MAX_THING: usize = 64;
+/// Longest thing name and client id, bytes (reference/aws-iot.md §1.4).
+const MAX_THING: usize = 128;
 
 /// Where the broker is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,8 +21,11 @@ mod app;
 pub mod backoff;
 mod clock;
 pub mod config;
+pub mod exchange;
 mod filter;
+mod inbound;
 mod link;
+pub mod mqtt;
 pub mod pem;
 pub mod service;
 mod session;
@@ -30,8 +33,9 @@ pub mod stack;
 mod tls;
 mod why;
 
-pub use app::{App, Environment, Memory, Shared};
+pub use app::{App, Environment, Memory, POOL, Shared};
 pub use config::{Config, ConfigError, Endpoint};
+pub use session::MqttBuffers;
 pub use tls::{INCOMING, OUTGOING, TlsBuffers};
 pub use why::Why;
 

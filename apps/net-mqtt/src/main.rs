@@ -17,7 +17,7 @@ use libtock::console::Console;
 use libtock::date_time::DateTime;
 use libtock::ethernet::{Ethernet, StaticBuffer};
 use libtock::ipc::{Ipc, IpcInbox, SharedMemory};
-use libtock::platform::{Event, Syscalls, YieldNoWaitReturn};
+use libtock::platform::{ErrorCode, Event, Syscalls, YieldNoWaitReturn};
 use libtock::psa::Psa;
 use libtock::runtime::TockSyscalls;
 use libtock::{heap, set_main, stack_size};
@@ -26,7 +26,9 @@ use net_mqtt::service::MAX_CLIENTS;
 use net_mqtt::stack::{
     FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND,
 };
-use net_mqtt::{Config, Environment, INCOMING, Memory, OUTGOING, Shared, TlsBuffers};
+use net_mqtt::{
+    Config, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared, TlsBuffers,
+};
 use rustls_psa::Provider;
 
 set_main! { main }
@@ -45,7 +47,7 @@ const RETRY_MS: u32 = 5_000;
 /// One inbound MQTT packet: topic, 6 KiB of payload, properties.
 const MQTT_IN: usize = 6656;
 /// What is in flight outwards.
-const MQTT_OUT: usize = 4096;
+const MQTT_OUT: usize = 8192;
 
 static FRAMES_A: StaticBuffer<FRAMES> = StaticBuffer::new();
 static FRAMES_B: StaticBuffer<FRAMES> = StaticBuffer::new();
@@ -57,6 +59,7 @@ static TLS_OUT: StaticBuffer<OUTGOING> = StaticBuffer::new();
 static FRAME_IN: StaticBuffer<FRAME> = StaticBuffer::new();
 static FRAME_OUT: StaticBuffer<FRAME> = StaticBuffer::new();
 static MQTT_RX: StaticBuffer<MQTT_IN> = StaticBuffer::new();
+static MQTT_POOL: StaticBuffer<POOL> = StaticBuffer::new();
 static MQTT_TX: StaticBuffer<MQTT_OUT> = StaticBuffer::new();
 
 static FRAME_ARRIVED: Event = Event::new();
@@ -116,6 +119,7 @@ fn start() -> Result<&'static Device, &'static str> {
             plain: TLS_PLAIN.take().ok_or("memory")?,
             outgoing: TLS_OUT.take().ok_or("memory")?,
         },
+        pool: MQTT_POOL.take().ok_or("memory")?,
     };
     match Shared::new(
         config, DEVICE_KEY, TIME_FLOOR, provider, stack, system, memory,
@@ -137,10 +141,10 @@ fn run() -> Result<(), &'static str> {
         let _ = Ipc::notify_client(client);
     }
     let shared = start()?;
-    let mqtt = minimq::Buffers::new(
-        MQTT_RX.take().ok_or("memory")?,
-        MQTT_TX.take().ok_or("memory")?,
-    );
+    let mqtt = MqttBuffers {
+        receive: MQTT_RX.take().ok_or("memory")?,
+        send: MQTT_TX.take().ok_or("memory")?,
+    };
     let mut session = pin!(shared.session(mqtt));
     let mut online = false;
     loop {
@@ -179,14 +183,17 @@ fn run() -> Result<(), &'static str> {
     }
 }
 
-/// Tells clients whose mailbox changed; a refusal (a full queue) is made up by the next notice.
+/// Tells clients whose mailbox changed; a full queue is made up by the next notice.
 fn notify_clients(shared: &Device) {
     let mut clients = shared.service().borrow_mut().take_notifications();
     while clients != 0 {
         let index = clients.trailing_zeros();
         clients &= clients - 1;
-        if Ipc::notify_client(index).is_err() {
-            shared.service().borrow_mut().notify_again(index as usize);
+        match Ipc::notify_client(index) {
+            Ok(()) => {}
+            // It does not run any more.
+            Err(ErrorCode::Invalid) => shared.service().borrow_mut().gone(index as usize),
+            Err(_) => shared.service().borrow_mut().notify_again(index as usize),
         }
     }
 }

@@ -1,33 +1,66 @@
-//! Who asked for what: the clients of `tockstone.mqtt`, their filters, and what waits for them.
+//! Who asked for what: the clients of `tockstone.mqtt`, their quotas, filters and queues.
 //!
-//! Owns the client slots, the filter table, one inbound message on its way to its readers, and
-//! results. Does not own the MQTT session: `session.rs` asks what to do next and reports back.
+//! Owns the client slots, the filter table, results, and the rules by which clients share what
+//! there is. Does not own the MQTT session: `exchange.rs` asks what to do next and reports back.
 //!
-//! Bounds: [`MAX_CLIENTS`] clients; [`MAX_FILTERS`] filters together; per client
-//! [`MAX_OUTSTANDING`] requests without a delivered result (the next stays in the mailbox, so the
-//! client sees BUSY); one inbound message, and while it waits none is taken from the broker; a
-//! client that does not empty its mailbox for [`PATIENCE_US`] loses that message.
+//! Bounds: [`MAX_CLIENTS`] clients, [`MAX_FILTERS`] filters together. Per client
+//! [`CLIENT_FILTERS`] filters, [`CLIENT_PUBLISHES`] publishes in flight with [`CLIENT_BYTES`],
+//! [`MAX_OUTSTANDING`] requests whose result it has not taken; past each of these its next request
+//! stays in the mailbox, so the client sees BUSY. Requests are taken round-robin, one a turn.
+//!
+//! A message is put into the mailboxes of all clients with a filter that matches; each has its own
+//! queue (`inbound.rs`), and the broker gets its acknowledgement when the last of them has taken
+//! it. A client whose queue is full holds the broker back, and with it the other clients, for
+//! [`PATIENCE_US`] in each [`PATIENCE_WINDOW_US`] at most; past that it loses messages, is told how
+//! many, and gets none, until it has emptied its mailbox.
+//!
+//! A client is dead when the kernel says so, or when nothing was heard of it for [`LEASE_US`]; it
+//! begins a new life with `Open`. Its filters stay subscribed for [`GRACE_US`], and what comes for
+//! them at QoS 1 is kept for its next life, as far as the pool goes.
 
 use crate::filter;
+use crate::inbound::{Inbound, Serial};
+use crate::mqtt::Ack;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
-use mqtt_ipc::{Error, Link, MAX_REQUEST, MESSAGE_BUFFER, Memory, Port, Qos, Request, Status};
+use mqtt_ipc::{Error, Link, MAX_REQUEST, Memory, Port, Qos, Request, Status};
 
 /// Clients served at once; a Tock slot index is below this.
 pub const MAX_CLIENTS: usize = 8;
-/// Filters of all clients together, each counted once.
-pub const MAX_FILTERS: usize = 16;
+/// Filters of all clients together, each counted once (AWS: 50 a connection).
+pub const MAX_FILTERS: usize = 32;
+/// Filters of one client.
+pub const CLIENT_FILTERS: usize = 16;
 /// Requests of one client whose result it has not taken.
 pub const MAX_OUTSTANDING: usize = 8;
-/// How long a client may leave its mailbox full while a message waits, microseconds.
+/// Publishes of one client that the broker has not acknowledged.
+pub const CLIENT_PUBLISHES: usize = 6;
+/// Their bytes: two of the largest.
+pub const CLIENT_BYTES: usize = 2 * (MAX_REQUEST + PACKET_OVERHEAD);
+/// What a packet adds to topic and payload, at most.
+pub const PACKET_OVERHEAD: usize = 16;
+/// How long one client may hold up the others by not reading, microseconds …
 pub const PATIENCE_US: u64 = 2_000_000;
+/// … in each time as long as this.
+pub const PATIENCE_WINDOW_US: u64 = 60_000_000;
+/// A client that was not heard of for so long is dead.
+pub const LEASE_US: u64 = 120_000_000;
+/// A dead client's subscriptions and messages wait for its next life for so long.
+pub const GRACE_US: u64 = 30_000_000;
 
 /// A client, in one of its lives: results for an earlier life are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     index: u8,
-    epoch: u8,
+    epoch: u32,
+}
+
+impl Client {
+    /// Its slot.
+    pub fn index(self) -> usize {
+        self.index.into()
+    }
 }
 
 /// A request taken from a mailbox; the payload is in the buffer given.
@@ -55,15 +88,38 @@ pub enum FilterWork {
     Unsubscribe(usize, String),
 }
 
+/// What became of a message from the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Kept; its acknowledgement comes by [`Service::take_ack`].
+    Taken,
+    /// Not now: a queue is full. Offer it again.
+    Later,
+    /// Nobody gets it: acknowledge it, if it wants that.
+    Unwanted,
+}
+
 struct Slot<M> {
     port: Port<M>,
     /// It has sent Open since we started; otherwise it takes us for an earlier life of ours.
     opened: bool,
-    epoch: u8,
+    epoch: u32,
     outstanding: usize,
     results: VecDeque<(u32, Status)>,
     /// The state it should be told, if not told yet.
     state: Option<Link>,
+    /// Messages it lost and was not told of.
+    missed: u16,
+    /// What lies in its mailbox.
+    reading: Option<Serial>,
+    publishes: usize,
+    bytes: usize,
+    heard_us: u64,
+    /// How long it has held up the others since `held_since_us`.
+    held_us: u64,
+    held_since_us: u64,
+    /// It used up its patience: messages pass it by until it has read what was in its mailbox.
+    stalled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,43 +137,45 @@ struct Filter {
     clients: u8,
     state: State,
     waiters: Vec<(Client, u32)>,
-}
-
-struct Inbound {
-    buffer: Vec<u8>,
-    topic_len: usize,
-    qos: Qos,
-    /// Bit i: client i has not got it yet.
-    waiting: u8,
-    since_us: u64,
+    /// With no client: not given up before this time.
+    lingers_until: u64,
 }
 
 /// All clients.
-pub struct Service<M> {
+pub struct Service<'b, M> {
     slots: [Option<Slot<M>>; MAX_CLIENTS],
     filters: [Option<Filter>; MAX_FILTERS],
-    inbound: Inbound,
+    inbound: Inbound<'b>,
     link: Link,
     notify: u8,
     dropped: u32,
+    unwanted: u32,
+    /// Whose request is looked at first.
+    turn: usize,
+    lives: u32,
+    /// Since when a message has been offered in vain, if it has.
+    waiting_since: Option<u64>,
+    /// Messages that match nothing are kept until then: subscribers of an earlier life of ours.
+    newcomers_until: u64,
+    now_us: u64,
 }
 
-impl<M: Memory> Service<M> {
-    /// No clients, offline.
-    pub fn new() -> Self {
+impl<'b, M: Memory> Service<'b, M> {
+    /// No clients, offline; messages to clients wait in `pool`.
+    pub fn new(pool: &'b mut [u8]) -> Self {
         Service {
             slots: [const { None }; MAX_CLIENTS],
             filters: [const { None }; MAX_FILTERS],
-            inbound: Inbound {
-                buffer: Vec::new(),
-                topic_len: 0,
-                qos: Qos::AtMostOnce,
-                waiting: 0,
-                since_us: 0,
-            },
+            inbound: Inbound::new(pool),
             link: Link::Offline,
             notify: 0,
             dropped: 0,
+            unwanted: 0,
+            turn: 0,
+            lives: 0,
+            waiting_since: None,
+            newcomers_until: 0,
+            now_us: 0,
         }
     }
 
@@ -128,7 +186,10 @@ impl<M: Memory> Service<M> {
             return false;
         };
         match slot {
-            Some(slot) => slot.port = Port::new(page),
+            Some(slot) => {
+                slot.port.replace(page);
+                slot.heard_us = self.now_us;
+            }
             None => {
                 *slot = Some(Slot {
                     port: Port::new(page),
@@ -137,10 +198,32 @@ impl<M: Memory> Service<M> {
                     outstanding: 0,
                     results: VecDeque::new(),
                     state: None,
+                    missed: 0,
+                    reading: None,
+                    publishes: 0,
+                    bytes: 0,
+                    heard_us: self.now_us,
+                    held_us: 0,
+                    held_since_us: self.now_us,
+                    stalled: false,
                 });
             }
         }
         true
+    }
+
+    /// The kernel says that the process in slot `index` does not run.
+    pub fn gone(&mut self, index: usize) {
+        if let Some(slot) = self.slots.get_mut(index)
+            && slot.take().is_some()
+        {
+            self.forget(index as u8);
+        }
+    }
+
+    /// Number of clients.
+    pub fn clients(&self) -> usize {
+        self.slots.iter().flatten().count()
     }
 
     /// Bit i: notify client i now. Clears the set.
@@ -155,9 +238,14 @@ impl<M: Memory> Service<M> {
         }
     }
 
-    /// Messages that a client lost by not reading.
+    /// Messages that a client lost by not reading, or because they fit no mailbox.
     pub fn dropped(&self) -> u32 {
         self.dropped
+    }
+
+    /// Messages that matched no filter.
+    pub fn unwanted(&self) -> u32 {
+        self.unwanted
     }
 
     /// Whether a client waits for something from the broker.
@@ -168,18 +256,45 @@ impl<M: Memory> Service<M> {
     /// The link went up or down: every client is told.
     pub fn set_link(&mut self, link: Link) {
         self.link = link;
+        self.waiting_since = None;
         for slot in self.slots.iter_mut().flatten() {
             slot.state = Some(link);
         }
     }
 
-    /// Takes one request from a mailbox into `buf` ([`MAX_REQUEST`] bytes). Everything but a
-    /// publish is handled at once.
-    pub fn take<'b>(&mut self, buf: &'b mut [u8; MAX_REQUEST]) -> Option<(Client, u32, Work<'b>)> {
-        let index = self.slots.iter_mut().position(|slot| {
-            slot.as_mut()
-                .is_some_and(|slot| slot.outstanding < MAX_OUTSTANDING && slot.port.has_request())
-        })?;
+    /// What the time is; whoever is overdue is dead, whatever nobody wants is dropped.
+    pub fn tick(&mut self, now_us: u64) {
+        self.now_us = now_us;
+        for index in 0..MAX_CLIENTS {
+            let dead = self.slots.get(index).is_some_and(|slot| {
+                slot.as_ref()
+                    .is_some_and(|slot| now_us.saturating_sub(slot.heard_us) >= LEASE_US)
+            });
+            if dead {
+                self.gone(index);
+            }
+        }
+        let lost = self.inbound.sweep(now_us);
+        self.dropped = self.dropped.saturating_add(lost);
+    }
+
+    /// Takes one request from a mailbox into `buf` ([`MAX_REQUEST`] bytes), of each client in
+    /// turn. Everything but a publish is handled at once.
+    pub fn take<'r>(&mut self, buf: &'r mut [u8; MAX_REQUEST]) -> Option<(Client, u32, Work<'r>)> {
+        let may = |slot: &Slot<M>| {
+            slot.outstanding < MAX_OUTSTANDING
+                && slot.publishes < CLIENT_PUBLISHES
+                && slot.bytes + MAX_REQUEST + PACKET_OVERHEAD <= CLIENT_BYTES
+                && slot.port.has_request()
+        };
+        let index = (self.turn..self.turn + MAX_CLIENTS)
+            .map(|index| index % MAX_CLIENTS)
+            .find(|index| {
+                let slot = self.slots.get(*index).and_then(Option::as_ref);
+                slot.is_some_and(may)
+            })?;
+        self.turn = (index + 1) % MAX_CLIENTS;
+        let now_us = self.now_us;
         let slot = self.slots.get_mut(index)?.as_mut()?;
         let mut client = Client {
             index: index as u8,
@@ -188,28 +303,35 @@ impl<M: Memory> Service<M> {
         let (seq, request) = slot.port.take(buf)?;
         self.notify |= 1 << index;
         slot.outstanding += 1;
+        slot.heard_us = now_us;
         match request {
             Ok(Request::Publish {
                 topic,
                 payload,
                 qos,
             }) => {
-                return Some((
-                    client,
-                    seq,
-                    Work::Publish {
-                        topic,
-                        payload,
-                        qos,
-                    },
-                ));
+                slot.publishes += 1;
+                slot.bytes += topic.len() + payload.len() + PACKET_OVERHEAD;
+                let work = Work::Publish {
+                    topic,
+                    payload,
+                    qos,
+                };
+                return Some((client, seq, work));
             }
             Ok(Request::Open) => {
+                self.lives = self.lives.wrapping_add(1);
                 slot.opened = true;
-                slot.epoch = slot.epoch.wrapping_add(1);
+                slot.epoch = self.lives;
                 client.epoch = slot.epoch;
                 slot.results.clear();
                 slot.outstanding = 1;
+                // What is in flight still is; it is nobody's now.
+                slot.publishes = 0;
+                slot.bytes = 0;
+                slot.missed = 0;
+                slot.reading = None;
+                slot.stalled = false;
                 slot.state = Some(self.link);
                 self.forget(client.index);
                 self.answer(client, seq, Status::Ok);
@@ -217,15 +339,16 @@ impl<M: Memory> Service<M> {
             Ok(Request::Query) => {
                 slot.state = Some(self.link);
                 // Not opened in this life of ours: what it asked an earlier one is gone.
-                let known = slot.epoch != 0;
+                let known = slot.opened;
                 self.answer(client, seq, if known { Status::Ok } else { Status::Lost });
             }
             Ok(Request::Subscribe { filter, qos }) => self.subscribe(client, seq, filter, qos),
             Ok(Request::Unsubscribe { filter }) => {
                 let bit = 1 << client.index;
                 for known in self.filters.iter_mut().flatten() {
-                    if known.text == filter {
+                    if known.text == filter && known.clients & bit != 0 {
                         known.clients &= !bit;
+                        known.lingers_until = 0;
                         known
                             .waiters
                             .retain(|(waiter, _)| waiter.index != client.index);
@@ -240,7 +363,7 @@ impl<M: Memory> Service<M> {
 
     /// The result of request `seq`.
     pub fn answer(&mut self, client: Client, seq: u32, status: Status) {
-        if let Some(Some(slot)) = self.slots.get_mut(usize::from(client.index))
+        if let Some(Some(slot)) = self.slots.get_mut(client.index())
             && slot.epoch == client.epoch
             && slot.results.len() < MAX_OUTSTANDING
         {
@@ -248,16 +371,38 @@ impl<M: Memory> Service<M> {
         }
     }
 
+    /// The result of a publish of `len` bytes of topic and payload, which is off our hands.
+    pub fn published(&mut self, client: Client, seq: u32, len: usize, status: Status) {
+        if let Some(Some(slot)) = self.slots.get_mut(client.index())
+            && slot.epoch == client.epoch
+        {
+            slot.publishes = slot.publishes.saturating_sub(1);
+            slot.bytes = slot.bytes.saturating_sub(len + PACKET_OVERHEAD);
+        }
+        self.answer(client, seq, status);
+    }
+
+    /// Client `index` is dead, or begins anew.
     fn forget(&mut self, index: u8) {
+        let until = self.now_us.saturating_add(GRACE_US);
         for filter in self.filters.iter_mut().flatten() {
-            filter.clients &= !(1 << index);
+            if filter.clients & 1 << index != 0 {
+                filter.clients &= !(1 << index);
+                filter.lingers_until = until;
+            }
             filter.waiters.retain(|(waiter, _)| waiter.index != index);
         }
-        self.inbound.waiting &= !(1 << index);
+        self.inbound.abandon(index.into(), until);
     }
 
     fn subscribe(&mut self, client: Client, seq: u32, text: &str, qos: Qos) {
         let bit = 1 << client.index;
+        let filters = || self.filters.iter().flatten();
+        let own = filters().filter(|known| known.clients & bit != 0).count();
+        let has = filters().any(|known| known.clients & bit != 0 && known.text == text);
+        if own >= CLIENT_FILTERS && !has {
+            return self.answer(client, seq, Status::NoSpace);
+        }
         if let Some(known) = self
             .filters
             .iter_mut()
@@ -269,6 +414,8 @@ impl<M: Memory> Service<M> {
             if raise {
                 known.qos = qos;
             }
+            self.inbound
+                .claim(client.index(), |topic| filter::matches(text, topic));
             match known.state {
                 State::Active if !raise => return self.answer(client, seq, Status::Ok),
                 State::Active => known.state = State::Wanted,
@@ -277,7 +424,15 @@ impl<M: Memory> Service<M> {
             known.waiters.push((client, seq));
             return;
         }
-        match self.filters.iter_mut().find(|place| place.is_none()) {
+        let place = self.filters.iter().position(Option::is_none).or_else(|| {
+            // One that only waits for a client's next life.
+            self.filters.iter().position(|filter| {
+                filter
+                    .as_ref()
+                    .is_some_and(|f| f.clients == 0 && f.state == State::Wanted)
+            })
+        });
+        match place.and_then(|place| self.filters.get_mut(place)) {
             Some(place) => {
                 *place = Some(Filter {
                     text: String::from(text),
@@ -285,7 +440,10 @@ impl<M: Memory> Service<M> {
                     clients: bit,
                     state: State::Wanted,
                     waiters: alloc::vec![(client, seq)],
+                    lingers_until: 0,
                 });
+                self.inbound
+                    .claim(client.index(), |topic| filter::matches(text, topic));
             }
             None => self.answer(client, seq, Status::NoSpace),
         }
@@ -293,11 +451,13 @@ impl<M: Memory> Service<M> {
 
     /// The next SUBSCRIBE or UNSUBSCRIBE to send while connected.
     pub fn next_filter(&mut self) -> Option<FilterWork> {
+        let now_us = self.now_us;
         for (number, place) in self.filters.iter_mut().enumerate() {
             let Some(filter) = place else { continue };
-            match (filter.state, filter.clients) {
-                (State::Wanted, 0) => *place = None,
-                (State::Wanted, _) => {
+            let unwanted = filter.clients == 0 && now_us >= filter.lingers_until;
+            match filter.state {
+                State::Wanted if unwanted => *place = None,
+                State::Wanted => {
                     filter.state = State::Subscribing;
                     return Some(FilterWork::Subscribe(
                         number,
@@ -305,7 +465,7 @@ impl<M: Memory> Service<M> {
                         filter.qos,
                     ));
                 }
-                (State::Active, 0) => {
+                State::Active if unwanted => {
                     filter.state = State::Unsubscribing;
                     return Some(FilterWork::Unsubscribe(number, filter.text.clone()));
                 }
@@ -363,284 +523,213 @@ impl<M: Memory> Service<M> {
 
     /// The broker has no session of ours: every filter must be subscribed again.
     pub fn session_lost(&mut self) {
+        let now_us = self.now_us;
         for place in &mut self.filters {
             if let Some(filter) = place {
                 filter.state = State::Wanted;
-                if filter.clients == 0 {
+                if filter.clients == 0 && now_us >= filter.lingers_until {
                     *place = None;
                 }
             }
         }
     }
 
-    /// Whether a message from the broker can be taken.
-    pub fn is_free(&self) -> bool {
-        self.inbound.waiting == 0
+    /// The broker has a session of an earlier life of ours: what comes for its subscribers before
+    /// they have asked again is kept for a while.
+    pub fn session_inherited(&mut self) {
+        self.newcomers_until = self.now_us.saturating_add(GRACE_US);
     }
 
-    /// Whether a subscription that the broker knows exists.
+    /// Whether a subscription exists.
     pub fn has_filters(&self) -> bool {
         self.filters.iter().any(Option::is_some)
     }
 
-    /// A message from the broker, for every client with a filter that matches. One too large for
-    /// a mailbox is dropped and counted.
-    pub fn offer(&mut self, topic: &str, payload: &[u8], qos: Qos, now_us: u64) {
-        let clients = self
-            .filters
-            .iter()
-            .flatten()
-            .filter(|known| filter::matches(&known.text, topic))
-            .fold(0, |clients, known| clients | known.clients);
+    /// A message from the broker, for every client with a filter that matches. One at QoS 1 that
+    /// was taken is acknowledged in time: [`Service::stored_with`] has to follow.
+    pub fn offer(&mut self, topic: &str, payload: &[u8], qos: Qos) -> Offer {
+        let now_us = self.now_us;
+        let mut clients = 0;
+        let mut lingers = 0;
+        for known in self.filters.iter().flatten() {
+            if filter::matches(&known.text, topic) {
+                clients |= known.clients;
+                if known.clients == 0 {
+                    lingers = lingers.max(known.lingers_until);
+                }
+            }
+        }
+        let len = topic.len() + payload.len();
+        let fits = topic.len() <= mqtt_ipc::MAX_TOPIC
+            && payload.len() <= mqtt_ipc::MAX_PAYLOAD
+            && self.inbound.could_fit(len);
         if clients == 0 {
-            return;
+            let kept_until = lingers.max(self.newcomers_until);
+            if qos == Qos::AtLeastOnce && kept_until > now_us && fits && self.inbound.has_room(len)
+            {
+                self.inbound.store(topic, payload, qos, 0, kept_until);
+                return Offer::Taken;
+            }
+            self.unwanted = self.unwanted.saturating_add(1);
+            return Offer::Unwanted;
         }
-        if topic.len() > mqtt_ipc::MAX_TOPIC || payload.len() > mqtt_ipc::MAX_PAYLOAD {
-            self.dropped = self.dropped.saturating_add(1);
-            return;
+        if !fits {
+            for index in bits(clients) {
+                self.miss(index, 1);
+            }
+            return Offer::Unwanted;
         }
-        let inbound = &mut self.inbound;
-        if inbound.buffer.capacity() == 0 {
-            inbound.buffer.reserve_exact(MESSAGE_BUFFER);
+        let stalled = self.stalled();
+        let mut full = clients & stalled;
+        for index in bits(clients) {
+            if self.inbound.is_full_for(index, len) {
+                full |= 1 << index;
+            }
         }
-        inbound.buffer.clear();
-        inbound.buffer.extend_from_slice(topic.as_bytes());
-        inbound.buffer.extend_from_slice(payload);
-        inbound.topic_len = topic.len();
-        inbound.qos = qos;
-        inbound.waiting = clients;
-        inbound.since_us = now_us;
+        let blocked = full & !stalled;
+        let mut culprits = blocked;
+        if blocked == 0 && !self.inbound.has_room(len) {
+            // What is kept for nobody goes first; then it is the fault of who holds most.
+            let lost = self.inbound.sweep(u64::MAX);
+            self.dropped = self.dropped.saturating_add(lost);
+            if !self.inbound.has_room(len) {
+                let most = (0..MAX_CLIENTS).max_by_key(|index| self.inbound.held_for(*index).1);
+                culprits |= most.map_or(0, |index| 1 << index);
+            }
+        }
+        if culprits != 0 {
+            self.charge(culprits);
+            return Offer::Later;
+        }
+        self.waiting_since = None;
+        for index in bits(full) {
+            self.miss(index, 1);
+        }
+        let takers = clients & !full;
+        if takers == 0 {
+            return Offer::Unwanted;
+        }
+        self.inbound.store(topic, payload, qos, takers, 0);
+        Offer::Taken
+    }
+
+    /// The broker's claim to an acknowledgement of the message that was just taken.
+    pub fn stored_with(&mut self, ack: Ack) {
+        self.inbound.stored_with(ack);
+    }
+
+    /// Bit i: client i has used up its patience.
+    fn stalled(&self) -> u8 {
+        let mut stalled = 0;
+        for (index, slot) in self.slots.iter().enumerate() {
+            if slot.as_ref().is_none_or(|slot| slot.stalled) {
+                stalled |= 1 << index;
+            }
+        }
+        stalled
+    }
+
+    /// These clients hold up a message: time passes at their expense.
+    fn charge(&mut self, culprits: u8) {
+        let now_us = self.now_us;
+        let passed = now_us.saturating_sub(self.waiting_since.unwrap_or(now_us));
+        self.waiting_since = Some(now_us);
+        for index in bits(culprits) {
+            let Some(Some(slot)) = self.slots.get_mut(index) else {
+                // Nobody: nothing is kept for it.
+                self.inbound.abandon(index, 0);
+                continue;
+            };
+            if now_us.saturating_sub(slot.held_since_us) >= PATIENCE_WINDOW_US {
+                slot.held_since_us = now_us;
+                slot.held_us = 0;
+            }
+            slot.held_us = slot.held_us.saturating_add(passed);
+            if slot.held_us >= PATIENCE_US {
+                slot.stalled = true;
+                // What lies in its mailbox it can still read.
+                let in_mailbox = u32::from(slot.reading.take().is_some());
+                let lost = self.inbound.abandon(index, 0);
+                self.miss(index, lost.saturating_sub(in_mailbox));
+            }
+        }
+    }
+
+    fn miss(&mut self, index: usize, count: u32) {
+        self.dropped = self.dropped.saturating_add(count);
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.missed = slot
+                .missed
+                .saturating_add(u16::try_from(count).unwrap_or(u16::MAX));
+        }
+    }
+
+    /// A message that all its readers have taken: to be acknowledged.
+    pub fn take_ack(&mut self) -> Option<Ack> {
+        self.inbound.take_ack()
+    }
+
+    /// Whether messages wait for clients.
+    pub fn holds_messages(&self) -> bool {
+        !self.inbound.is_empty()
     }
 
     /// Puts what waits into mailboxes that are free; whether anything went.
-    pub fn deliver(&mut self, now_us: u64) -> bool {
+    pub fn deliver(&mut self) -> bool {
         let mut went = false;
-        let impatient = now_us.saturating_sub(self.inbound.since_us) >= PATIENCE_US;
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let bit = 1 << index;
-            let Some(slot) = slot else {
-                self.inbound.waiting &= !bit;
+            let Some(slot) = slot else { continue };
+            if !slot.port.can_send() {
+                continue;
+            }
+            if let Some(serial) = slot.reading.take() {
+                // The mailbox is empty again: it has read the message.
+                self.inbound.taken(index, serial);
+                slot.heard_us = self.now_us;
+                went = true;
+            }
+            let sent = if let Some(&(seq, status)) = slot.results.front() {
+                let sent = slot.port.send_result(seq, status);
+                if sent.is_ok() {
+                    slot.results.pop_front();
+                    slot.outstanding = slot.outstanding.saturating_sub(1);
+                }
+                sent
+            } else if let Some(link) = slot.state {
+                slot.port.send_state(link).inspect(|()| slot.state = None)
+            } else if slot.missed > 0 {
+                let missed = slot.missed;
+                slot.stalled = false;
+                slot.port.send_missed(missed).inspect(|()| slot.missed = 0)
+            } else if let Some((serial, topic, payload, qos)) = self.inbound.next_for(index) {
+                slot.port
+                    .send_message(topic, payload, qos)
+                    .inspect(|()| slot.reading = Some(serial))
+            } else {
+                slot.stalled = false;
                 continue;
             };
-            if slot.port.can_send() {
-                if let Some(&(seq, status)) = slot.results.front() {
-                    if slot.port.send_result(seq, status).is_ok() {
-                        slot.results.pop_front();
-                        slot.outstanding = slot.outstanding.saturating_sub(1);
-                        self.notify |= bit;
-                        went = true;
-                    }
-                } else if let Some(link) = slot.state {
-                    if slot.port.send_state(link).is_ok() {
-                        slot.state = None;
-                        self.notify |= bit;
-                        went = true;
-                    }
-                } else if self.inbound.waiting & bit != 0 {
-                    let (topic, payload) = self
-                        .inbound
-                        .buffer
-                        .split_at_checked(self.inbound.topic_len)
-                        .unwrap_or_default();
-                    // What was pushed as &str is UTF-8 still.
-                    let topic = core::str::from_utf8(topic).unwrap_or_default();
-                    match slot.port.send_message(topic, payload, self.inbound.qos) {
-                        Err(Error::Busy) => {}
-                        _ => {
-                            self.inbound.waiting &= !bit;
-                            self.notify |= bit;
-                            went = true;
-                        }
-                    }
+            match sent {
+                Ok(()) => {
+                    self.notify |= 1 << index;
+                    went = true;
                 }
-            } else if self.inbound.waiting & bit != 0 && impatient {
-                self.inbound.waiting &= !bit;
-                self.dropped = self.dropped.saturating_add(1);
-                went = true;
+                Err(Error::Busy) => {}
+                // It fits by construction; whatever it is, it cannot be delivered.
+                Err(_) => {
+                    self.inbound.abandon(index, 0);
+                }
             }
         }
         went
     }
 }
 
-impl<M: Memory> Default for Service<M> {
-    fn default() -> Self {
-        Service::new()
-    }
+/// The numbers of the bits that are set.
+fn bits(set: u8) -> impl Iterator<Item = usize> {
+    (0..MAX_CLIENTS).filter(move |index| set & 1 << index != 0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use mqtt_ipc::{Client as IpcClient, Event, Page};
-
-    type Pages = Vec<&'static Page>;
-    type Clients = Vec<IpcClient<&'static Page, fn()>>;
-
-    fn service(clients: usize) -> (Service<&'static Page>, Pages, Clients) {
-        let mut service = Service::<&'static Page>::new();
-        let pages: Pages = (0..clients)
-            .map(|_| &*Box::leak(Box::new(Page::new())))
-            .collect();
-        let clients = pages
-            .iter()
-            .enumerate()
-            .map(|(index, &page)| {
-                assert!(service.attach(index, page));
-                IpcClient::new(page, (|| ()) as fn())
-            })
-            .collect();
-        while service.take(&mut [0; MAX_REQUEST]).is_some() {}
-        (service, pages, clients)
-    }
-
-    /// Everything that waits for a client, as far as results go.
-    fn results(
-        service: &mut Service<&'static Page>,
-        client: &mut IpcClient<&'static Page, fn()>,
-    ) -> Vec<(u32, Status)> {
-        let mut buf = vec![0; MESSAGE_BUFFER];
-        let mut found = Vec::new();
-        loop {
-            let went = service.deliver(0);
-            match client.poll(&mut buf).unwrap() {
-                Some(Event::Result { seq, status }) => found.push((seq, status)),
-                Some(_) => {}
-                None if went => {}
-                None => return found,
-            }
-        }
-    }
-
-    #[test]
-    fn filters_are_bounded_shared_and_refusable() {
-        let (mut service, _, mut clients) = service(2);
-        let mut buf = [0; MAX_REQUEST];
-        let (first, second) = clients.split_at_mut(1);
-        let (first, second) = (&mut first[0], &mut second[0]);
-        assert_eq!(results(&mut service, first), [(1, Status::Ok)]);
-        for number in 0..MAX_FILTERS {
-            first
-                .subscribe(&format!("a/{number}"), Qos::AtMostOnce)
-                .unwrap();
-            service.take(&mut buf).unwrap();
-            let Some(FilterWork::Subscribe(place, _, _)) = service.next_filter() else {
-                panic!("nothing to subscribe");
-            };
-            service.filter_done(place, Status::Ok);
-            assert_eq!(
-                results(&mut service, first),
-                [(number as u32 + 2, Status::Ok)]
-            );
-        }
-        let seq = first.subscribe("a/more", Qos::AtMostOnce).unwrap();
-        service.take(&mut buf).unwrap();
-        assert_eq!(results(&mut service, first), [(seq, Status::NoSpace)]);
-
-        // The same filter of another client costs nothing, at a higher level one more SUBSCRIBE,
-        // which the broker may refuse.
-        assert_eq!(results(&mut service, second), [(1, Status::Ok)]);
-        let seq = second.subscribe("a/3", Qos::AtMostOnce).unwrap();
-        service.take(&mut buf).unwrap();
-        assert_eq!(service.next_filter(), None);
-        assert_eq!(results(&mut service, second), [(seq, Status::Ok)]);
-        let seq = second.subscribe("a/3", Qos::AtLeastOnce).unwrap();
-        service.take(&mut buf).unwrap();
-        assert_eq!(
-            service.next_filter(),
-            Some(FilterWork::Subscribe(3, "a/3".into(), Qos::AtLeastOnce))
-        );
-        service.filter_done(3, Status::Refused);
-        assert_eq!(results(&mut service, second), [(seq, Status::Refused)]);
-        service.offer("a/3", b"x", Qos::AtMostOnce, 0);
-        let mut buf = vec![0; MESSAGE_BUFFER];
-        service.deliver(0);
-        assert_eq!(second.poll(&mut buf), Ok(None));
-        assert!(
-            matches!(
-                first.poll(&mut buf),
-                Ok(Some(Event::Message { topic: "a/3", .. }))
-            ),
-            "who had it before keeps it"
-        );
-    }
-
-    #[test]
-    fn a_restarted_client_gets_nothing_of_its_earlier_life() {
-        let (mut service, pages, mut clients) = service(1);
-        let mut buf = [0; MAX_REQUEST];
-        results(&mut service, &mut clients[0]);
-        clients[0].subscribe("a", Qos::AtMostOnce).unwrap();
-        service.take(&mut buf).unwrap();
-        service.next_filter().unwrap();
-        service.filter_done(0, Status::Ok);
-        results(&mut service, &mut clients[0]);
-        clients[0].publish("t", b"", Qos::AtLeastOnce).unwrap();
-        let (old, seq, _) = service.take(&mut buf).unwrap();
-
-        clients[0] = IpcClient::new(pages[0], (|| ()) as fn());
-        service.take(&mut buf).unwrap();
-        service.answer(old, seq, Status::Ok);
-        assert_eq!(results(&mut service, &mut clients[0]), [(1, Status::Ok)]);
-        service.offer("a", b"x", Qos::AtMostOnce, 0);
-        assert!(service.is_free());
-        assert_eq!(
-            service.next_filter(),
-            Some(FilterWork::Unsubscribe(0, "a".into()))
-        );
-        service.filter_done(0, Status::Ok);
-        assert_eq!(service.next_filter(), None);
-    }
-
-    /// A service that restarted says so to a client that has not noticed.
-    #[test]
-    fn a_query_without_opening_is_lost() {
-        let (_, pages, mut clients) = service(1);
-        let mut restarted = Service::new();
-        restarted.attach(0, pages[0]);
-        let seq = clients[0].query().unwrap();
-        restarted.take(&mut [0; MAX_REQUEST]).unwrap();
-        assert_eq!(
-            results(&mut restarted, &mut clients[0]),
-            [(seq, Status::Lost)]
-        );
-    }
-
-    #[test]
-    fn a_client_without_room_for_results_sees_a_full_mailbox() {
-        let (mut service, _, mut clients) = service(1);
-        let mut buf = [0; MAX_REQUEST];
-        // The opening is one of them already.
-        for _ in 1..MAX_OUTSTANDING {
-            clients[0].publish("t", b"", Qos::AtMostOnce).unwrap();
-            assert!(service.take(&mut buf).is_some());
-        }
-        clients[0].publish("t", b"", Qos::AtMostOnce).unwrap();
-        assert!(service.take(&mut buf).is_none());
-        assert_eq!(
-            clients[0].publish("t", b"", Qos::AtMostOnce),
-            Err(Error::Busy)
-        );
-        assert_eq!(results(&mut service, &mut clients[0]), [(1, Status::Ok)]);
-        assert!(service.take(&mut buf).is_some());
-    }
-
-    /// A message of any size and any number of clients: delivered to each that asked, or dropped
-    /// and counted, never stuck.
-    #[test]
-    fn oversized_messages_are_dropped_and_counted() {
-        let (mut service, _, mut clients) = service(1);
-        results(&mut service, &mut clients[0]);
-        clients[0].subscribe("#", Qos::AtMostOnce).unwrap();
-        service.take(&mut [0; MAX_REQUEST]).unwrap();
-        service.offer("t", &[0; mqtt_ipc::MAX_PAYLOAD + 1], Qos::AtMostOnce, 0);
-        service.offer(
-            &"t".repeat(mqtt_ipc::MAX_TOPIC + 1),
-            b"",
-            Qos::AtMostOnce,
-            0,
-        );
-        assert!(service.is_free());
-        assert_eq!(service.dropped(), 2);
-    }
-}
+#[path = "service_tests.rs"]
+mod tests;

@@ -170,11 +170,6 @@ impl<'b> Tls<'b> {
         self.failed.as_ref()
     }
 
-    /// Whether everything written has been handed to the stream.
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.outgoing.is_empty()
-    }
-
     /// Moves whatever can move.
     pub(crate) fn pump(&mut self, stream: &mut impl Stream, open: bool) {
         if self.connection.is_none() || self.failed.is_some() {

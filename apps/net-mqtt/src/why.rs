@@ -1,5 +1,7 @@
 //! Why a connection failed, in the words that the console and the operator see.
 
+use crate::backoff::Class;
+use crate::mqtt::{Violation, reason_name};
 use core::fmt;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
@@ -40,21 +42,33 @@ pub enum Why {
     TlsBuffer,
     /// CONNACK with this reason code (MQTT 5 §3.2.2.2).
     MqttRefused(u8),
+    /// DISCONNECT with this reason code (MQTT 5 §3.14.2.1).
+    MqttDisconnected(u8),
     /// The broker closed before CONNACK: on AWS an unknown or inactive certificate.
     MqttClosedBeforeConnack,
-    /// The broker broke the MQTT protocol, or sent a packet over our limit.
-    MqttProtocol,
-    /// The broker sent DISCONNECT, closed, or did not answer a ping.
+    /// The broker broke the MQTT protocol.
+    MqttProtocol(Violation),
+    /// The broker closed without a DISCONNECT.
     Disconnected,
     /// Local limits (thing name, queue) do not allow it.
     Local(&'static str),
 }
 
 impl Why {
-    /// Whether asking again soon is pointless: our identity or certificate was refused.
-    pub fn is_refusal(&self) -> bool {
-        // Bad user name or password, not authorised, banned (MQTT 5 §3.2.2.2).
-        matches!(self, Why::MqttRefused(0x86 | 0x87 | 0x8A))
+    /// How long to wait because of it.
+    pub fn class(&self) -> Class {
+        match self {
+            // On AWS: a certificate that it does not know or that is not active; nothing else
+            // that keeps happening looks like that (reference/aws-iot.md §1.2).
+            Why::MqttClosedBeforeConnack => Class::Refused,
+            // Protocol version, client identifier, user name, authorisation, ban, method.
+            Why::MqttRefused(0x84..=0x87 | 0x8A | 0x8C) => Class::Refused,
+            Why::MqttDisconnected(0x87 | 0x98) => Class::Refused,
+            // Unavailable, busy, rate, quota.
+            Why::MqttRefused(0x88 | 0x89 | 0x96 | 0x97 | 0x9F) => Class::Busy,
+            Why::MqttDisconnected(0x89 | 0x93 | 0x96 | 0x97 | 0x9F) => Class::Busy,
+            _ => Class::Passing,
+        }
     }
 }
 
@@ -80,10 +94,23 @@ impl fmt::Display for Why {
             Why::Psa(status) => write!(f, "PSA {status}"),
             Why::TlsInternal => f.write_str("TLS failed inside"),
             Why::TlsBuffer => f.write_str("TLS message larger than the buffer"),
-            Why::MqttRefused(code) => write!(f, "broker refused: reason 0x{code:02x}"),
-            Why::MqttClosedBeforeConnack => f.write_str("broker closed before CONNACK"),
-            Why::MqttProtocol => f.write_str("broker broke the MQTT protocol"),
-            Why::Disconnected => f.write_str("disconnected by broker"),
+            Why::MqttRefused(code) => {
+                write!(f, "broker refused: {} (0x{code:02x})", reason_name(*code))
+            }
+            Why::MqttDisconnected(code) => {
+                write!(
+                    f,
+                    "broker disconnected: {} (0x{code:02x})",
+                    reason_name(*code)
+                )
+            }
+            Why::MqttClosedBeforeConnack => f.write_str(
+                "broker closed before CONNACK (is the certificate registered and active?)",
+            ),
+            Why::MqttProtocol(violation) => {
+                write!(f, "broker broke the MQTT protocol: {violation}")
+            }
+            Why::Disconnected => f.write_str("closed by broker"),
             Why::Local(what) => f.write_str(what),
         }
     }

@@ -149,7 +149,8 @@ fn broker_away_and_back() {
         })
         .collect();
     for (number, delay) in delays.iter().enumerate() {
-        assert!(*delay <= (1000 << number.min(6)), "{delays:?}");
+        // However small the window: the next CONNECT is a second after the last.
+        assert!(*delay <= (1000 << number.min(6)).max(1250), "{delays:?}");
     }
     assert!(
         delays.iter().any(|delay| *delay > 4000),
@@ -176,7 +177,8 @@ fn broker_away_and_back() {
     );
 }
 
-/// A client that does not read loses messages after a while, and does not stop the others.
+/// A client that does not read loses messages after a while, and does not stop the others; it is
+/// told, and served again.
 #[test]
 fn a_sleeping_client_is_not_waited_for() {
     let pki = Pki::new();
@@ -186,7 +188,7 @@ fn a_sleeping_client_is_not_waited_for() {
     device.expect("mqtt connected", 1);
     assert_eq!(device.subscribe(0, "t/#"), Status::Ok);
     assert_eq!(device.subscribe(1, "t/#"), Status::Ok);
-    for number in 0..3u8 {
+    for number in 0..20u8 {
         publish(&pki, port, "t/1", &[number], "1");
         let mut heard = None;
         device.run(10, |it| {
@@ -195,12 +197,18 @@ fn a_sleeping_client_is_not_waited_for() {
         });
         assert_eq!(heard, Some(Heard::Message("t/1".into(), vec![number])));
     }
-    assert!(device.device.service().borrow().dropped() >= 1);
-    let first = device.hear(0);
-    assert!(
-        matches!(first, Heard::State(_) | Heard::Message(..)),
-        "{first:?}"
-    );
+    let dropped = device.device.service().borrow().dropped();
+    assert!(dropped >= 10, "{dropped}");
+    let mut missed = 0;
+    device.run(10, |it| {
+        if let Some(Heard::Missed(count)) = it.take(0) {
+            missed = count;
+        }
+        missed > 0
+    });
+    assert_eq!(u32::from(missed), dropped);
+    publish(&pki, port, "t/1", b"new", "1");
+    while device.hear(0) != Heard::Message("t/1".into(), b"new".into()) {}
 }
 
 /// More requests than the queues hold: each is answered, BUSY shows at the mailbox, nothing is

@@ -63,6 +63,8 @@ fn run() -> Result<(), &'static str> {
                 Ok(Some(Event::Message { topic, payload, .. })) => {
                     Input::Message { topic, payload }
                 }
+                // As if it had never been sent: each request has its time limit.
+                Ok(Some(Event::Missed(_))) => continue,
                 Err(error) => {
                     println!("ota-agent: a message is lost: {error:?}");
                     continue;

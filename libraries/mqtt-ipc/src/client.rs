@@ -18,6 +18,9 @@ pub enum Event<'b> {
         /// How it ended.
         status: Status,
     },
+    /// So many messages that match our filters were dropped (65535: or more), because we left the
+    /// mailbox full for too long; those that come now are newer.
+    Missed(u16),
     /// A message arrived that matches one of our filters.
     Message {
         /// Its topic.
@@ -157,6 +160,7 @@ impl<M: Memory, N: Bell> Client<M, N> {
                 seq: header.seq,
                 status: Status::from_number(header.status).ok_or(Error::Malformed)?,
             })),
+            Kind::Missed => Ok(Some(Event::Missed(header.status))),
             Kind::Message => {
                 let (topic, rest) = buf
                     .split_at_checked(header.topic_len.into())

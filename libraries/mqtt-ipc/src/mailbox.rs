@@ -113,6 +113,8 @@ pub enum Kind {
     Result = 17,
     /// To client: `status` is the link state.
     State = 18,
+    /// To client: `status` messages for it were dropped, because it did not read.
+    Missed = 19,
 }
 
 impl Kind {
@@ -126,6 +128,7 @@ impl Kind {
             16 => Kind::Message,
             17 => Kind::Result,
             18 => Kind::State,
+            19 => Kind::Missed,
             _ => return None,
         })
     }
@@ -140,7 +143,7 @@ pub struct Header {
     pub kind: Kind,
     /// Quality of service asked for, or of the message.
     pub qos: Qos,
-    /// A [`crate::Status`] or [`crate::Link`] number, by kind.
+    /// A [`crate::Status`] or [`crate::Link`] number, or a count, by kind.
     pub status: u16,
     /// Bytes of topic.
     pub topic_len: u16,

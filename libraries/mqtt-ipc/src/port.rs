@@ -48,6 +48,11 @@ impl<M: Memory> Port<M> {
         Port { page, seq: 0 }
     }
 
+    /// The client shares another page from now on.
+    pub fn replace(&mut self, page: M) {
+        self.page = page;
+    }
+
     /// Takes the waiting request, if any, with its number; frees the mailbox (then notify the
     /// client). A request that is no request is taken too, and answered [`Status::Invalid`] by
     /// the caller: `Some((seq, Err(_)))`.
@@ -103,6 +108,14 @@ impl<M: Memory> Port<M> {
     /// [`Error::Busy`] when the mailbox is full.
     pub fn send_state(&mut self, link: Link) -> Result<(), Error> {
         self.put(0, Kind::State, Qos::AtMostOnce, link as u16, b"", b"")
+    }
+
+    /// Tells that `count` messages were lost because the client did not read (then notify it).
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the mailbox is full.
+    pub fn send_missed(&mut self, count: u16) -> Result<(), Error> {
+        self.put(0, Kind::Missed, Qos::AtMostOnce, count, b"", b"")
     }
 
     fn put(

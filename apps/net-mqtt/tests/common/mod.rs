@@ -8,8 +8,8 @@
 use mqtt_ipc::{Client, MESSAGE_BUFFER, Page, Qos, Status};
 use net_mqtt::config::DEVICE_KEY;
 use net_mqtt::{
-    Config, Endpoint, Environment, INCOMING, Memory, OUTGOING, Shared, Stream, StreamState,
-    TlsBuffers, Why, pem,
+    Config, Endpoint, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared, Stream,
+    StreamState, TlsBuffers, Why, pem,
 };
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, KeyAttributes, KeyType};
@@ -450,6 +450,7 @@ pub enum Heard {
     State(bool),
     Result(u32, Status),
     Message(String, Vec<u8>),
+    Missed(u16),
 }
 
 impl Running {
@@ -485,6 +486,7 @@ impl Running {
                 plain: vec![0; INCOMING].leak(),
                 outgoing: vec![0; OUTGOING].leak(),
             },
+            pool: vec![0; POOL].leak(),
         };
         let provider = Provider::new(crypto);
         let device: &'static Device = Box::leak(Box::new(
@@ -499,7 +501,10 @@ impl Running {
             )
             .unwrap_or_else(|error| panic!("{error}")),
         ));
-        let buffers = minimq::Buffers::new(vec![0; 6656].leak(), vec![0; 4096].leak());
+        let buffers = MqttBuffers {
+            receive: vec![0; 6656].leak(),
+            send: vec![0; 8192].leak(),
+        };
         let clients = (0..clients)
             .map(|index| {
                 let page: &'static Page = Box::leak(Box::new(Page::new()));
@@ -565,6 +570,7 @@ impl Running {
         Some(match event {
             mqtt_ipc::Event::State(link) => Heard::State(link == mqtt_ipc::Link::Online),
             mqtt_ipc::Event::Result { seq, status } => Heard::Result(seq, status),
+            mqtt_ipc::Event::Missed(count) => Heard::Missed(count),
             mqtt_ipc::Event::Message { topic, payload, .. } => {
                 Heard::Message(topic.into(), payload.into())
             }

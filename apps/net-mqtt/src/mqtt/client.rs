@@ -189,8 +189,8 @@ pub struct Client<'b, T> {
     connect_at: u64,
     written_at: u64,
     read_at: u64,
-    /// The transport last took something, or had nothing to take.
-    moved_at: u64,
+    /// Since when the transport takes none of what it is offered, if so.
+    stuck_since: Option<u64>,
     ping_at: Option<u64>,
     clean_start: bool,
 }
@@ -227,7 +227,7 @@ impl<'b, T: Copy> Client<'b, T> {
             connect_at: 0,
             written_at: 0,
             read_at: 0,
-            moved_at: 0,
+            stuck_since: None,
             ping_at: None,
             clean_start: false,
         }
@@ -285,7 +285,7 @@ impl<'b, T: Copy> Client<'b, T> {
         self.connect_at = now_us;
         self.written_at = now_us;
         self.read_at = now_us;
-        self.moved_at = now_us;
+        self.stuck_since = None;
     }
 
     /// The connection is over. What cannot be kept comes as [`Event::Done`] with `None`.
@@ -456,11 +456,12 @@ impl<'b, T: Copy> Client<'b, T> {
                         _ => flight.progress = Progress::Writing(0),
                     }
                 }
+                self.stuck_since.get_or_insert(now_us);
                 self.flights.bytes(index).get(from..).unwrap_or_default()
             }
             None => {
-                if self.control.bytes.is_empty() {
-                    self.moved_at = now_us;
+                if !self.control.bytes.is_empty() {
+                    self.stuck_since.get_or_insert(now_us);
                 }
                 let from = self.control.written;
                 self.control.bytes.get(from..).unwrap_or_default()
@@ -488,7 +489,7 @@ impl<'b, T: Copy> Client<'b, T> {
         if len == 0 {
             return;
         }
-        self.moved_at = now_us;
+        self.stuck_since = None;
         self.written_at = now_us;
         let writing = |flight: &Flight<T>| matches!(flight.progress, Progress::Writing(_));
         let writing = self.flights.tags().position(writing);
@@ -766,7 +767,7 @@ impl<'b, T: Copy> Client<'b, T> {
                 false => Ok(()),
             };
         }
-        if since(self.moved_at) >= STALL_US {
+        if self.stuck_since.is_some_and(|at| since(at) >= STALL_US) {
             return Err(Failure::Stalled);
         }
         if let Some(at) = self.ping_at {

@@ -4,11 +4,13 @@
 //! (`session.rs`), which runs as one future between turns.
 
 use crate::config::Config;
+use crate::dns::{Cache, Socket};
 use crate::link::Link;
 use crate::service::{Service, Work};
 use crate::session::{self, MqttBuffers};
+use crate::sntp::{Outcome, Sntp};
 use crate::tls::{self, Tls, TlsBuffers};
-use crate::{Stream, Why, clock};
+use crate::{Channel, Stream, Why, clock};
 use alloc::sync::Arc;
 use core::cell::{Cell, RefCell};
 use core::fmt;
@@ -40,6 +42,13 @@ pub trait Environment {
     fn unix_seconds(&self) -> Option<u64>;
     /// Prints one line on the console.
     fn line(&self, text: fmt::Arguments<'_>);
+    /// Wall time is never before this, seconds since 1970: what was learnt in earlier lives, kept
+    /// where nobody can set it back. 0 when nothing is kept.
+    fn time_floor(&self) -> u64 {
+        0
+    }
+    /// A time server said that it is this time, seconds since 1970, and was believed.
+    fn time_learned(&self, _unix_seconds: u64) {}
     /// The TLS handshake starts (`true`) or is complete (`false`): for a bench to read a counter.
     fn handshake(&self, _starts: bool) {}
 }
@@ -67,6 +76,11 @@ pub struct Shared<'b, S, E, M> {
     pub(crate) online: Cell<bool>,
     /// Data is expected until this time, microseconds.
     pub(crate) expecting_until: Cell<u64>,
+    /// Addresses of the endpoint's name.
+    pub(crate) addresses: RefCell<Cache>,
+    sntp: RefCell<Sntp>,
+    /// What has to be added to the clock, seconds.
+    clock_lacks_s: Cell<i64>,
     address: Cell<Option<Ipv4Addr>>,
     /// Wall time is never before this, seconds since 1970.
     floor: u64,
@@ -122,7 +136,6 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
             }),
             environment,
             service: RefCell::new(Service::new(memory.pool)),
-            config,
             tls,
             wall,
             name,
@@ -130,6 +143,10 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
             busy: Cell::new(false),
             online: Cell::new(false),
             expecting_until: Cell::new(0),
+            addresses: RefCell::default(),
+            sntp: RefCell::new(Sntp::new(config.time_server.clone())),
+            clock_lacks_s: Cell::new(0),
+            config,
             address: Cell::new(None),
             floor,
         })
@@ -176,6 +193,7 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
             }
             delay
         };
+        self.keep_time(now);
         if !self.online.get() {
             self.serve_offline();
         }
@@ -212,9 +230,64 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         }
     }
 
+    /// What time it is, seconds since 1970: the clock, as time servers have corrected it, and
+    /// never before the floor. Without a clock, time runs from when we started.
+    fn wall_time(&self) -> u64 {
+        let clock = self.environment.unix_seconds();
+        let clock = clock.unwrap_or(self.environment.now_us() / 1_000_000);
+        clock
+            .saturating_add_signed(self.clock_lacks_s.get())
+            .max(self.time_floor())
+    }
+
+    fn time_floor(&self) -> u64 {
+        self.floor.max(self.environment.time_floor())
+    }
+
+    /// Whether a time server may answer soon.
+    pub(crate) fn is_asking_time(&self) -> bool {
+        self.sntp.borrow().is_asking()
+    }
+
+    /// Asks a time server when it is due.
+    #[inline(never)]
+    fn keep_time(&self, now_us: u64) {
+        if self.address.get().is_none() {
+            return;
+        }
+        let outcome = {
+            let mut sntp = self.sntp.borrow_mut();
+            let stream = &mut self.link.borrow_mut().stream;
+            let (names, servers) = (stream.name_servers(), stream.time_servers());
+            if !sntp.is_due(servers, now_us) {
+                return;
+            }
+            let mut socket = Socket {
+                stream,
+                channel: Channel::Time,
+                random: || session::random(self),
+            };
+            let clock = (self.wall_time(), self.time_floor());
+            sntp.poll(&mut socket, names, servers, now_us, clock)
+        };
+        match outcome {
+            None => {}
+            Some(Outcome::Failed(error, pause)) => self.environment.line(format_args!(
+                "net-mqtt: time server: {error}, again in {pause} s"
+            )),
+            Some(Outcome::Time(time, step)) => {
+                self.clock_lacks_s
+                    .set(self.clock_lacks_s.get().saturating_add(step));
+                self.environment.time_learned(time);
+                self.environment.line(format_args!(
+                    "net-mqtt: time {time} from a time server, clock was off by {step} s"
+                ));
+            }
+        }
+    }
+
     /// Lets certificate checks know what time it is.
     pub(crate) fn refresh_wall_clock(&self) {
-        let seconds = self.environment.unix_seconds().unwrap_or(0);
-        self.wall.set(seconds.max(self.floor));
+        self.wall.set(self.wall_time());
     }
 }

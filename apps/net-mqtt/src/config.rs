@@ -23,6 +23,8 @@ pub const UID_ROOTS: u64 = 7;
 pub const UID_ENDPOINT: u64 = 8;
 /// PS uid of the thing name.
 pub const UID_THING: u64 = 9;
+/// PS uid of the time server's name; optional, for networks whose DHCP names none.
+pub const UID_TIME_SERVER: u64 = 10;
 /// Largest object we read, bytes.
 const MAX_OBJECT: u32 = 8192;
 /// Longest thing name and client id, bytes (reference/aws-iot.md §1.4).
@@ -48,6 +50,8 @@ pub struct Config {
     pub thing: String,
     /// Our certificate chain, leaf first.
     pub certificates: Vec<CertificateDer<'static>>,
+    /// Time server, where DHCP names none.
+    pub time_server: Option<String>,
     /// Roots that a server's chain must end in.
     pub roots: Vec<CertificateDer<'static>>,
 }
@@ -72,6 +76,7 @@ impl fmt::Display for ConfigError {
             UID_ROOTS => "root certificates",
             UID_ENDPOINT => "endpoint",
             UID_THING => "thing name",
+            UID_TIME_SERVER => "time server",
             _ => "object",
         };
         match status {
@@ -82,7 +87,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl Config {
-    /// Reads the four objects from protected storage.
+    /// Reads the objects from protected storage.
     ///
     /// # Errors
     /// Which object is missing or malformed.
@@ -101,7 +106,13 @@ impl Config {
         if thing.is_empty() || thing.len() > MAX_THING || !thing.chars().all(legal) {
             return Err(ConfigError::Malformed(UID_THING));
         }
+        let time_server = match text(UID_TIME_SERVER) {
+            Ok(name) => Some(String::from(name.trim())),
+            Err(ConfigError::Read(_, Status::DOES_NOT_EXIST)) => None,
+            Err(error) => return Err(error),
+        };
         Ok(Config {
+            time_server,
             endpoint: Endpoint::parse(&text(UID_ENDPOINT)?)
                 .ok_or(ConfigError::Malformed(UID_ENDPOINT))?,
             thing,

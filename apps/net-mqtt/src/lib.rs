@@ -21,6 +21,7 @@ mod app;
 pub mod backoff;
 mod clock;
 pub mod config;
+pub mod dns;
 pub mod exchange;
 mod filter;
 mod inbound;
@@ -29,6 +30,7 @@ pub mod mqtt;
 pub mod pem;
 pub mod service;
 mod session;
+pub mod sntp;
 pub mod stack;
 mod tls;
 mod why;
@@ -52,7 +54,49 @@ pub enum StreamState {
     Open,
 }
 
-/// A network that gives one non-blocking TCP connection at a time.
+/// What datagrams are for: each use has its socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// The broker's name.
+    Names,
+    /// Time, and the time server's name.
+    Time,
+}
+
+/// Addresses of servers that DHCP named: at most three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Servers {
+    list: [Option<Ipv4Addr>; 3],
+}
+
+impl Servers {
+    /// The first three of `addresses`.
+    pub fn new(addresses: impl Iterator<Item = Ipv4Addr>) -> Self {
+        let mut servers = Servers::default();
+        for (place, address) in servers.list.iter_mut().zip(addresses) {
+            *place = Some(address);
+        }
+        servers
+    }
+
+    /// Address number `index`, counted around.
+    pub fn nth(&self, index: usize) -> Option<Ipv4Addr> {
+        let index = index.checked_rem(self.len())?;
+        self.list.iter().flatten().nth(index).copied()
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.list.iter().flatten().count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A network that gives one non-blocking TCP connection at a time, and datagrams.
 pub trait Stream {
     /// Lets the network make progress at monotonic time `now_us`; how long it can wait for the
     /// next call if nothing arrives, microseconds (`None`: for ever).
@@ -72,4 +116,31 @@ pub trait Stream {
     fn send(&mut self, bytes: &[u8]) -> usize;
     /// Drops the connection at once.
     fn abort(&mut self);
+    /// Name servers that DHCP named.
+    fn name_servers(&self) -> Servers {
+        Servers::default()
+    }
+    /// Time servers that DHCP named (option 42).
+    fn time_servers(&self) -> Servers {
+        Servers::default()
+    }
+    /// Sends a datagram from local port `source_port`, where answers then arrive, and no longer at
+    /// an earlier one; false when it could not leave.
+    fn send_datagram(
+        &mut self,
+        _channel: Channel,
+        _source_port: u16,
+        _to: (Ipv4Addr, u16),
+        _bytes: &[u8],
+    ) -> bool {
+        false
+    }
+    /// A datagram that arrived: its length, and its sender.
+    fn receive_datagram(
+        &mut self,
+        _channel: Channel,
+        _buf: &mut [u8],
+    ) -> Option<(usize, (Ipv4Addr, u16))> {
+        None
+    }
 }

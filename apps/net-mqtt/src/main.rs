@@ -24,7 +24,7 @@ use libtock::{heap, set_main, stack_size};
 use net_mqtt::config::DEVICE_KEY;
 use net_mqtt::service::MAX_CLIENTS;
 use net_mqtt::stack::{
-    FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND,
+    FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND, UdpBuffers,
 };
 use net_mqtt::{
     Config, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared, TlsBuffers,
@@ -110,6 +110,7 @@ fn start() -> Result<&'static Device, &'static str> {
             send: TCP_OUT.take().ok_or("memory")?,
             frame_in: FRAME_IN.take().ok_or("memory")?,
             frame_out: FRAME_OUT.take().ok_or("memory")?,
+            udp: Box::leak(Box::new(UdpBuffers::new())),
             sockets: Box::leak(Box::new(SOCKETS)),
         },
     );

@@ -6,15 +6,19 @@
 
 use crate::app::{Environment, Shared};
 use crate::backoff::Backoff;
+use crate::dns::{DnsError, Lookup, Socket, dynamic_port};
 use crate::exchange::Exchange;
-use crate::{Stream, StreamState, Why};
+use crate::{Channel, Stream, StreamState, Why};
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
+use core::net::Ipv4Addr;
 use core::pin::pin;
 use core::task::Poll;
 use mqtt_ipc::Memory;
 use rustls::client::UnbufferedClientConnection;
 
+/// Time for a time server to answer, before we go on with the clock that we have, milliseconds.
+const TIME_MS: u64 = 3_000;
 /// Time for TCP to connect, milliseconds.
 const TCP_MS: u64 = 10_000;
 /// Time for the TLS handshake, milliseconds.
@@ -166,19 +170,17 @@ fn write<S: Stream, E: Environment, M: Memory>(
     }
 }
 
-/// TCP and TLS.
-async fn secure<S: Stream, E: Environment, M: Memory>(
+/// TCP to one address.
+async fn open<S: Stream, E: Environment, M: Memory>(
     shared: &Shared<'_, S, E, M>,
+    address: Ipv4Addr,
 ) -> Result<(), Why> {
-    let endpoint = &shared.config.endpoint;
-    let address = endpoint.address.ok_or(Why::NoAddress)?;
-    // IANA's dynamic ports, RFC 6335 §6.
-    let source_port = 49152 + (random(shared) % 16384) as u16;
+    let source_port = dynamic_port(random(shared));
     shared
         .link
         .borrow_mut()
         .stream
-        .connect(address, endpoint.port, source_port)?;
+        .connect(address, shared.config.endpoint.port, source_port)?;
     let opened = poll_fn(|_| match shared.link.borrow().stream.state() {
         StreamState::Open => Poll::Ready(Ok(())),
         StreamState::Closed => Poll::Ready(Err(Why::Refused)),
@@ -186,7 +188,74 @@ async fn secure<S: Stream, E: Environment, M: Memory>(
     });
     within(shared, TCP_MS, opened)
         .await
-        .ok_or(Why::TimedOut("TCP connect"))??;
+        .ok_or(Why::TimedOut("TCP connect"))?
+}
+
+/// TCP to the endpoint by its name: each of its addresses in turn, the next attempt beginning
+/// where this one ends.
+async fn resolve_and_open<S: Stream, E: Environment, M: Memory>(
+    shared: &Shared<'_, S, E, M>,
+) -> Result<(), Why> {
+    if shared.addresses.borrow().is_stale(shared.now_us()) {
+        let host = &shared.config.endpoint.host;
+        let mut lookup = Lookup::new(host);
+        let found = poll_fn(|_| {
+            let stream = &mut shared.link.borrow_mut().stream;
+            let servers = stream.name_servers();
+            let mut socket = Socket {
+                stream,
+                channel: Channel::Names,
+                random: || random(shared),
+            };
+            match lookup.poll(&mut socket, servers, shared.now_us()) {
+                Some(end) => Poll::Ready(end),
+                None => Poll::Pending,
+            }
+        })
+        .await?;
+        let (count, ttl) = (found.len(), found.ttl());
+        shared.line(format_args!(
+            "net-mqtt: {host} has {count} addresses for {ttl} s"
+        ));
+        shared.addresses.borrow_mut().learn(found, shared.now_us());
+    }
+    let count = shared.addresses.borrow().len();
+    let mut why = Why::Dns(DnsError::NoAddress);
+    for _ in 0..count {
+        let Some(address) = shared.addresses.borrow_mut().next() else {
+            break;
+        };
+        match open(shared, address).await {
+            Ok(()) => return Ok(()),
+            Err(failed) => {
+                if count > 1 {
+                    shared.line(format_args!("net-mqtt: {address}: {failed}"));
+                }
+                why = failed;
+            }
+        }
+    }
+    shared.addresses.borrow_mut().forget();
+    Err(why)
+}
+
+/// TCP and TLS.
+async fn secure<S: Stream, E: Environment, M: Memory>(
+    shared: &Shared<'_, S, E, M>,
+) -> Result<(), Why> {
+    // A time server that answers does so at once; a certificate may hang on it.
+    within(shared, TIME_MS, async {
+        poll_fn(|_| match shared.is_asking_time() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        })
+        .await;
+    })
+    .await;
+    match shared.config.endpoint.address {
+        Some(address) => open(shared, address).await?,
+        None => resolve_and_open(shared).await?,
+    }
 
     shared.refresh_wall_clock();
     shared.environment.handshake(true);
@@ -226,7 +295,7 @@ async fn secure<S: Stream, E: Environment, M: Memory>(
 }
 
 /// A random word; the low bits of the clock if the SPE has none to give.
-fn random<S: Stream, E: Environment, M: Memory>(shared: &Shared<'_, S, E, M>) -> u32 {
+pub(crate) fn random<S: Stream, E: Environment, M: Memory>(shared: &Shared<'_, S, E, M>) -> u32 {
     let mut word = [0; 4];
     match shared.provider.psa().random(&mut word) {
         Ok(()) => u32::from_le_bytes(word),

@@ -1,13 +1,14 @@
-//! The network stack: smoltcp with DHCP and one TCP socket over a device of Ethernet frames.
+//! The network stack: smoltcp with DHCP, one TCP and two UDP sockets over a device of Ethernet
+//! frames.
 //!
-//! Owns the interface, its address and the socket. Does not own the device (a system call, or a
+//! Owns the interface, its address, the servers that DHCP named, and the sockets. Does not own the device (a system call, or a
 //! test's wire) or time.
 
-use crate::{Stream, StreamState, Why};
+use crate::{Channel, Servers, Stream, StreamState, Why};
 use core::net::Ipv4Addr;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
-use smoltcp::socket::{dhcpv4, tcp};
+use smoltcp::socket::{dhcpv4, tcp, udp};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Cidr};
 
@@ -27,8 +28,54 @@ pub const TCP_SEND: usize = 4 * 1024;
 /// An unanswered segment is given up after this time.
 const TCP_TIMEOUT_MS: u64 = 30_000;
 
-/// Room for the two sockets, empty.
-pub const SOCKETS: [SocketStorage<'static>; 2] = [SocketStorage::EMPTY; 2];
+/// Room for the four sockets, empty.
+pub const SOCKETS: [SocketStorage<'static>; 4] = [SocketStorage::EMPTY; 4];
+
+/// What we ask of DHCP: mask, router, name servers, time servers (RFC 2132).
+const DHCP_OPTIONS: [u8; 4] = [1, 3, 6, OPTION_NTP];
+const OPTION_NTP: u8 = 42;
+/// A DHCP message (RFC 2131 §2), bytes.
+const DHCP_MESSAGE: usize = 576;
+/// The largest DNS message, and another that somebody else sends.
+const UDP_RECEIVE: usize = 1024;
+/// The largest question.
+const UDP_SEND: usize = 320;
+
+/// Memory for datagrams.
+pub struct UdpBuffers {
+    dhcp: [u8; DHCP_MESSAGE],
+    sockets: [UdpBuffer; 2],
+}
+
+struct UdpBuffer {
+    received: [udp::PacketMetadata; 4],
+    receive: [u8; UDP_RECEIVE],
+    sent: [udp::PacketMetadata; 2],
+    send: [u8; UDP_SEND],
+}
+
+impl UdpBuffers {
+    /// Empty.
+    pub const fn new() -> Self {
+        UdpBuffers {
+            dhcp: [0; DHCP_MESSAGE],
+            sockets: [const {
+                UdpBuffer {
+                    received: [udp::PacketMetadata::EMPTY; 4],
+                    receive: [0; UDP_RECEIVE],
+                    sent: [udp::PacketMetadata::EMPTY; 2],
+                    send: [0; UDP_SEND],
+                }
+            }; 2],
+        }
+    }
+}
+
+impl Default for UdpBuffers {
+    fn default() -> Self {
+        UdpBuffers::new()
+    }
+}
 
 /// A device of whole Ethernet frames.
 pub trait FrameDevice {
@@ -50,8 +97,10 @@ pub struct StackBuffers<'b> {
     pub frame_in: &'b mut [u8],
     /// [`FRAME`] bytes: the frame being made.
     pub frame_out: &'b mut [u8],
-    /// Two sockets.
-    pub sockets: &'b mut [SocketStorage<'b>; 2],
+    /// Datagrams.
+    pub udp: &'b mut UdpBuffers,
+    /// Four sockets.
+    pub sockets: &'b mut [SocketStorage<'b>; 4],
 }
 
 /// The stack over `D`.
@@ -61,7 +110,11 @@ pub struct Stack<'b, D> {
     sockets: SocketSet<'b>,
     dhcp: SocketHandle,
     tcp: SocketHandle,
+    names: SocketHandle,
+    time: SocketHandle,
     address: Option<Ipv4Addr>,
+    name_servers: Servers,
+    time_servers: Servers,
     /// `connect` was called and the socket has not been open yet.
     connecting: bool,
     now: Instant,
@@ -86,15 +139,29 @@ impl<'b, D: FrameDevice> Stack<'b, D> {
         );
         tcp.set_timeout(Some(Duration::from_millis(TCP_TIMEOUT_MS)));
         tcp.set_nagle_enabled(false);
-        let dhcp = sockets.add(dhcpv4::Socket::new());
+        let mut dhcp = dhcpv4::Socket::new();
+        dhcp.set_receive_packet_buffer(&mut buffers.udp.dhcp);
+        dhcp.set_parameter_request_list(&DHCP_OPTIONS);
+        let dhcp = sockets.add(dhcp);
         let tcp = sockets.add(tcp);
+        let [names, time] = &mut buffers.udp.sockets;
+        let [names, time] = [names, time].map(|memory| {
+            sockets.add(udp::Socket::new(
+                udp::PacketBuffer::new(&mut memory.received[..], &mut memory.receive[..]),
+                udp::PacketBuffer::new(&mut memory.sent[..], &mut memory.send[..]),
+            ))
+        });
         Stack {
             phy,
             interface,
             sockets,
             dhcp,
             tcp,
+            names,
+            time,
             address: None,
+            name_servers: Servers::default(),
+            time_servers: Servers::default(),
             connecting: false,
             now,
         }
@@ -105,12 +172,29 @@ impl<'b, D: FrameDevice> Stack<'b, D> {
         &mut self.phy.device
     }
 
+    fn udp(&self, channel: Channel) -> SocketHandle {
+        match channel {
+            Channel::Names => self.names,
+            Channel::Time => self.time,
+        }
+    }
+
     fn configure(&mut self) {
         let event = self.sockets.get_mut::<dhcpv4::Socket>(self.dhcp).poll();
         let (address, router) = match event {
             None => return,
             Some(dhcpv4::Event::Deconfigured) => (None, None),
-            Some(dhcpv4::Event::Configured(lease)) => (Some(lease.address), lease.router),
+            Some(dhcpv4::Event::Configured(lease)) => {
+                self.name_servers = Servers::new(lease.dns_servers.iter().copied());
+                let packet = lease.packet.as_ref();
+                let option = packet
+                    .and_then(|packet| packet.options().find(|option| option.kind == OPTION_NTP));
+                let (addresses, _) = option
+                    .map_or(&[][..], |option| option.data)
+                    .as_chunks::<4>();
+                self.time_servers = Servers::new(addresses.iter().copied().map(Ipv4Addr::from));
+                (Some(lease.address), lease.router)
+            }
         };
         self.set_address(address, router);
     }
@@ -201,6 +285,51 @@ impl<D: FrameDevice> Stream for Stack<'_, D> {
         self.interface
             .poll(self.now, &mut self.phy, &mut self.sockets);
         self.sockets.get_mut::<tcp::Socket>(self.tcp).abort();
+    }
+
+    fn name_servers(&self) -> Servers {
+        self.name_servers
+    }
+
+    fn time_servers(&self) -> Servers {
+        self.time_servers
+    }
+
+    fn send_datagram(
+        &mut self,
+        channel: Channel,
+        source_port: u16,
+        (to, port): (Ipv4Addr, u16),
+        bytes: &[u8],
+    ) -> bool {
+        let handle = self.udp(channel);
+        let socket = self.sockets.get_mut::<udp::Socket>(handle);
+        // What came for the port before is not the answer to this.
+        socket.close();
+        socket.bind(source_port).is_ok()
+            && socket
+                .send_slice(bytes, (IpAddress::Ipv4(to), port))
+                .is_ok()
+    }
+
+    fn receive_datagram(
+        &mut self,
+        channel: Channel,
+        buf: &mut [u8],
+    ) -> Option<(usize, (Ipv4Addr, u16))> {
+        let handle = self.udp(channel);
+        let socket = self.sockets.get_mut::<udp::Socket>(handle);
+        loop {
+            // One too large for `buf` is no answer to anything that we ask.
+            match socket.recv_slice(buf) {
+                Ok((len, from)) => {
+                    let IpAddress::Ipv4(address) = from.endpoint.addr;
+                    return Some((len, (address, from.endpoint.port)));
+                }
+                Err(udp::RecvError::Exhausted) => return None,
+                Err(udp::RecvError::Truncated) => {}
+            }
+        }
     }
 }
 

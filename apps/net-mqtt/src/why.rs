@@ -1,6 +1,7 @@
 //! Why a connection failed, in the words that the console and the operator see.
 
 use crate::backoff::Class;
+use crate::dns::DnsError;
 use crate::mqtt::{Violation, reason_name};
 use core::fmt;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
@@ -8,8 +9,8 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 /// Why there is no connection. `Display` is the short message of `connect failed: <why>`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Why {
-    /// The endpoint has a name only, and there is no resolver.
-    NoAddress,
+    /// The endpoint's name has no address, or nobody tells it.
+    Dns(DnsError),
     /// TCP: refused, reset or unreachable.
     Refused,
     /// Nobody answered within the time for this step.
@@ -75,7 +76,7 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::NoAddress => f.write_str("endpoint has no address and there is no resolver"),
+            Why::Dns(error) => write!(f, "name of the endpoint: {error}"),
             Why::Refused => f.write_str("connection refused"),
             Why::TimedOut(step) => write!(f, "{step} timed out"),
             Why::Closed(step) => write!(f, "closed by peer during {step}"),

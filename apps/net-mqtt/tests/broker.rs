@@ -134,6 +134,9 @@ fn broker_away_and_back() {
             .skipped_us
             .set(device.bench().skipped_us.get() + 64_000_000);
         device.expect("connect failed: connection refused, retry in ", times);
+        // Alive, as every client shows now and then.
+        let seq = device.ask(0, |client| client.query());
+        assert_eq!(device.result(0, seq).0, Status::Ok);
     }
     let delays: Vec<u32> = device
         .bench()

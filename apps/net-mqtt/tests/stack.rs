@@ -1,7 +1,7 @@
 //! The network stack against another one over a wire that loses frames: DHCP, TCP, refusals.
 
 use net_mqtt::stack::{
-    FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND,
+    FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND, UdpBuffers,
 };
 use net_mqtt::{Stream, StreamState};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -252,6 +252,7 @@ impl Bench {
             send: vec![0; TCP_SEND].leak(),
             frame_in: vec![0; FRAME].leak(),
             frame_out: vec![0; FRAME].leak(),
+            udp: Box::leak(Box::new(UdpBuffers::new())),
             sockets: Box::leak(Box::new(SOCKETS)),
         };
         let near = End {

@@ -471,6 +471,7 @@ impl Running {
         let config = Config {
             endpoint: Endpoint::parse(&format!("{host}:{port}:127.0.0.1")).unwrap(),
             thing: THING.into(),
+            time_server: None,
             certificates: pem::certificates(&pki.read("device.crt")).unwrap(),
             roots: pem::certificates(&pki.read(roots)).unwrap(),
         };

@@ -426,7 +426,7 @@ impl Cache {
     }
 
     /// The next address to try; each in turn.
-    pub fn next(&mut self) -> Option<Ipv4Addr> {
+    pub fn take_turn(&mut self) -> Option<Ipv4Addr> {
         let count = self.addresses.len();
         if count == 0 {
             return None;

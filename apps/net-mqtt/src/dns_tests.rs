@@ -310,15 +310,17 @@ fn addresses_take_turns_and_last_as_long_as_the_server_says() {
     ];
     let found = answer(7, NAME, &answered(7, 0, &records)).unwrap().unwrap();
     let mut cache = Cache::default();
-    assert!(cache.is_stale(0) && cache.next().is_none());
+    assert!(cache.is_stale(0) && cache.take_turn().is_none());
     cache.learn(found, 1_000_000);
-    let turns: Vec<u8> = (0..5).map(|_| cache.next().unwrap().octets()[3]).collect();
+    let turns: Vec<u8> = (0..5)
+        .map(|_| cache.take_turn().unwrap().octets()[3])
+        .collect();
     assert_eq!(turns, [1, 2, 1, 2, 1]);
     assert!(!cache.is_stale(60_999_999));
     assert!(cache.is_stale(61_000_000));
     // The same answer again: it goes on where it was.
     cache.learn(found, 61_000_000);
-    assert_eq!(cache.next(), Some(Ipv4Addr::new(10, 0, 0, 2)));
+    assert_eq!(cache.take_turn(), Some(Ipv4Addr::new(10, 0, 0, 2)));
     cache.forget();
     assert!(cache.is_stale(61_000_001));
 }

@@ -222,7 +222,7 @@ async fn resolve_and_open<S: Stream, E: Environment, M: Memory>(
     let count = shared.addresses.borrow().len();
     let mut why = Why::Dns(DnsError::NoAddress);
     for _ in 0..count {
-        let Some(address) = shared.addresses.borrow_mut().next() else {
+        let Some(address) = shared.addresses.borrow_mut().take_turn() else {
             break;
         };
         match open(shared, address).await {

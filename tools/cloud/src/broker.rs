@@ -111,6 +111,29 @@ impl Broker {
         }
     }
 
+    /// Ends the broker as an operator does: it closes its connections and keeps its sessions on
+    /// disk, for [`Broker::resume`].
+    pub fn shut_down(&mut self) {
+        if let Some(child) = &mut self.child {
+            let pid = child.id().to_string();
+            // If that fails, `stop` ends it all the same, without what it would have kept.
+            if Command::new("kill").args(["-TERM", &pid]).status().is_ok() {
+                let _ = child.wait();
+            }
+        }
+        self.stop();
+    }
+
+    /// What it has logged.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(
+            self.config.with_file_name("mosquitto.log"),
+        )?)
+    }
+
     /// Starts it again on the same ports.
     ///
     /// # Errors

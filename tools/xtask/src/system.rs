@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Name in the broker's certificate; the link's name server knows it.
 pub const HOST: &str = "iot.tockstone.test";
 /// Where the link and QEMU's user network show the broker.
-const HOST_ADDRESS: [u8; 4] = [10, 0, 2, 2];
+pub const HOST_ADDRESS: [u8; 4] = [10, 0, 2, 2];
 
 /// Decides what the link does to frames, once it is told to.
 pub const SEED: u64 = 7;

@@ -11,6 +11,7 @@ mod identity;
 mod kernel;
 mod kills;
 mod loader;
+mod mqtt;
 mod network;
 
 use crate::{build, setup};
@@ -96,6 +97,7 @@ pub fn run(options: &Options) -> Result<()> {
             &[
                 &kills::CASES,
                 &network::CASES,
+                &mqtt::CASES,
                 &e2e::CASES,
                 &identity::CASES,
                 &audio::CASES,

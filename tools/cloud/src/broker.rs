@@ -57,6 +57,7 @@ impl Broker {
             "log_type all\nset_tcp_nodelay true\nlog_dest file {log}\npersistence true\n\
              persistence_location {dir}/\nmax_inflight_messages 100\nmax_keepalive 1200\n\
              allow_anonymous true\nplugin {plugin}\nplugin_opt_registry {registry}\n\
+             plugin_opt_log {log}\n\
              listener {port} 127.0.0.1\ncafile {ca}\ncapath {trusted}\ncertfile {certificate}\n\
              keyfile {key}\nciphers_tls1.3 {SUITES}\nrequire_certificate true\nmax_qos 1\n\
              listener {plain_port} 127.0.0.1\n",

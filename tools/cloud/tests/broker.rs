@@ -202,3 +202,133 @@ fn devices_need_their_own_certificate_and_see_their_own_topics() {
     assert!(cloud.create_thing("no spaces").is_err());
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+/// Which event of `lamp` comes next, and its reason.
+fn event(inbox: &Receiver<(String, Vec<u8>)>) -> (String, String) {
+    let (topic, payload) = inbox.recv_timeout(LIMIT).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(body["clientId"], "lamp");
+    assert_eq!(body["principalIdentifier"].as_str().map(str::len), Some(64));
+    let kind = topic.split('/').nth(3).unwrap().to_owned();
+    let reason = body["disconnectReason"].as_str().unwrap_or_default();
+    (kind, reason.to_owned())
+}
+
+#[test]
+fn presence_says_who_came_and_why_it_went() {
+    let dir = folder("presence");
+    let mut cloud = start(&dir);
+    let lamp = cloud.create_thing("lamp").unwrap();
+    let (_client, inbox) = client(&cloud, &["$aws/events/presence/#"]);
+    let tool = |program: &str, more: &[&str]| {
+        let mut command = Command::new(program);
+        let port = cloud.broker.port.to_string();
+        command.args(["-h", "127.0.0.1", "-p", &port, "-i", "lamp", "--insecure"]);
+        command
+            .arg("--cafile")
+            .arg(cloud.broker.authority().certificate());
+        command.arg("--cert").arg(&lamp.files.0);
+        command.arg("--key").arg(&lamp.files.1).args(more);
+        command.spawn().unwrap()
+    };
+    let connected = ("connected".to_owned(), String::new());
+    let left = |reason: &str| ("disconnected".to_owned(), reason.to_owned());
+    tool("mosquitto_pub", &["-t", "lamp/x", "-m", "y"])
+        .wait()
+        .unwrap();
+    assert_eq!(event(&inbox), connected);
+    assert_eq!(event(&inbox), left("CLIENT_INITIATED_DISCONNECT"));
+    let mut killed = tool("mosquitto_sub", &["-t", "lamp/x"]);
+    assert_eq!(event(&inbox), connected);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(event(&inbox), left("CONNECTION_LOST"));
+    let mut denied = tool("mosquitto_sub", &["-t", "other/x"]);
+    assert_eq!(event(&inbox), connected);
+    assert_eq!(
+        event(&inbox),
+        left("FORBIDDEN_ACCESS"),
+        "a filter that policy denies"
+    );
+    denied.kill().unwrap();
+    denied.wait().unwrap();
+    while let Ok((topic, _)) = inbox.recv_timeout(Duration::from_millis(300)) {
+        assert!(topic.contains("presence"), "it may have come again");
+    }
+    let mut cut = tool("mosquitto_sub", &["-t", "lamp/x"]);
+    assert_eq!(event(&inbox), connected);
+    cloud.core().set_certificates("lamp", "INACTIVE").unwrap();
+    assert_eq!(event(&inbox), left("FORBIDDEN_ACCESS"), "at once");
+    let told = || cloud.core().presence()["lamp"].connected;
+    assert!(!told());
+    cut.kill().unwrap();
+    cut.wait().unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn jobs_in_flight_go_on_after_a_restart() {
+    let dir = folder("restart");
+    let mut cloud = start(&dir);
+    cloud.create_thing("lamp").unwrap();
+    let file = OtaFile::rsa("non_secure image", vec![0x5A; 3000], "c2ln");
+    let job = cloud.create_ota_update("lamp", "one", &[file]).unwrap();
+    let stream = |cloud: &Cloud| {
+        let execution = cloud.execution("lamp", &job).unwrap();
+        let document = &execution.document["afr_ota"];
+        document["streamname"].as_str().unwrap().to_owned()
+    };
+    let before = stream(&cloud);
+    drop(cloud);
+    let cloud = start(&dir);
+    assert_eq!(stream(&cloud), before);
+    let topic = format!("$aws/things/lamp/streams/{before}/get/json");
+    let (client, inbox) = client(&cloud, &["$aws/things/lamp/#"]);
+    client
+        .publish(
+            topic,
+            QoS::AtLeastOnce,
+            false,
+            r#"{"f":0,"l":1024,"o":2,"n":9}"#,
+        )
+        .unwrap();
+    let (_, payload) = loop {
+        let (topic, payload) = inbox.recv_timeout(LIMIT).unwrap();
+        if topic.ends_with("data/json") {
+            break (topic, payload);
+        }
+    };
+    let block: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((&block["i"], &block["l"]), (&2.into(), &952.into()));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn the_server_certificate_can_expire_under_a_running_cloud() {
+    let dir = folder("expire");
+    let mut cloud = start(&dir);
+    let lamp = cloud.create_thing("lamp").unwrap();
+    let (port, root) = (cloud.broker.port, cloud.broker.authority().certificate());
+    let shown = || {
+        let output = Command::new("openssl")
+            .args(["s_client", "-brief", "-verify_return_error", "-connect"])
+            .arg(format!("127.0.0.1:{port}"))
+            .arg("-CAfile")
+            .arg(&root)
+            .arg("-cert")
+            .arg(&lamp.files.0)
+            .arg("-key")
+            .arg(&lamp.files.1)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(shown().contains("Verification: OK"), "{}", shown());
+    let past = ("20200101000000Z", "20210101000000Z");
+    cloud.broker.reissue(Some(past)).unwrap();
+    assert!(shown().contains("certificate has expired"));
+    cloud.broker.reissue(None).unwrap();
+    assert!(shown().contains("Verification: OK"));
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -12,6 +12,7 @@ mod build;
 mod counts;
 mod demo;
 mod flash;
+mod ota;
 mod paths;
 mod provision;
 mod run;
@@ -60,6 +61,8 @@ enum Verb {
     Provision(verbs::ProvisionOptions),
     /// Runs the local cloud alone, until Ctrl-C
     Cloud(verbs::CloudOptions),
+    /// Pushes, lists, watches and cancels updates over the local cloud's control plane
+    Ota(ota::Options),
     /// From reset to an over-the-air update, shown and checked from outside
     Demo(demo::Options),
     /// A token from a running device, verified on the host
@@ -107,6 +110,7 @@ fn run() -> Result<()> {
         Verb::Flash(options) => verbs::flash(&options),
         Verb::Provision(options) => verbs::provision(&options),
         Verb::Cloud(options) => verbs::cloud(&options),
+        Verb::Ota(options) => ota::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Attest(options) => attest::run(&options),
         Verb::Bench(options) => bench::run(&options),

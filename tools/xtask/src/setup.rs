@@ -19,6 +19,8 @@ const PACKAGES: [(&str, &str); 5] = [
 ];
 const IMGTOOL: &str = "imgtool==2.5.0";
 const TOCKLOADER: &str = "tockloader==1.19.0";
+/// AWS's own clients, which the local cloud is tried with.
+const AWS: [&str; 3] = ["boto3==1.44.5", "awscli==1.46.3", "awsiotsdk==1.31.0"];
 const ELF2TAB: &str = "0.13.0";
 pub const TARGET: &str = "thumbv8m.main-none-eabi";
 
@@ -42,6 +44,7 @@ pub fn everything() -> Result<(Toolchain, Duration)> {
     let start = Instant::now();
     packages()?;
     python()?;
+    aws()?;
     elf2tab()?;
     let toolchain = toolchain()?;
     // Downloads are told apart from compiling.
@@ -125,6 +128,22 @@ fn python() -> Result<()> {
         IMGTOOL,
         TOCKLOADER,
     ]))?;
+    Ok(())
+}
+
+fn aws() -> Result<()> {
+    let environment = paths::tools().join("python");
+    let mark = environment.join("aws-clients.txt");
+    let wanted = AWS.join("\n");
+    if std::fs::read_to_string(&mark).is_ok_and(|have| have == wanted) {
+        return Ok(());
+    }
+    println!("setup: installing {} into build/tools", AWS.join(", "));
+    // By module: the script's first line names the folder that the environment was made in.
+    let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check"];
+    let python = paths::python_tool("python3");
+    shell::run(Command::new(python).args(pip).args(AWS))?;
+    std::fs::write(mark, wanted)?;
     Ok(())
 }
 

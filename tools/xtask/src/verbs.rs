@@ -47,6 +47,9 @@ pub struct CloudOptions {
     /// Port for devices, mutual TLS
     #[arg(long)]
     pub port: Option<u16>,
+    /// Port of the control plane, in AWS's shapes over HTTP
+    #[arg(long, default_value = "4566")]
+    pub http_port: u16,
     /// Things to register
     pub things: Vec<String>,
 }
@@ -139,17 +142,32 @@ pub fn cloud(options: &CloudOptions) -> Result<()> {
             thing.files.1.display()
         );
     }
+    let server = cloud::http::Server::start(cloud.core(), Some(options.http_port))?;
+    let url = server.url();
+    println!(
+        "cloud: control plane {url} (iot, iot-data, iot-jobs-data, s3, sts; docs/cloud-api.md)"
+    );
+    println!(
+        "cloud: AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x AWS_DEFAULT_REGION=us-east-1 \
+         aws --endpoint-url {url} iot list-things"
+    );
+    println!(
+        "cloud: boto3.client('iot', endpoint_url='{url}', region_name='us-east-1', \
+         aws_access_key_id='x', aws_secret_access_key='x').list_things()"
+    );
+    println!("cloud: cargo xtask ota push FILE --path \"non_secure image\" --endpoint {url}");
+    let core = cloud.core();
     let mut shown = 0;
     loop {
-        let messages = cloud.messages();
-        for message in &messages[shown..] {
+        let messages = core.messages_from(shown);
+        for message in &messages {
             println!(
                 "{} {}",
                 message.topic,
                 String::from_utf8_lossy(&message.payload)
             );
         }
-        shown = messages.len();
+        shown += messages.len();
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
 }

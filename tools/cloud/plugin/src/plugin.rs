@@ -15,7 +15,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -82,7 +84,6 @@ struct Message {
 struct Disconnect {
     future: *mut c_void,
     client: Client,
-    reason: c_int,
 }
 
 unsafe extern "C" {
@@ -121,6 +122,7 @@ struct Peer {
 
 struct State {
     broker: Broker,
+    log: PathBuf,
     access: Access,
     peers: BTreeMap<usize, Peer>,
     sessions: u64,
@@ -137,7 +139,8 @@ pub extern "C" fn mosquitto_plugin_version(count: c_int, versions: *const c_int)
     if known { 5 } else { -1 }
 }
 
-/// Takes the option `registry`, the file of [`Access`], and registers for events.
+/// Takes the options `registry`, the file of [`Access`], and `log`, mosquitto's own, and registers
+/// for events.
 #[unsafe(no_mangle)]
 pub extern "C" fn mosquitto_plugin_init(
     identifier: *mut c_void,
@@ -146,11 +149,14 @@ pub extern "C" fn mosquitto_plugin_init(
     count: c_int,
 ) -> c_int {
     let mut access = None;
+    let mut log = PathBuf::new();
     for i in 0..usize::try_from(count).unwrap_or(0) {
         // SAFETY: mosquitto passes `count` options whose strings live through this call.
         let (key, value) = unsafe { (text((*options.add(i)).key), text((*options.add(i)).value)) };
         if key == "registry" {
             access = Some(Access::new(Path::new(&value)));
+        } else if key == "log" {
+            log = PathBuf::from(value);
         }
     }
     let (Some(access), Some(broker)) = (access, Broker::find()) else {
@@ -166,6 +172,7 @@ pub extern "C" fn mosquitto_plugin_init(
     if let Ok(mut state) = STATE.lock() {
         *state = Some(State {
             broker,
+            log,
             access,
             peers: BTreeMap::new(),
             sessions: 0,
@@ -325,18 +332,41 @@ extern "C" fn disconnect(_: c_int, data: *mut c_void, _: *mut c_void) -> c_int {
     with_state(SUCCESS, |state| {
         if let Some(peer) = state.peers.remove(&(event.client as usize)) {
             let taken_over = state.peers.values().any(|p| p.id == peer.id);
-            let reason = match (peer.kicked, event.reason) {
-                (Some(reason), _) => reason,
-                _ if taken_over => "DUPLICATE_CLIENTID",
-                (_, 0) => "CLIENT_INITIATED_DISCONNECT",
-                (_, 19) => "MQTT_KEEP_ALIVE_TIMEOUT",
-                (_, 2 | 9 | 18 | 21 | 22 | 25) => "CLIENT_ERROR",
-                _ => "CONNECTION_LOST",
+            let reason = match peer.kicked {
+                Some(reason) => reason,
+                None if taken_over => "DUPLICATE_CLIENTID",
+                None => logged_reason(&state.log, &peer.id),
             };
             state.broker.presence(&peer, Some(reason));
         }
         SUCCESS
     })
+}
+
+/// Why a client went, by AWS's names. mosquitto 2.0.11 gives -1 as the reason of every event, but
+/// has logged the true one just before.
+fn logged_reason(log: &Path, id: &str) -> &'static str {
+    let tail = || {
+        let mut file = File::open(log)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(end.saturating_sub(4096)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let client = format!(": Client {id} ");
+    let text = tail().unwrap_or_default();
+    let said = text
+        .lines()
+        .rev()
+        .find_map(|line| line.split_once(&client))
+        .map_or("", |(_, said)| said);
+    match said {
+        "disconnected." => "CLIENT_INITIATED_DISCONNECT",
+        _ if said.contains("exceeded timeout") => "MQTT_KEEP_ALIVE_TIMEOUT",
+        _ if said.contains("due to") => "CLIENT_ERROR",
+        _ => "CONNECTION_LOST",
+    }
 }
 
 /// A panic must not unwind into C: it would be mosquitto's end; it is a refusal instead.

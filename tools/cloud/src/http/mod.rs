@@ -9,6 +9,7 @@ mod data;
 mod iot;
 mod jobs;
 mod ota;
+pub mod request;
 mod s3;
 
 use crate::core::Core;

@@ -4,6 +4,7 @@
 //! since the machine has two cores; each starts from files of its own.
 
 mod audio;
+mod cloud;
 mod e2e;
 mod host;
 pub mod hostile;
@@ -27,7 +28,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// One layer; all of them when absent
-    #[arg(value_parser = ["host", "kernel", "hostile", "loader", "e2e"])]
+    #[arg(value_parser = ["host", "cloud", "kernel", "hostile", "loader", "e2e"])]
     pub layer: Option<String>,
     /// Only the case with this id
     #[arg(long)]
@@ -80,7 +81,13 @@ pub fn run(options: &Options) -> Result<()> {
         Ok(())
     };
     timed("host", &mut || host::run(options.case.as_deref()))?;
-    if options.layer.as_deref() != Some("host") {
+    timed("cloud", &mut || {
+        Ok(cases(&[&cloud::CASES], options.case.as_deref()))
+    })?;
+    if !["host", "cloud"]
+        .map(Some)
+        .contains(&options.layer.as_deref())
+    {
         let start = Instant::now();
         build::all()?;
         println!("build: {:.0} s", start.elapsed().as_secs_f64());

@@ -51,6 +51,44 @@ pub struct Mischief {
     pub cut: u32,
 }
 
+impl std::str::FromStr for Mischief {
+    type Err = String;
+
+    /// Reads `seed=7,drop=20`: the members by name.
+    fn from_str(text: &str) -> Result<Mischief, String> {
+        let mut out = Mischief::default();
+        for part in text.split(',').filter(|p| !p.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let member = match name {
+                "seed" => &mut out.seed,
+                "drop" => &mut out.drop,
+                "duplicate" => &mut out.duplicate,
+                "reorder" => &mut out.reorder,
+                "stray" => &mut out.stray,
+                "delay_ms" => &mut out.delay_ms,
+                "corrupt" => &mut out.corrupt,
+                "oversize" => &mut out.oversize,
+                "wrong_file" => &mut out.wrong_file,
+                "replay_stream" => &mut out.replay_stream,
+                "stall_after" => &mut out.stall_after,
+                "drop_job" => &mut out.drop_job,
+                "duplicate_job" => &mut out.duplicate_job,
+                "delay_job_ms" => &mut out.delay_job_ms,
+                "replay_job" => &mut out.replay_job,
+                "other_thing" => &mut out.other_thing,
+                "oversize_job" => &mut out.oversize_job,
+                "cut_at" => &mut out.cut_at,
+                "cut" => &mut out.cut,
+                _ => return Err(format!("no mischief `{name}`")),
+            };
+            *member = value
+                .parse()
+                .map_err(|_| format!("`{part}` wants a number"))?;
+        }
+        Ok(out)
+    }
+}
+
 /// A step of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -298,6 +336,14 @@ mod tests {
             }
         }
         steps.iter().filter_map(message).collect()
+    }
+
+    #[test]
+    fn modes_are_read_by_name() {
+        let read: Mischief = "seed=7,drop=20,cut_at=3".parse().unwrap();
+        assert_eq!((read.seed, read.drop, read.cut_at, read.cut), (7, 20, 3, 0));
+        assert!("drip=1".parse::<Mischief>().is_err());
+        assert!("drop".parse::<Mischief>().is_err());
     }
 
     #[test]

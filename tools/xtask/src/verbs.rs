@@ -50,6 +50,9 @@ pub struct CloudOptions {
     /// Port of the control plane, in AWS's shapes over HTTP
     #[arg(long, default_value = "4566")]
     pub http_port: u16,
+    /// What goes wrong: seed=7,drop=20,… (docs/cloud-api.md)
+    #[arg(long)]
+    pub mischief: Option<cloud::Mischief>,
     /// Things to register
     pub things: Vec<String>,
 }
@@ -156,6 +159,9 @@ pub fn cloud(options: &CloudOptions) -> Result<()> {
          aws_access_key_id='x', aws_secret_access_key='x').list_things()"
     );
     println!("cloud: cargo xtask ota push FILE --path \"non_secure image\" --endpoint {url}");
+    if let Some(mischief) = options.mischief {
+        cloud.set_mischief(mischief);
+    }
     let core = cloud.core();
     let mut shown = 0;
     loop {

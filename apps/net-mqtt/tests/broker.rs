@@ -2,7 +2,10 @@
 
 mod common;
 
-use common::{HOST, Heard, Pki, Running, THING, free_port, mosquitto, publish, subscribe};
+use common::{
+    HOST, Heard, Pki, Running, THING, free_port, mosquitto, persistent_mosquitto, publish,
+    subscribe,
+};
 use mqtt_ipc::{Qos, Status};
 use std::time::{Duration, Instant};
 
@@ -255,4 +258,38 @@ fn a_flood_is_answered_to_the_last() {
     for number in 0..100 {
         assert!(text.contains(&format!("flood/{number} ")), "{number}");
     }
+}
+
+/// The broker restarts and has kept its sessions: the device resumes its own, subscribes to nothing
+/// again, and gets the QoS 1 message that was published before it was back.
+#[test]
+fn a_session_outlives_its_brokers_restart() {
+    let pki = Pki::new();
+    let port = free_port();
+    let broker = persistent_mosquitto(&pki, port);
+    let mut device = Running::new(&pki, "ca.crt", HOST, port, 1);
+    device.expect("mqtt connected", 1);
+    assert_eq!(device.subscribe(0, "thing-1/in"), Status::Ok);
+    // The broker writes what has changed.
+    publish(&pki, port, "elsewhere", b"", "1");
+    device.run(1, |_| false);
+    drop(broker);
+    let _broker = persistent_mosquitto(&pki, port);
+    // The device does not run meanwhile.
+    publish(&pki, port, "thing-1/in", b"kept", "1");
+    device.expect("connection lost", 1);
+    let skipped = &device.bench().skipped_us;
+    skipped.set(skipped.get() + 64_000_000);
+    device.expect("mqtt connected", 2);
+    let mut heard = Vec::new();
+    device.run(10, |it| {
+        heard.extend(it.take(0));
+        heard.contains(&Heard::Message("thing-1/in".into(), b"kept".into()))
+    });
+    assert!(
+        heard.contains(&Heard::Message("thing-1/in".into(), b"kept".into())),
+        "{heard:?}"
+    );
+    let log = std::fs::read_to_string(pki.dir.join(format!("mosquitto-{port}.log"))).unwrap();
+    assert!(!log.contains("Received SUBSCRIBE from thing-1"), "{log}");
 }

@@ -249,10 +249,23 @@ fn listens(port: u16) -> bool {
 
 /// mosquitto with mutual TLS on `port`.
 pub fn mosquitto(pki: &Pki, port: u16) -> Server {
+    mosquitto_with(pki, port, "")
+}
+
+/// The same, which keeps its sessions on disk at each change.
+pub fn persistent_mosquitto(pki: &Pki, port: u16) -> Server {
+    let dir = pki.dir.display();
+    let more = format!(
+        "persistence true\npersistence_location {dir}/\nautosave_on_changes true\nautosave_interval 1\n"
+    );
+    mosquitto_with(pki, port, &more)
+}
+
+fn mosquitto_with(pki: &Pki, port: u16, more: &str) -> Server {
     let config = format!(
         "user root\nlistener {port} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\n\
          require_certificate true\nuse_identity_as_username true\nallow_anonymous true\n\
-         ciphers_tls1.3 {SUITES}\nmax_queued_messages 1000\nlog_type all\n",
+         ciphers_tls1.3 {SUITES}\nmax_queued_messages 1000\nlog_type all\n{more}",
         pki.path("ca.crt"),
         pki.path("server.crt"),
         pki.path("server.key"),

@@ -31,8 +31,8 @@ const IDLE_US: u64 = 100_000;
 const LINGER_US: u64 = 1_000_000;
 
 /// Bytes of [`Memory::pool`]: one of the largest messages for one client that does not read, and
-/// two for the others.
-pub const POOL: usize = 3 * mqtt_ipc::MESSAGE_BUFFER;
+/// one for the others. The process's RAM has to hold the kernel's grants besides.
+pub const POOL: usize = 2 * mqtt_ipc::MESSAGE_BUFFER + 1600;
 
 /// What the process takes from its surroundings.
 pub trait Environment {

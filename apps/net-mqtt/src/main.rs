@@ -47,7 +47,7 @@ const RETRY_MS: u32 = 5_000;
 /// One inbound MQTT packet: topic, 6 KiB of payload, properties.
 const MQTT_IN: usize = 6656;
 /// What is in flight outwards.
-const MQTT_OUT: usize = 8192;
+const MQTT_OUT: usize = 6144;
 
 static FRAMES_A: StaticBuffer<FRAMES> = StaticBuffer::new();
 static FRAMES_B: StaticBuffer<FRAMES> = StaticBuffer::new();

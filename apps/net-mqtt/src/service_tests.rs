@@ -24,7 +24,7 @@ enum Heard {
 
 impl Bench {
     fn new(clients: usize) -> Bench {
-        Bench::with_pool(clients, 3 * MESSAGE_BUFFER)
+        Bench::with_pool(clients, crate::POOL)
     }
 
     fn with_pool(clients: usize, pool: usize) -> Bench {

@@ -42,7 +42,7 @@ impl Bench {
             })
             .collect();
         Bench {
-            exchange: Exchange::new("thing", vec![0; 6656].leak(), vec![0; 8192].leak()),
+            exchange: Exchange::new("thing", vec![0; 6656].leak(), vec![0; 6144].leak()),
             service,
             clients,
             now: 1,

@@ -517,7 +517,7 @@ impl Running {
         ));
         let buffers = MqttBuffers {
             receive: vec![0; 6656].leak(),
-            send: vec![0; 8192].leak(),
+            send: vec![0; 6144].leak(),
         };
         let clients = (0..clients)
             .map(|index| {

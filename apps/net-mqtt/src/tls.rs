@@ -336,21 +336,19 @@ impl<'b> Tls<'b> {
                 Ok(_) => error = Some(Why::TlsInternal),
                 Err(failure) => {
                     error = Some(named(&self.provider, failure));
+                    // What rustls queued tells the peer. Only while there is some: it must not
+                    // look at the peer's bytes again, where it panics on its own leftovers.
                     self.incoming.consume(discard);
                     discard = 0;
-                    // rustls queued the alert that tells the peer.
-                    for _ in 0..4 {
+                    while connection.wants_write() {
                         let status = connection.process_tls_records(self.incoming.filled_mut());
-                        let discard = status.discard;
-                        match status.state {
-                            Ok(ConnectionState::EncodeTlsData(mut encode)) => {
-                                if let Ok(len) = encode.encode(self.outgoing.room()) {
-                                    self.outgoing.commit(len);
-                                }
-                            }
-                            _ => break,
+                        let Ok(ConnectionState::EncodeTlsData(mut encode)) = status.state else {
+                            break;
+                        };
+                        match encode.encode(self.outgoing.room()) {
+                            Ok(len) => self.outgoing.commit(len),
+                            Err(_) => break, // no room: the peer learns nothing
                         }
-                        self.incoming.consume(discard);
                     }
                 }
             }

@@ -120,6 +120,7 @@ impl fmt::Display for Why {
 /// Names of the alerts that tell an operator something (RFC 8446 §6.2).
 fn alert_name(alert: AlertDescription) -> Option<&'static str> {
     Some(match alert {
+        AlertDescription::CloseNotify => "close notify",
         AlertDescription::HandshakeFailure => "handshake failure",
         AlertDescription::BadCertificate => "bad certificate",
         AlertDescription::UnsupportedCertificate => "unsupported certificate",
@@ -180,6 +181,10 @@ fn certificate(error: &CertificateError) -> Why {
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             Why::Certificate("unsupported signature algorithm")
         }
+        // Without std, rustls keeps of these only that there was one.
+        CertificateError::Other(_) => Why::Certificate(
+            "chain breaks a rule (authority flag, path length, name constraint, extension or version)",
+        ),
         _ => Why::Certificate("not acceptable"),
     }
 }

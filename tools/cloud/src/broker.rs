@@ -135,6 +135,24 @@ impl Broker {
         )?)
     }
 
+    /// Restarts it with less than it can: `settings` are further lines of the TLS listener,
+    /// `openssl` the defaults of OpenSSL's contexts (`Groups = …`).
+    ///
+    /// # Errors
+    /// See [`Broker::start`].
+    pub fn restrict(&mut self, settings: &str, openssl: &str) -> Result<()> {
+        let mark = "require_certificate true\n";
+        let text = std::fs::read_to_string(&self.config)?;
+        let text = text.replacen(mark, &format!("{mark}{settings}"), 1);
+        std::fs::write(&self.config, text)?;
+        let defaults = format!(
+            "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = defaults\n\
+             [defaults]\n{openssl}"
+        );
+        std::fs::write(self.config.with_file_name("openssl.cnf"), defaults)?;
+        self.resume()
+    }
+
     /// Starts it again on the same ports.
     ///
     /// # Errors
@@ -145,7 +163,12 @@ impl Broker {
             .into_iter()
             .find(|p| Path::new(p).is_file())
             .unwrap_or("mosquitto");
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        let openssl = self.config.with_file_name("openssl.cnf");
+        if openssl.is_file() {
+            command.env("OPENSSL_CONF", openssl);
+        }
+        let mut child = command
             .arg("-c")
             .arg(&self.config)
             .stdin(Stdio::null())

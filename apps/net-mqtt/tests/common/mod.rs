@@ -469,23 +469,36 @@ pub enum Heard {
 impl Running {
     /// A device with `clients` IPC clients that trusts `roots` and calls `host:port`.
     pub fn new(pki: &Pki, roots: &str, host: &str, port: u16, clients: usize) -> Running {
-        let crypto: &'static HostCrypto = Box::leak(Box::new(HostCrypto::new(7)));
         let attributes = KeyAttributes::volatile(
             KeyType::ECC_KEY_PAIR_SECP_R1,
             256,
             usage::SIGN_HASH,
             Algorithm::ecdsa(Algorithm::SHA_256),
-        )
-        .persistent(DEVICE_KEY);
+        );
+        let key = (attributes, &pki.scalar("device")[..]);
+        Running::with_identity(pki, roots, host, port, clients, "device", key)
+    }
+
+    /// The same with certificate NAME.crt and its key: attributes (but the id) and material.
+    pub fn with_identity(
+        pki: &Pki,
+        roots: &str,
+        host: &str,
+        port: u16,
+        clients: usize,
+        name: &str,
+        (attributes, key): (KeyAttributes, &[u8]),
+    ) -> Running {
+        let crypto: &'static HostCrypto = Box::leak(Box::new(HostCrypto::new(7)));
         let id = crypto
-            .install_key(attributes, &pki.scalar("device"))
+            .install_key(attributes.persistent(DEVICE_KEY), key)
             .unwrap();
         assert_eq!(id, DEVICE_KEY);
         let config = Config {
             endpoint: Endpoint::parse(&format!("{host}:{port}:127.0.0.1")).unwrap(),
             thing: THING.into(),
             time_server: None,
-            certificates: pem::certificates(&pki.read("device.crt")).unwrap(),
+            certificates: pem::certificates(&pki.read(&format!("{name}.crt"))).unwrap(),
             roots: pem::certificates(&pki.read(roots)).unwrap(),
         };
         let bench = Bench {

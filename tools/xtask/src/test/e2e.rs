@@ -13,10 +13,18 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// The layer's cases.
-pub const CASES: [Case; 10] = [
+pub const CASES: [Case; 12] = [
     Case {
         id: "connects-and-publishes",
         run: connects,
+    },
+    Case {
+        id: "tls12-broker",
+        run: tls12,
+    },
+    Case {
+        id: "tls13-x25519",
+        run: x25519,
     },
     Case {
         id: "expired-server-certificate",
@@ -55,6 +63,29 @@ pub const CASES: [Case; 10] = [
         run: malformed_job,
     },
 ];
+
+/// Connects to a broker with less to offer; the device must say `expected` of its connection.
+fn connects_to(settings: &str, openssl: &str, expected: &str) -> Result<()> {
+    let mut system = System::new("e2e-tls")?;
+    system.cloud.broker.restrict(settings, openssl)?;
+    let device = system.boot()?;
+    device.console.wait(expected, LIMIT)?;
+    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
+    Ok(())
+}
+
+fn tls12() -> Result<()> {
+    connects_to(
+        "tls_version tlsv1.2\n",
+        "MaxProtocol = TLSv1.2\n",
+        "net-mqtt: tls TLSv1.2 TLS_ECDHE_ECDSA_WITH_",
+    )
+}
+
+/// One group, which is not the one that the device's first hello has a share of.
+fn x25519() -> Result<()> {
+    connects_to("", "Groups = X25519\n", "net-mqtt: tls TLSv1.3 TLS13_")
+}
 
 fn connects() -> Result<()> {
     let system = System::new("e2e-connects")?;

@@ -1,0 +1,637 @@
+//! The token over the real crypto service and a store in memory: life of objects, the sequence of
+//! TLS client authentication, bad handles and short buffers, and a random walk against a model.
+
+use super::*;
+use crate::objects::*;
+use psa_client::OutVec;
+use psa_interface::{StorageInfo, service, storage};
+use spe_crypto::host::HostCrypto;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// The secure world: crypto, and Protected Storage as a map.
+#[derive(Clone)]
+struct World {
+    crypto: HostCrypto,
+    ps: Rc<RefCell<BTreeMap<u64, Vec<u8>>>>,
+}
+
+impl Transport for World {
+    fn psa_call(&self, handle: u32, call_type: i16, ins: &[&[u8]], outs: &mut [OutVec<'_>]) -> i32 {
+        if handle != service::PS_HANDLE {
+            return self.crypto.psa_call(handle, call_type, ins, outs);
+        }
+        let uid = u64::from_le_bytes(ins[0].try_into().unwrap());
+        let mut ps = self.ps.borrow_mut();
+        match (call_type, ps.get(&uid)) {
+            (storage::SET, _) => {
+                ps.insert(uid, ins[1].to_vec());
+                0
+            }
+            (_, None) => Status::DOES_NOT_EXIST.0,
+            (storage::GET, Some(data)) => {
+                let at = u32::from_le_bytes(ins[1].try_into().unwrap()) as usize;
+                let n = outs[0].buf.len().min(data.len() - at);
+                outs[0].buf[..n].copy_from_slice(&data[at..at + n]);
+                outs[0].len = n;
+                0
+            }
+            (storage::GET_INFO, Some(data)) => {
+                let info = StorageInfo {
+                    capacity: data.len() as u32,
+                    size: data.len() as u32,
+                    flags: 0,
+                };
+                outs[0].buf.copy_from_slice(&info.encode());
+                outs[0].len = outs[0].buf.len();
+                0
+            }
+            (storage::REMOVE, Some(_)) => {
+                ps.remove(&uid);
+                0
+            }
+            _ => Status::NOT_SUPPORTED.0,
+        }
+    }
+}
+
+fn world() -> World {
+    World {
+        crypto: HostCrypto::new(11),
+        ps: Rc::default(),
+    }
+}
+
+const RW: u32 = CKF_SERIAL_SESSION | CKF_RW_SESSION;
+
+fn token() -> (Pkcs11<World>, World, SessionHandle) {
+    let world = world();
+    let mut p = Pkcs11::new(world.clone());
+    p.C_Initialize().unwrap();
+    let session = p.C_OpenSession(SLOT, RW).unwrap();
+    p.C_Login(session, CKU_USER, DEFAULT_PIN).unwrap();
+    (p, world, session)
+}
+
+fn attribute(kind: u32, value: &[u8]) -> Attribute<'_> {
+    Attribute { kind, value }
+}
+
+const CERTIFICATE: &[u8] = &1u32.to_le_bytes();
+const PUBLIC: &[u8] = &2u32.to_le_bytes();
+const PRIVATE: &[u8] = &3u32.to_le_bytes();
+const EC: &[u8] = &3u32.to_le_bytes();
+
+fn certificate<'a>(label: &'a str, value: &'a [u8]) -> [Attribute<'a>; 5] {
+    [
+        attribute(CKA_CLASS, CERTIFICATE),
+        attribute(CKA_CERTIFICATE_TYPE, &[0; 4]),
+        attribute(CKA_LABEL, label.as_bytes()),
+        attribute(CKA_TOKEN, &[1]),
+        attribute(CKA_VALUE, value),
+    ]
+}
+
+fn private<'a>(label: &'a str, value: &'a [u8]) -> [Attribute<'a>; 7] {
+    [
+        attribute(CKA_CLASS, PRIVATE),
+        attribute(CKA_KEY_TYPE, EC),
+        attribute(CKA_LABEL, label.as_bytes()),
+        attribute(CKA_TOKEN, &[1]),
+        attribute(CKA_SIGN, &[1]),
+        attribute(CKA_EC_PARAMS, &P256_PARAMS),
+        attribute(CKA_VALUE, value),
+    ]
+}
+
+fn find(p: &mut Pkcs11<World>, s: SessionHandle, template: &[Attribute<'_>]) -> Vec<u32> {
+    p.C_FindObjectsInit(s, template).unwrap();
+    let mut found = Vec::new();
+    let mut one = [0];
+    while p.C_FindObjects(s, &mut one).unwrap() == 1 {
+        found.push(one[0]);
+    }
+    p.C_FindObjectsFinal(s).unwrap();
+    found
+}
+
+fn labelled(p: &mut Pkcs11<World>, s: SessionHandle, label: &str, class: &[u8]) -> Option<u32> {
+    let template = [
+        attribute(CKA_LABEL, label.as_bytes()),
+        attribute(CKA_CLASS, class),
+    ];
+    let found = find(p, s, &template);
+    assert!(found.len() <= 1);
+    found.first().copied()
+}
+
+/// `reference/aws-iot.md` §6.3, call by call.
+#[test]
+fn tls_client_authentication() {
+    let world = world();
+    let mut p = Pkcs11::new(world.clone());
+    assert!(C_GetFunctionList().functions.contains(&"C_Sign"));
+    p.C_Initialize().unwrap();
+    let mut count = 0;
+    p.C_GetSlotList(true, None, &mut count).unwrap();
+    assert_eq!(count, 1);
+    let mut slots = [0; 1];
+    p.C_GetSlotList(true, Some(&mut slots), &mut count).unwrap();
+    let s = p.C_OpenSession(slots[0], RW).unwrap();
+    p.C_Login(s, CKU_USER, b"0000").unwrap();
+    let der = [&[0x30, 0x82, 0x02, 0x00][..], &[7; 0x200]].concat();
+    p.C_CreateObject(s, &certificate(DEVICE_CERTIFICATE, &der))
+        .unwrap();
+    p.C_CreateObject(s, &private(DEVICE_PRIVATE_KEY, &[0x11; 32]))
+        .unwrap();
+
+    let cert = labelled(&mut p, s, DEVICE_CERTIFICATE, CERTIFICATE).unwrap();
+    let mut size = [Query::len_of(CKA_VALUE)];
+    p.C_GetAttributeValue(s, cert, &mut size).unwrap();
+    let mut value = vec![0; size[0].len as usize];
+    p.C_GetAttributeValue(s, cert, &mut [Query::new(CKA_VALUE, &mut value)])
+        .unwrap();
+    assert_eq!(value, der);
+
+    let key = labelled(&mut p, s, DEVICE_PRIVATE_KEY, PRIVATE).unwrap();
+    let mut kind = [0; 4];
+    p.C_GetAttributeValue(s, key, &mut [Query::new(CKA_KEY_TYPE, &mut kind)])
+        .unwrap();
+    assert_eq!(kind, EC);
+    let hash = [0x5A; 32];
+    p.C_SignInit(s, CKM_ECDSA, key).unwrap();
+    let (mut signature, mut len) = ([0; 64], 0);
+    p.C_Sign(s, &hash, Some(&mut signature), &mut len).unwrap();
+    assert_eq!(len, 64);
+    let public = labelled(&mut p, s, DEVICE_PUBLIC_KEY, PUBLIC).unwrap();
+    p.C_VerifyInit(s, CKM_ECDSA, public).unwrap();
+    p.C_Verify(s, &hash, &signature).unwrap();
+    signature[5] ^= 1;
+    p.C_VerifyInit(s, CKM_ECDSA, public).unwrap();
+    assert_eq!(p.C_Verify(s, &hash, &signature), Err(CKR_SIGNATURE_INVALID));
+    let mut random = [0; 32];
+    p.C_GenerateRandom(s, &mut random).unwrap();
+    assert_ne!(random, [0; 32]);
+    p.C_CloseSession(s).unwrap();
+    p.C_Finalize().unwrap();
+    // Nothing of all that is left in the service.
+    assert_eq!(world.crypto.in_use(), (0, 0));
+}
+
+#[test]
+fn a_private_key_is_never_readable() {
+    let (mut p, _, s) = token();
+    let templates = (
+        [
+            attribute(CKA_LABEL, DEVICE_PUBLIC_KEY.as_bytes()),
+            attribute(CKA_EC_PARAMS, &P256_PARAMS),
+        ],
+        [attribute(CKA_LABEL, DEVICE_PRIVATE_KEY.as_bytes())],
+    );
+    let (public, key) = p
+        .C_GenerateKeyPair(s, CKM_EC_KEY_PAIR_GEN, &templates.0, &templates.1)
+        .unwrap();
+    assert_eq!((key, public), (1, 2));
+    let (mut class, mut value, mut label) = ([0; 4], [9; 32], [0; 32]);
+    let mut queries = [
+        Query::new(CKA_CLASS, &mut class),
+        Query::new(CKA_VALUE, &mut value),
+        Query::new(CKA_LABEL, &mut label),
+    ];
+    // The others are answered all the same.
+    assert_eq!(
+        p.C_GetAttributeValue(s, key, &mut queries),
+        Err(CKR_ATTRIBUTE_SENSITIVE)
+    );
+    assert_eq!(queries.map(|q| q.len), [4, CK_UNAVAILABLE_INFORMATION, 19]);
+    assert_eq!(
+        (class, value, &label[..19]),
+        ([3, 0, 0, 0], [9; 32], DEVICE_PRIVATE_KEY.as_bytes())
+    );
+    for (kind, expected) in [(CKA_SENSITIVE, 1), (CKA_EXTRACTABLE, 0), (CKA_PRIVATE, 1)] {
+        let mut flag = [7];
+        p.C_GetAttributeValue(s, key, &mut [Query::new(kind, &mut flag)])
+            .unwrap();
+        assert_eq!(flag, [expected]);
+    }
+    // The public half is.
+    let (mut point, mut params) = ([0; 67], [0; 10]);
+    let mut queries = [
+        Query::new(CKA_EC_POINT, &mut point),
+        Query::new(CKA_EC_PARAMS, &mut params),
+    ];
+    p.C_GetAttributeValue(s, public, &mut queries).unwrap();
+    assert_eq!(
+        (point[..3].to_vec(), params),
+        (vec![0x04, 65, 4], P256_PARAMS)
+    );
+    // Neither a template that wants it readable nor a second key is taken.
+    let again = p.C_GenerateKeyPair(s, CKM_EC_KEY_PAIR_GEN, &templates.0, &templates.1);
+    assert_eq!(again, Err(CKR_ACTION_PROHIBITED));
+    p.C_DestroyObject(s, key).unwrap();
+    let readable = [templates.1[0], attribute(CKA_EXTRACTABLE, &[1])];
+    let refused = p.C_GenerateKeyPair(s, CKM_EC_KEY_PAIR_GEN, &templates.0, &readable);
+    assert_eq!(refused, Err(CKR_TEMPLATE_INCONSISTENT));
+    assert_eq!(find(&mut p, s, &[]), []);
+}
+
+#[test]
+fn templates_are_judged_by_name() {
+    let (mut p, _, s) = token();
+    let der = [0x30, 0x00];
+    let good = certificate(DEVICE_CERTIFICATE, &der);
+    for missing in [0, 2, 4] {
+        let mut t = good.to_vec();
+        t.remove(missing);
+        assert_eq!(p.C_CreateObject(s, &t), Err(CKR_TEMPLATE_INCOMPLETE));
+    }
+    let mut with = |at: usize, value: &'static [u8]| {
+        let mut t = good;
+        t[at].value = value;
+        p.C_CreateObject(s, &t)
+    };
+    assert_eq!(with(0, PRIVATE), Err(CKR_TEMPLATE_INCONSISTENT));
+    assert_eq!(with(0, &[9, 0, 0, 0]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    assert_eq!(with(0, &[1]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    assert_eq!(with(1, &[1, 0, 0, 0]), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    assert_eq!(with(2, b"No Such Label"), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    assert_eq!(with(4, b"text"), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    let mut key = private(DEVICE_PRIVATE_KEY, &[0x11; 32]);
+    key[5].value = &[0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x22];
+    assert_eq!(p.C_CreateObject(s, &key), Err(CKR_CURVE_NOT_SUPPORTED));
+    let zero = private(DEVICE_PRIVATE_KEY, &[0; 32]);
+    assert_eq!(p.C_CreateObject(s, &zero), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    let rsa = private(DEVICE_PRIVATE_KEY, &[1; 32]).map(|mut a| {
+        if a.kind == CKA_KEY_TYPE {
+            a.value = &[0; 4];
+        }
+        a
+    });
+    assert_eq!(p.C_CreateObject(s, &rsa), Err(CKR_ATTRIBUTE_VALUE_INVALID));
+    // PEM becomes DER; a second one is not taken before the first is gone.
+    let pem = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    let cert = p
+        .C_CreateObject(s, &certificate(DEVICE_CERTIFICATE, pem))
+        .unwrap();
+    let mut value = [0; 2];
+    p.C_GetAttributeValue(s, cert, &mut [Query::new(CKA_VALUE, &mut value)])
+        .unwrap();
+    assert_eq!(value, der);
+    assert_eq!(p.C_CreateObject(s, &good), Err(CKR_ACTION_PROHIBITED));
+    let read_only = p.C_OpenSession(SLOT, CKF_SERIAL_SESSION).unwrap();
+    assert_eq!(
+        p.C_CreateObject(read_only, &good),
+        Err(CKR_SESSION_READ_ONLY)
+    );
+    assert_eq!(
+        p.C_DestroyObject(read_only, cert),
+        Err(CKR_SESSION_READ_ONLY)
+    );
+    p.C_DestroyObject(s, cert).unwrap();
+    assert_eq!(p.C_DestroyObject(s, cert), Err(CKR_OBJECT_HANDLE_INVALID));
+    p.C_CreateObject(s, &good).unwrap();
+}
+
+#[test]
+fn handles_states_and_short_buffers_are_the_standards() {
+    let mut p = Pkcs11::new(world());
+    assert_eq!(p.C_OpenSession(SLOT, RW), Err(CKR_CRYPTOKI_NOT_INITIALIZED));
+    assert_eq!(p.C_Finalize(), Err(CKR_CRYPTOKI_NOT_INITIALIZED));
+    p.C_Initialize().unwrap();
+    assert_eq!(p.C_Initialize(), Err(CKR_CRYPTOKI_ALREADY_INITIALIZED));
+    let mut count = 9;
+    assert_eq!(
+        p.C_GetSlotList(true, Some(&mut []), &mut count),
+        Err(CKR_BUFFER_TOO_SMALL)
+    );
+    assert_eq!(count, 1);
+    assert_eq!(p.C_OpenSession(2, RW), Err(CKR_SLOT_ID_INVALID));
+    assert_eq!(
+        p.C_OpenSession(SLOT, CKF_RW_SESSION),
+        Err(CKR_SESSION_PARALLEL_NOT_SUPPORTED)
+    );
+    assert_eq!(p.C_GetTokenInfo(7), Err(CKR_SLOT_ID_INVALID));
+    assert_eq!(
+        p.C_GetMechanismInfo(SLOT, 0x9999),
+        Err(CKR_MECHANISM_INVALID)
+    );
+    assert_eq!(
+        p.C_GetMechanismInfo(SLOT, CKM_ECDSA).unwrap().max_key_size,
+        256
+    );
+    let s = p.C_OpenSession(SLOT, RW).unwrap();
+    assert_eq!(p.C_GetTokenInfo(SLOT).unwrap().sessions, 1);
+    assert_eq!(
+        p.C_InitToken(SLOT, b"0000", &[b' '; 32]),
+        Err(CKR_SESSION_EXISTS)
+    );
+    assert_eq!(p.C_Login(s, 7, b""), Err(CKR_USER_TYPE_INVALID));
+    for bad in [0, s + 1, s + 256, u32::MAX] {
+        assert_eq!(p.C_CloseSession(bad), Err(CKR_SESSION_HANDLE_INVALID));
+        assert_eq!(
+            p.C_FindObjectsInit(bad, &[]),
+            Err(CKR_SESSION_HANDLE_INVALID)
+        );
+        assert_eq!(
+            p.C_GenerateRandom(bad, &mut []),
+            Err(CKR_SESSION_HANDLE_INVALID)
+        );
+    }
+    for bad in [0, 1, 9, u32::MAX] {
+        let mut queries = [Query::len_of(CKA_CLASS)];
+        assert_eq!(
+            p.C_GetAttributeValue(s, bad, &mut queries),
+            Err(CKR_OBJECT_HANDLE_INVALID)
+        );
+        assert_eq!(p.C_SignInit(s, CKM_ECDSA, bad), Err(CKR_KEY_HANDLE_INVALID));
+        assert_eq!(
+            p.C_VerifyInit(s, CKM_ECDSA, bad),
+            Err(CKR_KEY_HANDLE_INVALID)
+        );
+    }
+    assert_eq!(
+        p.C_FindObjects(s, &mut [0]),
+        Err(CKR_OPERATION_NOT_INITIALIZED)
+    );
+    assert_eq!(p.C_FindObjectsFinal(s), Err(CKR_OPERATION_NOT_INITIALIZED));
+    let key = p
+        .C_CreateObject(s, &private(DEVICE_PRIVATE_KEY, &[0x11; 32]))
+        .unwrap();
+    assert_eq!(p.C_SignInit(s, CKM_SHA256, key), Err(CKR_MECHANISM_INVALID));
+    assert_eq!(
+        p.C_SignInit(s, CKM_RSA_PKCS, key),
+        Err(CKR_KEY_TYPE_INCONSISTENT)
+    );
+    assert_eq!(
+        p.C_SignInit(s, CKM_ECDSA, 2),
+        Err(CKR_KEY_FUNCTION_NOT_PERMITTED)
+    );
+    assert_eq!(
+        p.C_VerifyInit(s, CKM_ECDSA, key),
+        Err(CKR_KEY_FUNCTION_NOT_PERMITTED)
+    );
+    let mut len = 0;
+    assert_eq!(
+        p.C_Sign(s, &[0; 32], None, &mut len),
+        Err(CKR_OPERATION_NOT_INITIALIZED)
+    );
+    p.C_SignInit(s, CKM_ECDSA, key).unwrap();
+    assert_eq!(p.C_SignInit(s, CKM_ECDSA, key), Err(CKR_OPERATION_ACTIVE));
+    // The length and a short buffer leave it active; wrong data end it.
+    p.C_Sign(s, &[0; 32], None, &mut len).unwrap();
+    assert_eq!(len, 64);
+    len = 0;
+    let short = p.C_Sign(s, &[0; 32], Some(&mut [0; 63]), &mut len);
+    assert_eq!((short, len), (Err(CKR_BUFFER_TOO_SMALL), 64));
+    let mut signature = [0; 80];
+    assert_eq!(
+        p.C_Sign(s, &[0; 31], Some(&mut signature), &mut len),
+        Err(CKR_DATA_LEN_RANGE)
+    );
+    assert_eq!(
+        p.C_Sign(s, &[0; 32], None, &mut len),
+        Err(CKR_OPERATION_NOT_INITIALIZED)
+    );
+    assert_eq!(
+        p.C_Verify(s, &[0; 32], &[0; 64]),
+        Err(CKR_OPERATION_NOT_INITIALIZED)
+    );
+    p.C_VerifyInit(s, CKM_ECDSA, 2).unwrap();
+    assert_eq!(
+        p.C_Verify(s, &[0; 32], &[0; 63]),
+        Err(CKR_SIGNATURE_LEN_RANGE)
+    );
+    let cert = p
+        .C_CreateObject(s, &certificate(ROOT_CERTIFICATE, &[0x30, 0]))
+        .unwrap();
+    let mut small = [0; 1];
+    let mut queries = [Query::new(CKA_VALUE, &mut small)];
+    assert_eq!(
+        p.C_GetAttributeValue(s, cert, &mut queries),
+        Err(CKR_BUFFER_TOO_SMALL)
+    );
+    assert_eq!(queries[0].len, 2);
+    let mut queries = [Query::len_of(CKA_EC_POINT)];
+    assert_eq!(
+        p.C_GetAttributeValue(s, cert, &mut queries),
+        Err(CKR_ATTRIBUTE_TYPE_INVALID)
+    );
+    // A closed session's handle is never another's.
+    p.C_CloseSession(s).unwrap();
+    let next = p.C_OpenSession(SLOT, RW).unwrap();
+    assert_ne!(next, s);
+    assert_eq!(p.C_CloseSession(s), Err(CKR_SESSION_HANDLE_INVALID));
+    let more: Vec<_> = (1..10)
+        .map(|_| p.C_OpenSession(SLOT, RW).unwrap())
+        .collect();
+    assert_eq!(more.len(), 9);
+    assert_eq!(p.C_OpenSession(SLOT, RW), Err(CKR_SESSION_COUNT));
+    p.C_Finalize().unwrap();
+    p.C_Initialize().unwrap();
+    assert_eq!(p.C_CloseSession(next), Err(CKR_SESSION_HANDLE_INVALID));
+}
+
+#[test]
+fn digests_in_parts_and_their_slots() {
+    let (mut p, world, s) = token();
+    let mut len = 0;
+    assert_eq!(p.C_DigestInit(s, CKM_ECDSA), Err(CKR_MECHANISM_INVALID));
+    assert_eq!(
+        p.C_DigestUpdate(s, b"a"),
+        Err(CKR_OPERATION_NOT_INITIALIZED)
+    );
+    assert_eq!(
+        p.C_DigestFinal(s, None, &mut len),
+        Err(CKR_OPERATION_NOT_INITIALIZED)
+    );
+    p.C_DigestInit(s, CKM_SHA256).unwrap();
+    assert_eq!(p.C_DigestInit(s, CKM_SHA256), Err(CKR_OPERATION_ACTIVE));
+    p.C_DigestUpdate(s, b"a").unwrap();
+    p.C_DigestUpdate(s, b"bc").unwrap();
+    p.C_DigestFinal(s, None, &mut len).unwrap();
+    assert_eq!(len, 32);
+    let mut digest = [0; 32];
+    assert_eq!(
+        p.C_DigestFinal(s, Some(&mut digest[..31]), &mut len),
+        Err(CKR_BUFFER_TOO_SMALL)
+    );
+    p.C_DigestFinal(s, Some(&mut digest), &mut len).unwrap();
+    assert_eq!(digest[..4], [0xBA, 0x78, 0x16, 0xBF]);
+    p.C_DigestInit(s, CKM_SHA256).unwrap();
+    assert_eq!(world.crypto.in_use().1, 1);
+    p.C_CloseSession(s).unwrap();
+    assert_eq!(world.crypto.in_use().1, 0);
+}
+
+/// What the token should hold and be doing.
+#[derive(Default)]
+struct Model {
+    objects: BTreeSet<u32>,
+    sessions: BTreeMap<u32, (bool, bool, bool, bool)>,
+}
+
+/// Twenty thousand calls, good and bad, each with the answer that the model says.
+#[test]
+fn a_random_walk_agrees_with_a_model() {
+    let world = world();
+    let mut p = Pkcs11::new(world.clone());
+    p.C_Initialize().unwrap();
+    let mut m = Model::default();
+    let mut x = 0x7C55_1100_5EED_u64;
+    let mut next = move |n: u64| {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x % n
+    };
+    let certificates = [
+        (DEVICE_CERTIFICATE, 3),
+        (JITP_CERTIFICATE, 4),
+        (ROOT_CERTIFICATE, 5),
+    ];
+    let mut all = vec![0];
+    for _ in 0..20_000 {
+        let s = all[next(all.len() as u64) as usize];
+        let state = m.sessions.get(&s).copied();
+        let invalid = CKR_SESSION_HANDLE_INVALID;
+        match next(11) {
+            0 => {
+                let writable = next(2) == 0;
+                let flags = CKF_SERIAL_SESSION | if writable { CKF_RW_SESSION } else { 0 };
+                match p.C_OpenSession(SLOT, flags) {
+                    Ok(handle) => {
+                        let new = (writable, false, false, false);
+                        assert_eq!(m.sessions.insert(handle, new), None);
+                        all.push(handle);
+                    }
+                    Err(code) => {
+                        assert_eq!((code, m.sessions.len()), (CKR_SESSION_COUNT, MAX_SESSIONS));
+                    }
+                }
+            }
+            1 if next(4) == 0 => {
+                let closed = p.C_CloseSession(s);
+                assert_eq!(closed, m.sessions.remove(&s).map(drop).ok_or(invalid));
+            }
+            2 => {
+                let (label, handle) = certificates[next(3) as usize];
+                let expected = match state {
+                    None => Err(invalid),
+                    Some((false, ..)) => Err(CKR_SESSION_READ_ONLY),
+                    _ if !m.objects.insert(handle) => Err(CKR_ACTION_PROHIBITED),
+                    _ => Ok(handle),
+                };
+                assert_eq!(
+                    p.C_CreateObject(s, &certificate(label, &[0x30, 0])),
+                    expected
+                );
+            }
+            3 => {
+                let expected = match state {
+                    None => Err(invalid),
+                    Some((false, ..)) => Err(CKR_SESSION_READ_ONLY),
+                    _ if !m.objects.insert(1) => Err(CKR_ACTION_PROHIBITED),
+                    _ => Ok(1),
+                };
+                let key = private(DEVICE_PRIVATE_KEY, &[0x11; 32]);
+                assert_eq!(p.C_CreateObject(s, &key), expected);
+            }
+            4 if next(2) == 0 => {
+                let object = [0, 1, 3, 4, 5, 6, 99][next(7) as usize];
+                let expected = match state {
+                    None => Err(invalid),
+                    Some((false, ..)) => Err(CKR_SESSION_READ_ONLY),
+                    _ if m.objects.remove(&object) => Ok(()),
+                    _ => Err(CKR_OBJECT_HANDLE_INVALID),
+                };
+                assert_eq!(p.C_DestroyObject(s, object), expected);
+            }
+            5 => {
+                let expected = match m.sessions.get_mut(&s) {
+                    None => Err(invalid),
+                    Some((_, search, ..)) if *search => Err(CKR_OPERATION_ACTIVE),
+                    Some((_, search, ..)) => {
+                        *search = true;
+                        Ok(())
+                    }
+                };
+                assert_eq!(p.C_FindObjectsInit(s, &[]), expected);
+                if expected.is_ok() {
+                    let mut found = [0; 16];
+                    let n = p.C_FindObjects(s, &mut found).unwrap();
+                    let mut there = m.objects.clone();
+                    // The public half comes with the private one.
+                    if there.contains(&1) {
+                        there.insert(2);
+                    }
+                    assert_eq!(found[..n], there.into_iter().collect::<Vec<_>>());
+                }
+            }
+            6 => {
+                let expected = match m.sessions.get_mut(&s) {
+                    None => Err(invalid),
+                    Some((_, search, ..)) if *search => {
+                        *search = false;
+                        Ok(())
+                    }
+                    _ => Err(CKR_OPERATION_NOT_INITIALIZED),
+                };
+                assert_eq!(p.C_FindObjectsFinal(s), expected);
+            }
+            7 => {
+                let active = m.sessions.values().filter(|s| s.2).count();
+                let expected = match m.sessions.get_mut(&s) {
+                    None => Err(invalid),
+                    Some((_, _, digest, _)) if *digest => Err(CKR_OPERATION_ACTIVE),
+                    _ if active == spe_crypto::OPERATION_SLOTS => Err(CKR_HOST_MEMORY),
+                    Some((_, _, digest, _)) => {
+                        *digest = true;
+                        Ok(())
+                    }
+                };
+                assert_eq!(p.C_DigestInit(s, CKM_SHA256), expected);
+            }
+            8 => {
+                let expected = match m.sessions.get_mut(&s) {
+                    None => Err(invalid),
+                    Some((_, _, digest, _)) if *digest => {
+                        *digest = false;
+                        Ok(())
+                    }
+                    _ => Err(CKR_OPERATION_NOT_INITIALIZED),
+                };
+                assert_eq!(p.C_DigestFinal(s, Some(&mut [0; 32]), &mut 0), expected);
+            }
+            9 => {
+                let expected = match m.sessions.get_mut(&s) {
+                    None => Err(invalid),
+                    Some((.., sign)) if *sign => Err(CKR_OPERATION_ACTIVE),
+                    _ if !m.objects.contains(&1) => Err(CKR_KEY_HANDLE_INVALID),
+                    Some((.., sign)) => {
+                        *sign = true;
+                        Ok(())
+                    }
+                };
+                assert_eq!(p.C_SignInit(s, CKM_ECDSA, 1), expected);
+            }
+            _ if next(10) == 0 => {
+                let there = m.objects.contains(&1);
+                let expected = match m.sessions.get_mut(&s) {
+                    None => Err(invalid),
+                    // The key may have gone since; the operation ends all the same.
+                    Some((.., sign)) if *sign => {
+                        *sign = false;
+                        there.then_some(()).ok_or(CKR_KEY_HANDLE_INVALID)
+                    }
+                    _ => Err(CKR_OPERATION_NOT_INITIALIZED),
+                };
+                assert_eq!(p.C_Sign(s, &[7; 32], Some(&mut [0; 64]), &mut 0), expected);
+            }
+            _ => {}
+        }
+        let digests = m.sessions.values().filter(|s| s.2).count();
+        assert_eq!(world.crypto.in_use(), (0, digests));
+    }
+    assert!(all.len() > 50);
+}

@@ -113,6 +113,43 @@ impl<'a> KernelPart<'a> {
     }
 }
 
+/// Prints what a process shared with a driver and subscribed to, a line each; nothing for what it
+/// never did.
+///
+/// # Safety
+/// `ptr` is a grant that [`ProcessGrant::new`] initialised, and stays allocated meanwhile.
+pub(crate) unsafe fn print(ptr: NonNull<u8>, driver_num: usize, w: &mut dyn core::fmt::Write) {
+    // SAFETY: the caller's promise.
+    let part = unsafe { KernelPart::from_ptr(ptr) };
+    let _ = write!(
+        w,
+        "  Driver 0x{driver_num:05x}  upcalls {} RO {} RW {}\r\n",
+        part.upcalls.len(),
+        part.allow_ro.len(),
+        part.allow_rw.len()
+    );
+    let kinds = [
+        ("upcall", part.upcalls),
+        ("RO allow", part.allow_ro),
+        ("RW allow", part.allow_rw),
+    ];
+    for (kind, pairs) in kinds {
+        for (i, Pair(first, second)) in pairs.iter().enumerate() {
+            let (first, second) = (first.get(), second.get());
+            if (first, second) == (0, 0) {
+                continue;
+            }
+            let _ = match kind {
+                "upcall" => write!(
+                    w,
+                    "    upcall {i}: function 0x{second:08x} data 0x{first:08x}\r\n"
+                ),
+                _ => write!(w, "    {kind} {i}: 0x{first:08x}, {second} bytes\r\n"),
+            };
+        }
+    }
+}
+
 /// Runs `f` on the kernel part of the driver's grant in `process`, allocating it if need be.
 fn with_kernel_part<R>(
     process: &dyn Process,

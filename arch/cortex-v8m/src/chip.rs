@@ -109,12 +109,7 @@ impl<I: InterruptService> Chip for CoreChip<'_, I> {
     }
 
     unsafe fn print_state(_this: Option<&Self>, w: &mut dyn Write) {
-        let _ = writeln!(
-            w,
-            "CFSR {:08x} MMFAR {:08x} SHCSR {:08x}\r",
-            CFSR.read(),
-            MMFAR.read(),
-            SHCSR.read()
-        );
+        crate::fault::print_cfsr(CFSR.read(), MMFAR.read(), 0, w);
+        let _ = write!(w, " SHCSR 0x{:08x}\r\n", SHCSR.read());
     }
 }

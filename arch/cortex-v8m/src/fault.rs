@@ -5,6 +5,7 @@
 //! magic, exception, SFSR, CFSR, BFAR, pc, cause).
 
 use crate::registers::*;
+use core::fmt::Write;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kernel::process::FaultReport;
 
@@ -70,19 +71,103 @@ fn from_mailbox(words: &[u32; WORDS]) -> Option<FaultReport> {
     })
 }
 
+/// The status registers as they were at a process's fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    cfsr: u32,
+    mmfar: u32,
+    bfar: u32,
+    /// From the secure world's mailbox; 0 without a message.
+    sfsr: u32,
+}
+
+/// Bits of CFSR by the manual's names (DDI 0553, D1.2.8).
+const CFSR_BITS: [(u32, &str); 19] = [
+    (1 << 0, "IACCVIOL"),
+    (1 << 1, "DACCVIOL"),
+    (1 << 3, "MUNSTKERR"),
+    (1 << 4, "MSTKERR"),
+    (1 << 5, "MLSPERR"),
+    (MMARVALID, "MMARVALID"),
+    (1 << 8, "IBUSERR"),
+    (1 << 9, "PRECISERR"),
+    (1 << 10, "IMPRECISERR"),
+    (1 << 11, "UNSTKERR"),
+    (1 << 12, "STKERR"),
+    (1 << 13, "LSPERR"),
+    (BFARVALID, "BFARVALID"),
+    (1 << 16, "UNDEFINSTR"),
+    (1 << 17, "INVSTATE"),
+    (1 << 18, "INVPC"),
+    (1 << 19, "NOCP"),
+    (1 << 20, "STKOF"),
+    (1 << 25, "DIVBYZERO"),
+];
+
+/// Bits of SFSR by the manual's names.
+const SFSR_BITS: [(u32, &str); 7] = [
+    (SFSR_INVEP, "INVEP"),
+    (1 << 1, "INVIS"),
+    (1 << 2, "INVER"),
+    (SFSR_AUVIOL, "AUVIOL"),
+    (1 << 4, "INVTRAN"),
+    (1 << 6, "SFARVALID"),
+    (1 << 7, "LSERR"),
+];
+
+/// Prints CFSR with the names of its bits, and the addresses that it says are valid.
+pub fn print_cfsr(cfsr: u32, mmfar: u32, bfar: u32, w: &mut dyn Write) {
+    let _ = write!(w, " CFSR  0x{cfsr:08x}");
+    for (_, name) in CFSR_BITS.iter().filter(|(bit, _)| cfsr & bit != 0) {
+        let _ = write!(w, " {name}");
+    }
+    let _ = write!(w, "\r\n");
+    if cfsr & MMARVALID != 0 {
+        let _ = write!(w, " MMFAR 0x{mmfar:08x}\r\n");
+    }
+    if cfsr & BFARVALID != 0 {
+        let _ = write!(w, " BFAR  0x{bfar:08x}\r\n");
+    }
+}
+
+impl Status {
+    /// Prints the registers and what their bits are called.
+    pub fn print(&self, w: &mut dyn Write) {
+        print_cfsr(self.cfsr, self.mmfar, self.bfar, w);
+        if self.sfsr != 0 {
+            let _ = write!(w, " SFSR  0x{:08x}", self.sfsr);
+            for (_, name) in SFSR_BITS.iter().filter(|(bit, _)| self.sfsr & bit != 0) {
+                let _ = write!(w, " {name}");
+            }
+            let _ = write!(w, "\r\n");
+        }
+    }
+}
+
 /// Collects and clears what is known of the fault that just ended a process; `pc` is what its frame
 /// says.
-pub(crate) fn collect(pc: usize) -> FaultReport {
+pub(crate) fn collect(pc: usize) -> (FaultReport, Status) {
     let cfsr = CFSR.read();
     let address = (cfsr & MMARVALID != 0).then(|| MMFAR.read() as usize);
     CFSR.write(cfsr);
-    let bounced = take_mailbox().and_then(|words| from_mailbox(&words));
+    let mut status = Status {
+        cfsr,
+        mmfar: address.unwrap_or(0) as u32,
+        ..Status::default()
+    };
+    let words = take_mailbox();
+    let bounced = words.as_ref().and_then(from_mailbox);
+    if let (Some([_, _, sfsr, secure_cfsr, bfar, ..]), Some(_)) = (words, bounced) {
+        status.sfsr = sfsr;
+        status.cfsr |= secure_cfsr;
+        status.bfar = bfar;
+    }
     if bounced.is_some() {
         // A MemManage may have come first; the bounced one must not hit the next process.
         SHCSR.write(SHCSR.read() & !USGFAULTPENDED);
         barrier();
     }
-    match (from_cfsr(cfsr), bounced) {
+    let report = match (from_cfsr(cfsr), bounced) {
         (None, Some(report)) => FaultReport {
             pc: if report.pc == 0 { pc } else { report.pc },
             ..report
@@ -97,7 +182,8 @@ pub(crate) fn collect(pc: usize) -> FaultReport {
             pc,
             address,
         },
-    }
+    };
+    (report, status)
 }
 
 /// The mailbox's words, if it has a message; it is empty afterwards.
@@ -127,6 +213,29 @@ fn take_mailbox() -> Option<[u32; WORDS]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn registers_print_with_the_names_of_their_bits() {
+        let mut text = String::new();
+        let status = Status {
+            cfsr: 0x8282,
+            mmfar: 0x2100_0000,
+            bfar: 0xE000_ED08,
+            sfsr: 0x48,
+        };
+        status.print(&mut text);
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        assert_eq!(
+            lines,
+            [
+                " CFSR  0x00008282 DACCVIOL MMARVALID PRECISERR BFARVALID",
+                " MMFAR 0x21000000",
+                " BFAR  0xe000ed08",
+                " SFSR  0x00000048 AUVIOL SFARVALID",
+                ""
+            ]
+        );
+    }
 
     #[test]
     fn mailbox_words_become_reports() {

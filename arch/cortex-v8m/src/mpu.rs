@@ -61,8 +61,14 @@ pub struct Config {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for e in self.regions.iter().flatten() {
-            writeln!(f, "  {:08x}..{:08x} {:?}\r", e.start, e.end, e.permissions)?;
+        for (i, e) in self.regions.iter().enumerate() {
+            let Some(e) = e else { continue };
+            let (rbar, rlar) = e.registers();
+            write!(
+                f,
+                "  {i}: 0x{:08x}..0x{:08x} {:?} (RBAR 0x{rbar:08x} RLAR 0x{rlar:08x})\r\n",
+                e.start, e.end, e.permissions
+            )?;
         }
         Ok(())
     }

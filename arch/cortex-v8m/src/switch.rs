@@ -41,6 +41,8 @@ pub struct StoredState {
     psr: u32,
     psp: usize,
     fault: Option<FaultReport>,
+    /// What the core said of it, if the core did.
+    status: Option<fault::Status>,
 }
 
 /// The boundary. One for the system.
@@ -170,7 +172,9 @@ impl UserspaceKernelBoundary for Boundary {
         let sp: *const u8 = core::ptr::without_provenance(state.psp);
         if why & core_switch::FAULTED != 0 {
             let pc = frame.map_or(0, |f| f.get(FRAME_PC) as usize);
-            state.fault = Some(fault::collect(pc));
+            let (report, status) = fault::collect(pc);
+            state.fault = Some(report);
+            state.status = Some(status);
             return (ContextSwitchReason::Fault, Some(sp));
         }
         let Some(frame) = frame else {
@@ -206,21 +210,44 @@ impl UserspaceKernelBoundary for Boundary {
         state: &StoredState,
         w: &mut dyn Write,
     ) {
-        if let Some(f) = Frame::checked(state.psp, accessible_memory_start, app_brk) {
-            let _ = writeln!(
-                w,
-                " r0 {:08x} r1 {:08x} r2 {:08x} r3 {:08x} r12 {:08x} lr {:08x} pc {:08x} psr {:08x}\r",
-                f.get(0),
-                f.get(1),
-                f.get(2),
-                f.get(3),
-                f.get(4),
-                f.get(FRAME_LR),
-                f.get(FRAME_PC),
-                f.get(FRAME_PSR)
-            );
+        if let Some(status) = &state.status {
+            status.print(w);
         }
-        let _ = writeln!(w, " sp {:08x} r4-r11 {:08x?}\r", state.psp, state.regs);
+        let frame = Frame::checked(state.psp, accessible_memory_start, app_brk);
+        let stacked = |word| frame.as_ref().map_or(0, |f| f.get(word));
+        if frame.is_none() {
+            let _ = write!(w, " The stack pointer is outside its memory: no frame\r\n");
+        }
+        let left = [0, 1, 2, 3].map(stacked).into_iter();
+        let [r4, r5, r6, r7, r8, r9, r10, r11] = state.regs;
+        let left = left.chain([r4, r5]);
+        let right = [r6, r7, r8, r9, r10, r11];
+        for (i, (l, r)) in left.zip(right).enumerate() {
+            let _ = write!(w, " R{i} : 0x{l:08x}    R{:<2}: 0x{r:08x}\r\n", i + 6);
+        }
+        let _ = write!(
+            w,
+            " R12: 0x{:08x}    SP : 0x{:08x}\r\n LR : 0x{:08x}    PC : 0x{:08x}\r\n",
+            stacked(4),
+            state.psp,
+            stacked(FRAME_LR),
+            stacked(FRAME_PC),
+        );
+        let psr = stacked(FRAME_PSR);
+        let _ = write!(w, " xPSR: 0x{psr:08x}");
+        for (bit, name) in [
+            (31, 'N'),
+            (30, 'Z'),
+            (29, 'C'),
+            (28, 'V'),
+            (27, 'Q'),
+            (24, 'T'),
+        ] {
+            if psr >> bit & 1 != 0 {
+                let _ = write!(w, " {name}");
+            }
+        }
+        let _ = write!(w, "    last call at 0x{:08x}\r\n", state.yield_pc);
     }
 
     fn fault_report(&self, state: &StoredState) -> Option<FaultReport> {

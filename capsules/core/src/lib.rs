@@ -10,5 +10,6 @@ pub mod console;
 pub mod driver;
 pub mod led;
 pub mod low_level_debug;
+pub mod process_console;
 pub mod rng;
 pub mod virtualizers;

@@ -7,4 +7,5 @@
 
 pub mod process_checker;
 pub mod process_policies;
+pub mod process_printer;
 pub mod scheduler;

@@ -1,7 +1,7 @@
 //! How a console prints processes.
 
 use super::Process;
-use core::fmt;
+use crate::utilities::binary_write::BinaryWrite;
 
 /// How far printing got.
 #[derive(PartialEq, Eq, Copy, Clone, Debug)]
@@ -16,7 +16,7 @@ pub trait ProcessPrinter {
     fn print_overview(
         &self,
         process: &dyn Process,
-        writer: &mut dyn fmt::Write,
+        writer: &mut dyn BinaryWrite,
         context: Option<ProcessPrinterContext>,
     ) -> Option<ProcessPrinterContext>;
 }

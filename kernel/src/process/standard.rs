@@ -596,30 +596,28 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     }
 
     fn print_full_process(&self, w: &mut dyn Write) {
-        let a = self.get_addresses();
-        let _ = writeln!(
-            w,
-            "{} [{:?}] {:?}, ShortId {}, {} restarts, {} syscalls, {} upcalls lost\r\n \
-             flash 0x{:08x}..0x{:08x} ram 0x{:08x}..0x{:08x} break 0x{:08x} grants 0x{:08x}\r",
-            self.get_process_name(),
-            self.processid(),
-            self.state.get(),
-            self.app_id,
-            self.restart_count.get(),
-            self.syscalls.get(),
-            self.dropped.get(),
-            a.flash_start,
-            a.flash_end,
-            a.sram_start,
-            a.sram_end,
-            a.sram_app_brk,
-            a.sram_grant_start,
-        );
+        if let Some(fault) = self.get_fault_report() {
+            let _ = write!(w, " Fault: {}, pc 0x{:08x}", fault.reason, fault.pc);
+            if let Some(address) = fault.address {
+                let _ = write!(w, ", address 0x{address:08x}");
+            }
+            let _ = write!(w, "\r\n");
+        }
         self.stored(|state| {
             let boundary = self.chip.userspace_kernel_boundary();
             // SAFETY: these are this process's bounds.
             unsafe { boundary.print_context(self.memory_start, self.app_break.get(), state, w) };
         });
+        self.regions(|config| {
+            let _ = write!(w, " MPU regions\r\n{config}");
+        });
+        let _ = write!(w, " Grants\r\n");
+        for entry in self.grants {
+            if let Some(ptr) = entry.ptr.get() {
+                // SAFETY: allocated, and what allocates it initialises it in the same call.
+                unsafe { crate::grant::print(ptr, entry.driver_num.get(), w) };
+            }
+        }
     }
 
     fn debug_syscall_count(&self) -> usize {

@@ -1,4 +1,5 @@
 //! Building blocks that capsules, chips and boards share.
+pub mod binary_write;
 pub mod capability_ptr;
 pub mod cells;
 pub mod copy_slice;

@@ -4,6 +4,7 @@
 //! (all but IPC, which the kernel crate brings). Does not own the main loop, the processes or
 //! the architecture.
 
+use crate::process_console;
 use capsules_core::alarm::AlarmDriver;
 use capsules_core::console::{self, Console};
 use capsules_core::driver::NUM;
@@ -171,7 +172,7 @@ pub fn create(
     );
     debug_uart.set_transmit_client(low_level_debug);
 
-    // ---- time
+    // ---- time, and the console for people, which needs it
     let timer = static_init!(Timer, devices::timer());
     let mux_alarm = static_init!(MuxAlarm<'static, Timer>, MuxAlarm::new(timer));
     timer.set_alarm_client(mux_alarm);
@@ -187,6 +188,11 @@ pub fn create(
     virtual_alarm.set_alarm_client(alarm);
     let loading_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
     loading_alarm.setup();
+    let process_console_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
+    process_console_alarm.setup();
+    let process_console_uart = static_init!(UartDevice<'static>, UartDevice::new(mux_uart, true));
+    process_console_uart.setup();
+    process_console::start(kernel, process_console_uart, process_console_alarm);
     let rtc = static_init!(Rtc, Rtc);
     let date_time = static_init!(
         DateTimeCapsule<'static>,

@@ -8,6 +8,7 @@
 mod capsules;
 mod memory;
 mod platform;
+mod process_console;
 mod processes;
 #[cfg(feature = "rules")]
 mod rules;
@@ -82,6 +83,7 @@ fn main() -> ! {
         chip.nvic().enable(interrupt);
     }
 
+    start::set_panic_resources(slots, chip);
     let verifier = static_init!(SecureVerifier, SecureVerifier(capsules.spe));
     let checker = static_init!(Checker, AppCheckerSignature::new(verifier));
     checker.register();

@@ -3,6 +3,7 @@
 use crate::NUM_PROCS;
 use crate::capsules::Capsules;
 use capsules_system::process_policies::ThresholdRestartFaultPolicy;
+use capsules_system::process_printer::ProcessPrinterText;
 use capsules_system::scheduler::round_robin::RoundRobinSched;
 use chip::ns::Peripherals;
 use cortex_v8m::CoreChip;
@@ -83,7 +84,19 @@ impl ProcessFault for Platform {
                 slot, name, reason, pc
             ),
         }
+        // Everything there is, for people: as a panic of the kernel would print it.
+        kernel::debug::print_process(process, &ProcessPrinterText::new(), &mut Debug);
         Err(())
+    }
+}
+
+/// The kernel's own lines, piece by piece.
+struct Debug;
+
+impl core::fmt::Write for Debug {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        kernel::debug::debug_print(format_args!("{text}"));
+        Ok(())
     }
 }
 

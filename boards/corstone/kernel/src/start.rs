@@ -5,13 +5,27 @@
 //! nothing else of this image uses.
 
 use crate::memory::*;
+use crate::platform::Chip;
+use capsules_core::process_console::KernelAddresses;
+use capsules_system::process_printer::ProcessPrinterText;
 use core::arch::naked_asm;
+use core::cell::Cell;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering};
 use cortex_v8m::switch::core_switch::{Vector, vector_table};
+use kernel::process::ProcessSlot;
+use kernel::utilities::single_thread_value::SingleThreadValue;
+use tfm_psa_driver::{KernelClient, Spe, Veneers};
 
 unsafe extern "C" {
+    static _sstack: u32;
     static _estack: u32;
+    static _stext: u32;
+    static _etext: u32;
+    static _srelocate: u32;
+    static _erelocate: u32;
+    static _szero: u32;
+    static _ezero: u32;
 }
 
 unsafe extern "C" fn pendsv() {
@@ -157,11 +171,58 @@ extern "C" fn kernel_fault(exc_return: u32, frame: *const u32) -> ! {
         word(6),
         word(5),
     );
+    last_state();
     end()
+}
+
+/// What a panic tells of: slots and chip, once they are made.
+static PANIC: SingleThreadValue<Cell<Option<(&'static [ProcessSlot], &'static Chip)>>> =
+    SingleThreadValue::new(Cell::new(None));
+
+/// Names what a panic prints.
+pub fn set_panic_resources(slots: &'static [ProcessSlot], chip: &'static Chip) {
+    // SAFETY: the kernel's one thread.
+    unsafe { PANIC.with(|p| p.set(Some((slots, chip)))) };
+}
+
+/// What the end prints of core and processes. Once: a fault in here does not come back.
+fn last_state() {
+    // SAFETY: the kernel's one thread, or its end, after which that thread does not run.
+    if let Some((slots, chip)) = unsafe { PANIC.with(Cell::take) } {
+        // SAFETY: nothing runs any more.
+        unsafe { kernel::debug::panic_cpu_state(Some(chip), &mut LastWords) };
+        let printer = ProcessPrinterText::new();
+        kernel::debug::panic_process_info(slots, Some(&printer), &mut LastWords);
+    }
 }
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
     let _ = writeln!(LastWords, "\r\nkernel: panic: {info}\r");
+    last_state();
+    end()
+}
+
+/// Where this image lies, for people.
+pub fn addresses() -> KernelAddresses {
+    let symbol = |s: *const u32| s.cast::<u8>();
+    KernelAddresses {
+        stack_start: symbol(&raw const _sstack),
+        stack_end: symbol(&raw const _estack),
+        text_start: symbol(&raw const _stext),
+        text_end: symbol(&raw const _etext),
+        read_only_data_start: symbol(&raw const _etext),
+        relocations_start: symbol(&raw const _srelocate),
+        relocations_end: symbol(&raw const _erelocate),
+        bss_start: symbol(&raw const _szero),
+        bss_end: symbol(&raw const _ezero),
+    }
+}
+
+/// Resets the device: the secure world's to do.
+pub fn reset_device() -> ! {
+    let spe = Spe::new(Veneers::new());
+    let _ = psa_client::platform::system_reset(&KernelClient(&spe));
+    // It refused.
     end()
 }

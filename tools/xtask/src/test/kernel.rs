@@ -1,9 +1,9 @@
 //! The kernel layer: a kernel under test on the board, played by processes and by its console.
 //!
 //! Owns the kernel image with feature `rules`, and its cases: each rule of `tests/rules` is one, by
-//! its own id, all in one boot.
+//! its own id, all in one boot; the others each have a device of their own.
 
-use super::{Outcome, digest};
+use super::{Case, Outcome, cases, digest, hostile};
 use crate::build::{self, World, firmware, firmware_with};
 use crate::provision::{self, Guests, Identity};
 use crate::system::{Scratch, loader};
@@ -35,7 +35,29 @@ const CONFORMANCE: Guest = Guest {
     ram_size: 0x4000,
 };
 
-/// Runs every rule, or the one of that id.
+const HELLO: Guest = Guest {
+    name: "hello",
+    flash: 0,
+    ram: 0,
+    ram_size: 0x4000,
+};
+
+const CASES: [Case; 3] = [
+    Case {
+        id: "process-console",
+        run: process_console,
+    },
+    Case {
+        id: "fault-report",
+        run: fault_report,
+    },
+    Case {
+        id: "kernel-panic",
+        run: kernel_panic,
+    },
+];
+
+/// Runs every rule and case, or the one of that id.
 ///
 /// # Errors
 /// When what it needs cannot be built, or the device does not come up.
@@ -59,10 +81,15 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
         }
         println!("ok    {} of {} rules", outcome.passed, rules.len());
     }
+    let others = cases(&[&CASES], only);
+    outcome.passed += others.passed;
+    outcome.failed += others.failed;
+    outcome.skipped += others.skipped;
     let counters = &mut outcome.counters;
     counters.insert("rules".into(), rules.len().into());
     counters.insert("seed".into(), 0.into());
-    counters.insert("digest".into(), digest(rules).into());
+    let ids = CASES.iter().map(|c| c.id).filter(|id| wanted(id));
+    counters.insert("digest".into(), digest(rules.into_iter().chain(ids)).into());
     Ok(outcome)
 }
 
@@ -112,6 +139,23 @@ fn boot(
     kernel: &std::path::Path,
     guests: &[Guest],
 ) -> Result<Device> {
+    start(&device_flash(scratch, map, kernel, guests)?, None)
+}
+
+fn start(flash: &FlashFile, icount: Option<&str>) -> Result<Device> {
+    let mut config = Config::new(&loader(), flash.path());
+    config.network = false;
+    config.icount = icount.map(str::to_owned);
+    Device::start(&config)
+}
+
+/// The flash file of such a device.
+fn device_flash(
+    scratch: &Scratch,
+    map: &Map,
+    kernel: &std::path::Path,
+    guests: &[Guest],
+) -> Result<FlashFile> {
     let (toolchain, _) = setup::everything()?;
     let region = |name: &str| map.region(name).map_err(|e| anyhow!(e)).map(|r| r.base);
     let flash = FlashFile::create(&scratch.path().join("flash.bin"), map)?;
@@ -139,7 +183,200 @@ fn boot(
         key_user: None,
     };
     provision::write_with(&flash, map, &Identity::offline("kernel"), &guests)?;
-    let mut config = Config::new(&loader(), flash.path());
-    config.network = false;
-    Device::start(&config)
+    Ok(flash)
+}
+
+/// The release kernel.
+fn released_kernel() -> PathBuf {
+    paths::build().join("kernel_signed.bin")
+}
+
+/// A console that is typed at.
+struct Typist<'a> {
+    device: &'a Device,
+    position: usize,
+}
+
+impl Typist<'_> {
+    /// Waits for a line behind the last one seen.
+    fn sees(&mut self, what: &str) -> Result<String> {
+        let contains = |l: &str| l.contains(what);
+        let console = &self.device.console;
+        let (next, line) = console.wait_from(self.position, SOON, contains, what)?;
+        self.position = next;
+        Ok(line.text)
+    }
+
+    /// Types a command and sees its echo: behind the prompt, or behind what a process printed there.
+    fn types(&mut self, command: &str) -> Result<()> {
+        self.position = self.device.console.position();
+        self.device.console.send(&format!("{command}\r"))?;
+        self.sees(command).map(drop)
+    }
+
+    /// Whether such a line comes in a while.
+    fn hears(&self, what: &str, limit: Duration) -> bool {
+        let from = self.device.console.position();
+        let contains = |l: &str| l.contains(what);
+        let console = &self.device.console;
+        console.wait_from(from, limit, contains, what).is_ok()
+    }
+}
+
+const SOON: Duration = Duration::from_secs(20);
+const TICKS: &str = "hello: tick ";
+/// `hello` ticks once a second.
+const SILENCE: Duration = Duration::from_millis(2500);
+
+/// Starts `hello` on the release kernel and presses Enter.
+fn typist(device: &Device) -> Result<Typist<'_>> {
+    let console = &device.console;
+    console.wait("hello: tick 100", LIMIT)?;
+    if console.lines().iter().any(|l| l.text.contains("tock$")) {
+        bail!("a prompt that nobody asked for");
+    }
+    console.send("\r")?;
+    Ok(Typist {
+        device,
+        position: console.position(),
+    })
+}
+
+fn process_console() -> Result<()> {
+    let map = paths::map()?;
+    let scratch = Scratch::new("kernel")?;
+    let device = boot(&scratch, &map, &released_kernel(), &[HELLO])?;
+    let mut t = typist(&device)?;
+    t.types("help")?;
+    t.sees("help status list stop start fault boot terminate process kernel reset panic")?;
+    t.types("status")?;
+    t.sees("Total processes: 1")?;
+    t.sees("Active processes: 1")?;
+    let row = |t: &mut Typist| -> Result<String> {
+        t.types("list")?;
+        t.sees(" PID    ShortID    Name                Quanta  Syscalls  Restarts  Grants  State")?;
+        t.sees("hello")
+    };
+    let first = row(&mut t)?;
+    let lives = ["Running", "Yielded", "YieldedFor"];
+    if !first.contains("0x1c00") || !lives.iter().any(|state| first.ends_with(state)) {
+        bail!("the row is `{first}`");
+    }
+    t.types("stop hello")?;
+    t.sees("Process hello stopped")?;
+    if !row(&mut t)?.ends_with("Stopped") {
+        bail!("it is not stopped");
+    }
+    if t.hears(TICKS, SILENCE) {
+        bail!("it ticks while it is stopped");
+    }
+    t.types("start hello")?;
+    t.sees("Process hello resumed.")?;
+    t.sees(TICKS)?;
+    t.types("terminate hello")?;
+    t.sees("Process hello terminated")?;
+    if !row(&mut t)?.ends_with("Terminated") || t.hears(TICKS, SILENCE) {
+        bail!("it lives");
+    }
+    t.types("boot hello")?;
+    t.sees("Process hello booted")?;
+    t.sees("hello: tick 100")?;
+    t.types("fault hello")?;
+    t.sees("Process hello now faulted")?;
+    t.sees("hello: tick 100")?;
+    let last = row(&mut t)?;
+    if last.split_whitespace().nth(5) != Some("2") {
+        bail!("two restarts were asked for: `{last}`");
+    }
+    t.types("process hello")?;
+    for line in [
+        "App: hello",
+        "ShortId: 0x1c00",
+        "Grant Ptrs",
+        "Stack",
+        "App Flash",
+    ] {
+        t.sees(line)?;
+    }
+    t.types("kernel")?;
+    t.sees("Kernel version: 2.3.0")?;
+    t.sees(" Stack ")?;
+    t.types("stop nobody")?;
+    t.sees("No process named nobody")?;
+    t.types("console-stop")?;
+    t.sees("Disabling the process console")?;
+    device.console.send("status\r")?;
+    if t.hears("Total processes", SILENCE) {
+        bail!("a stopped console obeys");
+    }
+    device.console.send("console-start\r")?;
+    std::thread::sleep(Duration::from_millis(200));
+    // The boot's first line may stand behind the echo.
+    device.console.send("reset\r")?;
+    t.sees("kernel: tockstone ")?;
+    t.sees("hello: tick 100").map(drop)
+}
+
+/// A process that writes where it may not: the whole report.
+fn fault_report() -> Result<()> {
+    let map = paths::map()?;
+    let scratch = Scratch::new("kernel")?;
+    let name = "write_kernel_ram";
+    let flash = device_flash(&scratch, &map, &released_kernel(), &[HELLO])?;
+    hostile::install_guest(&flash, &map, name)?;
+    let device = start(&flash, None)?;
+    let mut t = Typist {
+        device: &device,
+        position: 0,
+    };
+    let target = map.region("kernel-ram").map_err(|e| anyhow!(e))?.base;
+    let line = t.sees(&format!("{name} faulted: data access outside its memory"))?;
+    if !line.contains(&format!("address 0x{target:08x}")) {
+        bail!("`{line}` does not name 0x{target:08x}");
+    }
+    for line in [
+        format!("App: {name}"),
+        "Events Queued: ".into(),
+        "Grant Ptrs".into(),
+        "Fault: data access outside its memory".into(),
+        " DACCVIOL MMARVALID".into(),
+        format!(" MMFAR 0x{target:08x}"),
+        " R0 : 0x".into(),
+        " xPSR: 0x".into(),
+        " MPU regions".into(),
+        "  0: 0x".into(),
+        "ReadExecuteOnly".into(),
+        " Grants".into(),
+        "  Driver 0x00001 ".into(),
+    ] {
+        t.sees(&line)?;
+    }
+    // Three more lives, then never again; nobody else notices.
+    t.sees("; restarting (2/4)")?;
+    t.sees("; restarting (4/4)")?;
+    t.sees(&format!("{name} faulted: data access outside its memory"))?;
+    t.sees(TICKS).map(drop)
+}
+
+/// The kernel's own end says what every process was, and the device starts again.
+fn kernel_panic() -> Result<()> {
+    let map = paths::map()?;
+    let scratch = Scratch::new("kernel")?;
+    let device = boot(&scratch, &map, &released_kernel(), &[HELLO])?;
+    let mut t = typist(&device)?;
+    // Its echo may not get out any more.
+    device.console.send("panic\r")?;
+    for line in [
+        "kernel: panic: ",
+        "CFSR",
+        "---| App Status |---",
+        "App: hello",
+        " R0 : 0x",
+        " MPU regions",
+        "  Driver 0x00001 ",
+    ] {
+        t.sees(line)?;
+    }
+    t.sees("kernel: tockstone ")?;
+    t.sees("hello: tick 100").map(drop)
 }

@@ -9,3 +9,4 @@ pub mod process_checker;
 pub mod process_policies;
 pub mod process_printer;
 pub mod scheduler;
+pub mod syscall_filter;

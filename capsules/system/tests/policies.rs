@@ -7,6 +7,7 @@ use capsules_system::process_policies::{
     StopFaultPolicy, ThresholdRestartFaultPolicy, ThresholdRestartThenPanicFaultPolicy,
 };
 use capsules_system::scheduler::cooperative::CooperativeSched;
+use capsules_system::scheduler::mlfq::MLFQSched;
 use capsules_system::scheduler::priority::PrioritySched;
 use capsules_system::scheduler::round_robin::RoundRobinSched;
 use kernel::ErrorCode;
@@ -201,3 +202,142 @@ fn signatures_are_judged_later_and_one_at_a_time() {
         ]
     );
 }
+
+#[test]
+fn who_uses_up_its_slice_sinks_and_rises_again() {
+    let t = TestKernel::new();
+    let s: MLFQSched<8> = MLFQSched::new(t.slots());
+    assert_eq!(next(&s), None);
+    let (a, b) = (t.process("a"), t.process("b"));
+    let done = |r, us| Scheduler::<TestChip>::result(&s, r, Some(us));
+    use StoppedExecutingReason::{KernelPreemption, NoWorkLeft, TimesliceExpired};
+    // Both in the first queue: in turn.
+    assert_eq!(next(&s), Some((0, Some(10_000))));
+    done(NoWorkLeft, 1_000);
+    assert_eq!(next(&s), Some((1, Some(10_000))));
+    done(KernelPreemption, 4_000);
+    assert_eq!(next(&s), Some((1, Some(6_000))), "it goes on");
+    done(TimesliceExpired, 6_000);
+    // The second one sank.
+    assert_eq!(next(&s), Some((0, Some(9_000))));
+    done(NoWorkLeft, 1_000);
+    assert_eq!(next(&s), Some((0, Some(8_000))), "still above the other");
+    done(NoWorkLeft, 0);
+    a.process().stop();
+    assert_eq!(next(&s), Some((1, Some(20_000))));
+    assert!(s.continue_process(b.id(), t.chip()));
+    a.process().resume();
+    assert!(
+        !s.continue_process(b.id(), t.chip()),
+        "the first queue is not empty"
+    );
+    done(KernelPreemption, 0);
+    assert_eq!(next(&s), Some((0, Some(8_000))));
+    done(TimesliceExpired, 8_000);
+    assert_eq!(
+        next(&s),
+        Some((1, Some(20_000))),
+        "the second queue, in turn"
+    );
+    done(TimesliceExpired, 20_000);
+    assert_eq!(next(&s), Some((0, Some(20_000))));
+    done(TimesliceExpired, 20_000);
+    // Both in the third; nobody sinks further, until all rise.
+    let mut turns = [0; 2];
+    for _ in 0..98 {
+        let (slot, slice) = next(&s).unwrap();
+        assert_eq!(slice, Some(50_000));
+        turns[slot] += 1;
+        done(TimesliceExpired, 50_000);
+    }
+    assert_eq!(turns, [49, 49]);
+    done(KernelPreemption, 50_000);
+    done(KernelPreemption, 50_000);
+    assert_eq!(next(&s).unwrap().1, Some(10_000), "all rose");
+}
+
+/// A TBF that allows command 1 and 65 of driver 5, and nothing else.
+#[test]
+fn the_filter_allows_what_the_header_lists() {
+    use capsules_system::syscall_filter::TbfHeaderFilterDefaultAllow;
+    use kernel::platform::SyscallFilter;
+    use kernel::syscall::Syscall;
+    let t = TestKernel::new();
+    let p = t.process("free");
+    let filter = TbfHeaderFilterDefaultAllow {};
+    let ask = |driver_number, subdriver_number| {
+        let call = Syscall::Command {
+            driver_number,
+            subdriver_number,
+            arg0: 0,
+            arg1: 0,
+        };
+        filter.filter_syscall(p.process(), &call)
+    };
+    assert_eq!(ask(5, 1), Ok(()), "no list: all is allowed");
+    assert_eq!(ask(6, 200), Ok(()));
+
+    // Count; driver 5, offset 0, bit 1; driver 5, offset 1, bit 1; padding.
+    let mut value = vec![2, 0];
+    for words in [[5u32, 0, 0b10, 0], [5, 1, 0b10, 0]] {
+        value.extend(words.iter().flat_map(|w| w.to_le_bytes()));
+    }
+    let mut bytes = tbf("bound", 16 * 1024, 4096);
+    let header = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
+    let mut entry = vec![6, 0, value.len() as u8, 0];
+    entry.extend(value);
+    entry.resize(entry.len().next_multiple_of(4), 0);
+    bytes.splice(header..header, entry.iter().copied());
+    bytes.truncate(4096);
+    let header = header + entry.len();
+    bytes[2..4].copy_from_slice(&(header as u16).to_le_bytes());
+    bytes[12..16].fill(0);
+    let words = bytes[..header].chunks_exact(4);
+    let sum = words.fold(0, |s, w| s ^ u32::from_le_bytes(w.try_into().unwrap()));
+    bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+    let mut store = vec![0u8; 4096 + 32];
+    let skip = store.as_ptr().addr().next_multiple_of(32) - store.as_ptr().addr();
+    store[skip..skip + 4096].copy_from_slice(&bytes);
+    let flash: &'static [u8] = &store.leak()[skip..skip + 4096];
+    let memory = vec![0u8; 32 * 1024].leak();
+    let cap = t.management_capability();
+    kernel::process::load_processes(t.kernel(), t.chip(), flash, memory, &STOP, &cap).unwrap();
+    let bound = t.slot(1).unwrap();
+    let ask = |call: Syscall| filter.filter_syscall(bound, &call);
+    let command = |driver_number, subdriver_number| {
+        ask(Syscall::Command {
+            driver_number,
+            subdriver_number,
+            arg0: 0,
+            arg1: 0,
+        })
+    };
+    let refused = Err(ErrorCode::NODEVICE);
+    for (driver, number, answer) in [
+        (5, 1, Ok(())),
+        (5, 65, Ok(())),
+        (5, 0, refused),
+        (5, 2, refused),
+        (5, 64, refused),
+        (5, 129, refused),
+        (6, 1, refused),
+    ] {
+        assert_eq!(command(driver, number), answer, "{driver} {number}");
+    }
+    let allow = |driver_number| {
+        ask(Syscall::ReadOnlyAllow {
+            driver_number,
+            subdriver_number: 9,
+            allow_address: core::ptr::null(),
+            allow_size: 0,
+        })
+    };
+    assert_eq!((allow(5), allow(6)), (Ok(()), refused));
+    let memop = Syscall::Memop {
+        operand: 0,
+        arg0: 0,
+    };
+    assert_eq!(ask(memop), Ok(()));
+}
+
+static STOP: StopFaultPolicy = StopFaultPolicy {};

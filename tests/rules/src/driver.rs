@@ -269,6 +269,13 @@ impl<C: ProcessManagementCapability + ProcessStartCapability> SyscallDriver for 
                 let before = self.mark.get().map_or(0, |m| m.dropped);
                 CommandReturn::success_u32(now.wrapping_sub(before) as u32)
             }
+            HAND => {
+                let mut processes = self.kernel.process_iter_capability(&self.capability);
+                match processes.nth(a) {
+                    Some(p) => self.queue(p.processid(), 0, b),
+                    None => CommandReturn::failure(ErrorCode::INVAL),
+                }
+            }
             _ => CommandReturn::failure(ErrorCode::NOSUPPORT),
         }
     }

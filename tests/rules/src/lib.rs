@@ -68,6 +68,8 @@ pub mod commands {
     pub const FILL_READABLE: u32 = 16;
     /// Events lost since [`MARK`].
     pub const DROPPED: u32 = 17;
+    /// (slot, x): as [`UPCALL`] of number 0, for the process in that slot.
+    pub const HAND: u32 = 18;
 }
 
 /// A word that a process can name.

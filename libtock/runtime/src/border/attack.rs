@@ -65,6 +65,22 @@ pub fn write_byte(address: usize, value: u8) {
     unsafe { core::ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(value) }
 }
 
+/// Executes a call of a class that yields to nobody; r0 to r3 afterwards.
+pub fn call_kernel<const CLASS: usize>(registers: [u32; 4]) -> [u32; 4] {
+    // SAFETY: none for what the caller shares or subscribes; this module's doc says why.
+    let answer = unsafe { TockSyscalls::syscall4::<CLASS>(registers.map(Into::into)) };
+    answer.map(|r| r.as_u32())
+}
+
+/// Executes `2 * loops` instructions and few more.
+#[cfg(target_os = "none")]
+pub fn spin(loops: u32) {
+    // SAFETY: counts a register down.
+    unsafe {
+        core::arch::asm!("2:", "subs {n}, {n}, #1", "bne 2b", n = inout(reg) loops => _);
+    }
+}
+
 /// What a raw call left behind.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]

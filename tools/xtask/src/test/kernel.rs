@@ -21,11 +21,15 @@ const SHORT_ID: u32 = 0x1C00;
 
 /// A test app and its place in the pools.
 #[derive(Clone, Copy)]
-struct Guest {
-    name: &'static str,
-    flash: u32,
-    ram: u32,
-    ram_size: u32,
+pub struct Guest {
+    /// Package, or `package/binary`.
+    pub name: &'static str,
+    /// From the start of the flash pool.
+    pub flash: u32,
+    /// From the start of the RAM pool.
+    pub ram: u32,
+    /// Bytes.
+    pub ram_size: u32,
 }
 
 const CONFORMANCE: Guest = Guest {
@@ -119,7 +123,10 @@ fn play() -> Result<BTreeMap<String, String>> {
 }
 
 /// Builds and signs the kernel with the drivers of the rules.
-fn tested_kernel(map: &Map) -> Result<PathBuf> {
+///
+/// # Errors
+/// Of the compiler and imgtool.
+pub fn tested_kernel(map: &Map) -> Result<PathBuf> {
     let (toolchain, _) = setup::everything()?;
     let package = format!("{}-kernel", paths::board_name());
     let elf = firmware_with(&toolchain, World::NonSecure, &package, "device,rules", &[])?;
@@ -142,15 +149,22 @@ fn boot(
     start(&device_flash(scratch, map, kernel, guests)?, None)
 }
 
-fn start(flash: &FlashFile, icount: Option<&str>) -> Result<Device> {
+/// Starts a device without a network.
+///
+/// # Errors
+/// Of QEMU.
+pub fn start(flash: &FlashFile, icount: Option<&str>) -> Result<Device> {
     let mut config = Config::new(&loader(), flash.path());
     config.network = false;
     config.icount = icount.map(str::to_owned);
     Device::start(&config)
 }
 
-/// The flash file of such a device.
-fn device_flash(
+/// The flash file of a device with this kernel and these apps, and none of the product's.
+///
+/// # Errors
+/// Of the compiler and the tools.
+pub fn device_flash(
     scratch: &Scratch,
     map: &Map,
     kernel: &std::path::Path,
@@ -167,14 +181,18 @@ fn device_flash(
     flash::install(&flash, "ns-primary", kernel)?;
     let mut short_ids = Vec::new();
     for guest in guests {
-        let elf = firmware(&toolchain, World::NonSecure, guest.name, &[])?;
+        let (package, name) = guest
+            .name
+            .split_once('/')
+            .unwrap_or((guest.name, guest.name));
+        let elf = firmware(&toolchain, World::NonSecure, package, &[])?.with_file_name(name);
         let row = (
             region("flash-pool")? + guest.flash,
             region("ram-pool")? + guest.ram,
             guest.ram_size,
         );
         let short_id = SHORT_ID + guest.flash / 0x4000;
-        let tbf = apps::pack(map, guest.name, short_id, &elf, row)?;
+        let tbf = apps::pack(map, name, short_id, &elf, row)?;
         flash.write("flash-pool", guest.flash, &std::fs::read(tbf)?)?;
         short_ids.push(short_id);
     }

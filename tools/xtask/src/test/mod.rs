@@ -9,7 +9,7 @@ mod e2e;
 mod host;
 pub mod hostile;
 mod identity;
-mod kernel;
+pub mod kernel;
 mod kills;
 mod loader;
 mod mqtt;

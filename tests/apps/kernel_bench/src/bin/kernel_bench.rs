@@ -1,0 +1,68 @@
+//! Measures what the kernel costs a process.
+//!
+//! Owns the lines `bench: <row> <microseconds> us <repetitions>` (the whole loop, nothing
+//! subtracted), `bench: spin <microseconds> us <instructions>` and, last, `bench: done`. It runs on
+//! a kernel with the drivers of tests/rules, whose `HAND` queues an upcall for any process: for
+//! itself it costs what a call and an upcall cost, for the peer a switch more.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use kernel_bench::{BENCH, IPC, NOTIFY_SERVICE, PEER, slot};
+use libtock::alarm::{Alarm, Milliseconds};
+use libtock::platform::Syscalls;
+use libtock::runtime::{TockSyscalls, attack};
+use libtock::{println, set_main, stack_size};
+use syscall_rules::{commands, numbers};
+
+set_main! { main }
+stack_size! { 0x800 }
+
+/// Two instructions each: a second and a half.
+const SPINS: u32 = 24_000_000;
+
+extern "C" fn nothing(_: u32, _: u32, _: u32, _: u32) {}
+
+fn main() {
+    let (own, peer) = (slot(BENCH), slot(PEER));
+    // The peer subscribes meanwhile.
+    let _ = Alarm::sleep_for(Milliseconds(500));
+    let f = nothing as *const () as usize as u32;
+    let buffer = (&raw const BUFFER).addr() as u32;
+    row("allow", || {
+        attack::call_kernel::<4>([numbers::DRIVER, 0, buffer, 32]);
+    });
+    row("subscribe", || {
+        attack::call_kernel::<1>([numbers::DRIVER, 0, f, 0]);
+    });
+    let hand = |slot| {
+        TockSyscalls::command(numbers::DRIVER, commands::HAND, slot, 0);
+        TockSyscalls::yield_wait();
+    };
+    row("yield_wait_upcall", || hand(own));
+    row("two_hops", || hand(peer));
+    attack::call_kernel::<1>([IPC, peer, f, 0]);
+    row("ipc_round_trip", || {
+        TockSyscalls::command(IPC, NOTIFY_SERVICE, peer, 0);
+        TockSyscalls::yield_wait();
+    });
+    let start = Alarm::get_ticks().unwrap_or(0);
+    attack::spin(SPINS);
+    let end = Alarm::get_ticks().unwrap_or(0);
+    println!("bench: spin {} us {}", end.wrapping_sub(start), 2 * SPINS);
+    println!("bench: done");
+}
+
+static BUFFER: [u8; 32] = [0; 32];
+
+fn row(name: &str, mut once: impl FnMut()) {
+    const REPETITIONS: u32 = 10_000;
+    // The first call makes grants.
+    once();
+    let start = Alarm::get_ticks().unwrap_or(0);
+    for _ in 0..REPETITIONS {
+        once();
+    }
+    let end = Alarm::get_ticks().unwrap_or(0);
+    println!("bench: {name} {} us {REPETITIONS}", end.wrapping_sub(start));
+}

@@ -72,6 +72,20 @@ impl Kernel {
         self.slots.iter().filter_map(ProcessSlot::get)
     }
 
+    /// Ends the process in a slot and frees slot, RAM and what it shared with others. Not from
+    /// inside a system call: the main loop holds on to the process that it runs.
+    pub(crate) fn release(&self, index: usize) {
+        let Some((slot, process)) = self.slot(index).and_then(|s| Some((s, s.get()?))) else {
+            return;
+        };
+        process.terminate(None);
+        let a = process.get_addresses();
+        slot.proc.set(None);
+        for other in self.processes() {
+            other.remove_mpu_regions_within(a.sram_start, a.sram_end);
+        }
+    }
+
     pub(crate) fn create_process_identifier(&self) -> usize {
         let id = self.next_identifier.get();
         self.next_identifier.set(id + 1);

@@ -1,95 +1,15 @@
 //! Finding, checking and creating processes: the scan rule, gaps, versions, credentials, names.
 
+mod apps;
+
+use apps::{Names, Stop, machine, object};
 use kernel::deferred_call::DeferredCallClient;
 use kernel::process::{
-    FaultAction, FlashRegion, Process, ProcessBinary, ProcessCheckerMachine, ProcessFaultPolicy,
-    ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
-    SequentialProcessLoaderMachine, ShortId,
-};
-use kernel::process_checker::{
-    AppCredentialsPolicy, AppCredentialsPolicyClient, AppUniqueness, CheckResult, Compress,
+    FlashRegion, Process, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
+    SequentialProcessLoaderMachine,
 };
 use kernel::testing::{TestChip, TestKernel};
-use kernel::utilities::cells::OptionalCell;
-use kernel::{ErrorCode, deferred_call::DeferredCall};
 use std::cell::RefCell;
-use tock_tbf::types::{TbfFooterV2Credentials, TbfFooterV2CredentialsType};
-
-struct Stop;
-impl ProcessFaultPolicy for Stop {
-    fn action(&self, _: &dyn Process) -> FaultAction {
-        FaultAction::Stop
-    }
-}
-
-/// Accepts an ECDSA credential whose first byte is 1, rejects 2, passes over the rest.
-struct Policy {
-    require: bool,
-    client: OptionalCell<&'static dyn AppCredentialsPolicyClient<'static>>,
-    waiting: OptionalCell<(TbfFooterV2Credentials, &'static [u8])>,
-    call: DeferredCall,
-}
-impl AppCredentialsPolicy<'static> for Policy {
-    fn set_client(&self, c: &'static dyn AppCredentialsPolicyClient<'static>) {
-        self.client.set(c);
-    }
-    fn require_credentials(&self) -> bool {
-        self.require
-    }
-    fn check_credentials(
-        &self,
-        c: TbfFooterV2Credentials,
-        region: &'static [u8],
-    ) -> Result<(), (ErrorCode, TbfFooterV2Credentials, &'static [u8])> {
-        if c.format() != TbfFooterV2CredentialsType::EcdsaNistP256 {
-            return Err((ErrorCode::NOSUPPORT, c, region));
-        }
-        self.waiting.set((c, region));
-        self.call.set();
-        Ok(())
-    }
-}
-impl DeferredCallClient for Policy {
-    fn handle_deferred_call(&self) {
-        let (c, region) = self.waiting.take().unwrap();
-        let verdict = match c.data()[0] {
-            1 => CheckResult::Accept(None),
-            2 => CheckResult::Reject,
-            _ => CheckResult::Pass,
-        };
-        self.client.map(|k| k.check_done(Ok(verdict), c, region));
-    }
-    fn register(&'static self) {
-        self.call.register(self);
-    }
-}
-
-/// Names an application by the byte behind its header, if its credential was accepted.
-struct Names;
-impl Compress for Names {
-    fn to_short_id(&self, b: &ProcessBinary) -> ShortId {
-        let n = b.flash[b.header.get_protected_size() as usize];
-        match (b.credential, core::num::NonZeroU32::new(n.into())) {
-            (Some(_), Some(n)) => ShortId::Fixed(n),
-            _ => ShortId::LocallyUnique,
-        }
-    }
-}
-impl AppUniqueness for Names {
-    fn different_identifier(&self, a: &ProcessBinary, b: &ProcessBinary) -> bool {
-        self.to_short_id(a) != self.to_short_id(b)
-    }
-    fn different_identifier_process(&self, a: &ProcessBinary, b: &dyn Process) -> bool {
-        self.to_short_id(a) != b.short_app_id()
-    }
-    fn different_identifier_processes(&self, a: &dyn Process, b: &dyn Process) -> bool {
-        a.short_app_id() != b.short_app_id()
-    }
-    fn may_become_same(&self, unchecked: &ProcessBinary, checked: &ProcessBinary) -> bool {
-        let id = |b: &ProcessBinary| b.flash[b.header.get_protected_size() as usize];
-        id(unchecked) == id(checked)
-    }
-}
 
 #[derive(Default)]
 struct Log(RefCell<Vec<(String, Result<(), ProcessLoadError>)>>);
@@ -109,56 +29,6 @@ impl ProcessLoadingAsyncClient for Log {
     ) {
         self.0.borrow_mut().push((name.into(), r.map(|_| ())));
     }
-}
-
-/// An object: name, version, id byte, footers by the first byte of their signature.
-fn object(
-    name: &str,
-    version: u32,
-    id: u8,
-    credentials: &[u8],
-    edit: impl Fn(&mut Vec<u8>),
-) -> Vec<u8> {
-    let size = 1024u32;
-    let mut body = vec![];
-    let mut tlv = |kind: u16, value: &[u8]| {
-        body.extend(kind.to_le_bytes());
-        body.extend((value.len() as u16).to_le_bytes());
-        body.extend(value);
-        body.resize(body.len().next_multiple_of(4), 0);
-    };
-    let program: Vec<u8> = [0u32, 0, 4096, 512, version]
-        .iter()
-        .flat_map(|w| w.to_le_bytes())
-        .collect();
-    tlv(9, &program);
-    tlv(3, name.as_bytes());
-    tlv(8, &[2, 0, 3, 0]);
-    let mut out = vec![2, 0];
-    out.extend((16 + body.len() as u16).to_le_bytes());
-    out.extend(size.to_le_bytes());
-    out.extend([1, 0, 0, 0, 0, 0, 0, 0]);
-    out.extend(&body);
-    edit(&mut out);
-    let sum = out
-        .chunks_exact(4)
-        .fold(0, |s, w| s ^ u32::from_le_bytes(w.try_into().unwrap()));
-    out[12..16].copy_from_slice(&sum.to_le_bytes());
-    out.push(id);
-    out.resize(512, 0);
-    for first in credentials {
-        out.extend(128u16.to_le_bytes());
-        out.extend(68u16.to_le_bytes());
-        out.extend(6u32.to_le_bytes());
-        out.push(*first);
-        out.extend([0; 63]);
-    }
-    // The rest is a Reserved credential, as elf2tab writes it.
-    let rest = size as usize - out.len();
-    out.extend(128u16.to_le_bytes());
-    out.extend((rest as u16 - 4).to_le_bytes());
-    out.resize(size as usize, 0);
-    out
 }
 
 fn plain(name: &str) -> Vec<u8> {
@@ -195,23 +65,11 @@ impl Outcome {
 
 fn load(require: bool, regions: &[(&[u8], usize)], ram: usize) -> Outcome {
     let t = TestKernel::new();
-    let policy: &'static Policy = Box::leak(Box::new(Policy {
-        require,
-        client: OptionalCell::empty(),
-        waiting: OptionalCell::empty(),
-        call: DeferredCall::new(),
-    }));
-    policy.register();
-    let machine: &'static ProcessCheckerMachine =
-        Box::leak(Box::new(ProcessCheckerMachine::new(policy)));
-    machine.register();
+    let machine = machine(require);
     let log: &'static Log = Box::leak(Box::default());
     let flash: Vec<FlashRegion> = regions
         .iter()
-        .map(|(bytes, stride)| FlashRegion {
-            flash: aligned(bytes),
-            stride: *stride,
-        })
+        .map(|(bytes, stride)| FlashRegion::read_only(aligned(bytes), *stride))
         .collect();
     let loader: &'static SequentialProcessLoaderMachine<'static, TestChip> =
         Box::leak(Box::new(SequentialProcessLoaderMachine::new(

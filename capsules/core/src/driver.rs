@@ -16,6 +16,8 @@ pub enum NUM {
     LowLevelDebug = 0x8,
     /// Inter-process communication.
     Ipc = 0x10000,
+    /// Installing applications.
+    AppLoader = 0x10001,
     /// Raw Ethernet frames.
     EthernetTap = 0x30007,
     /// Random bytes.

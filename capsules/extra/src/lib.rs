@@ -1,10 +1,11 @@
-//! Further Tock capsules: ethernet tap, date and time, audio ROM.
+//! Further Tock capsules: app loader, ethernet tap, date and time, audio ROM.
 //!
 //! Owns the syscall side of what some boards have. Knows the `kernel` crate and its HIL traits,
 //! no chip.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod app_loader;
 pub mod audio_rom;
 pub mod date_time;
 pub mod ethernet_tap;

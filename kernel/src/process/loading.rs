@@ -49,13 +49,54 @@ impl From<ProcessBinaryError> for ProcessLoadError {
     }
 }
 
-/// A stretch of flash with binaries.
+/// A stretch of memory-mapped flash with binaries. Holds no reference to its bytes, since they may
+/// be written: a slice is made each time that something is looked at.
 #[derive(Clone, Copy)]
 pub struct FlashRegion {
-    /// The bytes.
-    pub flash: &'static [u8],
-    /// Where the list ends, look again at the next multiple of so many bytes; 0: do not.
-    pub stride: usize,
+    base: *const u8,
+    len: usize,
+    stride: usize,
+}
+
+impl FlashRegion {
+    /// Of `len` bytes at `base`. Where the list ends, look again at the next multiple of `stride`
+    /// bytes; 0: do not.
+    ///
+    /// # Safety
+    /// Readable for ever, and written only by [`crate::dynamic_binary_storage`], which writes to no
+    /// object that a process is made of, and only while no binary is being loaded from it.
+    pub const unsafe fn new(base: *const u8, len: usize, stride: usize) -> Self {
+        FlashRegion { base, len, stride }
+    }
+
+    /// Of flash that nobody writes.
+    pub const fn read_only(flash: &'static [u8], stride: usize) -> Self {
+        FlashRegion {
+            base: flash.as_ptr(),
+            len: flash.len(),
+            stride,
+        }
+    }
+
+    /// Its bytes as they are now; not to be kept over a write.
+    pub(crate) fn bytes(&self) -> &'static [u8] {
+        // SAFETY: readable for ever, and nobody writes while the slice is used (`new`).
+        unsafe { core::slice::from_raw_parts(self.base, self.len) }
+    }
+
+    pub(crate) fn base_address(&self) -> usize {
+        self.base.addr()
+    }
+
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The bytes `address .. address + len`, if they lie here.
+    pub(crate) fn view(&self, address: usize, len: usize) -> Option<&'static [u8]> {
+        let start = address.checked_sub(self.base.addr())?;
+        self.bytes().get(start..start.checked_add(len)?)
+    }
 }
 
 /// What a scan finds next.
@@ -76,13 +117,11 @@ fn scan(region: &FlashRegion, offset: usize) -> Found {
             (region.stride > 0).then(|| o.checked_next_multiple_of(region.stride))?
         });
         match next {
-            Some(n) if n < region.flash.len() => {
-                Found::Bad(n, ProcessBinaryError::TbfHeaderNotFound)
-            }
+            Some(n) if n < region.len => Found::Bad(n, ProcessBinaryError::TbfHeaderNotFound),
             _ => Found::End,
         }
     };
-    let Some(rest) = region.flash.get(offset..) else {
+    let Some(rest) = region.bytes().get(offset..) else {
         return Found::End;
     };
     let Some(start) = rest.first_chunk::<8>() else {
@@ -94,7 +133,7 @@ fn scan(region: &FlashRegion, offset: usize) -> Found {
         Err(InitialTbfParseError::UnableToParse) => return end_of_list(),
         Err(InitialTbfParseError::InvalidHeader(size)) => {
             return match offset.checked_add(size as usize) {
-                Some(next) if next < region.flash.len() => Found::Bad(
+                Some(next) if next < region.len => Found::Bad(
                     next,
                     ProcessBinaryError::TbfHeaderParseFailure(
                         tock_tbf::types::TbfParseError::InternalError,
@@ -107,7 +146,7 @@ fn scan(region: &FlashRegion, offset: usize) -> Found {
     let Some(flash) = rest.get(..total_size as usize) else {
         let next = match end_of_list() {
             Found::Bad(next, _) => next,
-            _ => region.flash.len(),
+            _ => region.len,
         };
         return Found::Bad(next, ProcessBinaryError::NotEnoughFlash);
     };
@@ -160,8 +199,12 @@ fn create_process<C: Chip>(
     fault_policy: &'static dyn ProcessFaultPolicy,
     storage_policy: &dyn ProcessStandardStoragePermissionsPolicy,
     app_id: ShortId,
+    slot: Option<usize>,
 ) -> Result<&'static dyn Process, ProcessLoadError> {
-    let index = kernel.free_slot().ok_or(ProcessLoadError::NoProcessSlot)?;
+    let index = slot
+        .filter(|i| kernel.process_at(*i).is_none())
+        .or_else(|| kernel.free_slot())
+        .ok_or(ProcessLoadError::NoProcessSlot)?;
     let slot = kernel.slot(index).ok_or(ProcessLoadError::NoProcessSlot)?;
     let size = binary.header.get_minimum_app_ram_size() as usize;
     let fixed = binary.header.get_fixed_address_ram();
@@ -205,10 +248,7 @@ pub fn load_processes<C: Chip>(
     fault_policy: &'static dyn ProcessFaultPolicy,
     _capability: &dyn crate::capabilities::ProcessManagementCapability,
 ) -> Result<(), ProcessLoadError> {
-    let region = FlashRegion {
-        flash: app_flash,
-        stride: 0,
-    };
+    let region = FlashRegion::read_only(app_flash, 0);
     let ram = (app_memory.as_mut_ptr(), app_memory.len());
     let mut offset = 0;
     loop {
@@ -225,6 +265,7 @@ pub fn load_processes<C: Chip>(
                     fault_policy,
                     &(),
                     ShortId::LocallyUnique,
+                    None,
                 );
             }
         }
@@ -253,6 +294,13 @@ pub trait ProcessLoadingAsyncClient {
     }
 }
 
+/// Hears of one binary at run time.
+pub(crate) trait SingleLoadClient {
+    /// Its credentials are good enough to run, under this name, and whether one was accepted; or
+    /// they are not.
+    fn binary_checked(&self, result: Result<(ShortId, bool), ProcessLoadError>);
+}
+
 /// Loads in the background.
 pub trait ProcessLoadingAsync<'a> {
     /// Whom to tell.
@@ -269,6 +317,8 @@ enum Phase {
     Discover,
     Check,
     Create,
+    /// One binary, at run time.
+    Single,
 }
 
 /// How far a binary has come.
@@ -320,6 +370,10 @@ pub struct SequentialProcessLoaderMachine<'a, C: Chip + 'static> {
     phase: Cell<Phase>,
     region: Cell<usize>,
     offset: Cell<usize>,
+    /// TBF that must not run: it was on trial when power went.
+    excluded: Cell<Option<usize>>,
+    single: OptionalCell<&'a dyn SingleLoadClient>,
+    checked: MapCell<Result<ProcessBinary, ProcessLoadError>>,
 }
 
 impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
@@ -352,6 +406,9 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
             phase: Cell::new(Phase::Idle),
             region: Cell::new(0),
             offset: Cell::new(0),
+            excluded: Cell::new(None),
+            single: OptionalCell::empty(),
+            checked: MapCell::empty(),
         }
     }
 
@@ -375,7 +432,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
                 self.offset.set(0);
             }
             Found::Bad(next, e) => {
-                let address = region.flash.as_ptr() as usize + self.offset.get();
+                let address = region.base.addr() + self.offset.get();
                 self.offset.set(next);
                 if !matches!(
                     e,
@@ -384,6 +441,13 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
                     self.client.map(|c| c.process_binary_refused(address, e));
                     self.tell("", Err(e.into()));
                 }
+            }
+            Found::Binary(next, binary)
+                if self.excluded.get() == Some(binary.flash.as_ptr().addr()) =>
+            {
+                self.offset.set(next);
+                let refused = Err(ProcessLoadError::Superseded);
+                self.tell(binary.get_process_name(), refused);
             }
             Found::Binary(next, binary) => {
                 let kept = self.binaries.map_or(false, |list| {
@@ -527,6 +591,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
                 self.fault_policy,
                 self.storage_policy,
                 id,
+                None,
             )
         };
         self.tell(binary.get_process_name(), result);
@@ -574,9 +639,96 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
             }
             None => {
                 self.phase.set(Phase::Idle);
+                // Flash may be written from here on: keep nothing of it.
+                self.binaries.map(|list| list.fill(None));
                 self.client.map(|c| c.process_loading_finished());
             }
         }
+    }
+
+    /// The TBF at this address shall not run; before [`ProcessLoadingAsync::start`].
+    pub fn exclude(&self, address: Option<usize>) {
+        self.excluded.set(address);
+    }
+
+    /// Flash at an address as it is now; not to be kept over a write.
+    pub(crate) fn view(&self, address: usize, len: usize) -> Option<&'static [u8]> {
+        self.flash.iter().find_map(|r| r.view(address, len))
+    }
+
+    /// Whom to tell of [`Self::check_new_binary`].
+    pub(crate) fn set_runtime_client(&self, client: &'a dyn SingleLoadClient) {
+        self.single.set(client);
+    }
+
+    pub(crate) fn idle(&self) -> bool {
+        self.phase.get() == Phase::Idle
+    }
+
+    fn short_id(&self, binary: &ProcessBinary) -> ShortId {
+        self.app_id_policy
+            .map_or(ShortId::LocallyUnique, |p| p.to_short_id(binary))
+    }
+
+    /// Has the credentials of the object at `address` checked; the runtime client hears of it.
+    ///
+    /// # Errors
+    /// No such object, or it cannot run here.
+    pub(crate) fn check_new_binary(
+        &self,
+        address: usize,
+        len: usize,
+    ) -> Result<(), ProcessLoadError> {
+        if !self.idle() {
+            return Err(ProcessLoadError::InternalError);
+        }
+        let none = ProcessLoadError::BinaryError(ProcessBinaryError::TbfHeaderNotFound);
+        let flash = self.view(address, len).ok_or(none)?;
+        let start = flash.first_chunk::<8>().ok_or(none)?;
+        let (version, header, total) =
+            tock_tbf::parse::parse_tbf_header_lengths(start).map_err(|_| none)?;
+        let object = flash.get(..total as usize).ok_or(none)?;
+        let binary = ProcessBinary::create(object, usize::from(header), version)?;
+        self.checked.take();
+        self.phase.set(Phase::Single);
+        self.checker.check(binary).map_err(|_| {
+            self.phase.set(Phase::Idle);
+            ProcessLoadError::InternalError
+        })
+    }
+
+    /// Creates the process of the binary that was checked last, in this slot if it is free.
+    ///
+    /// # Errors
+    /// [`ProcessLoadError`].
+    pub(crate) fn create_checked(
+        &self,
+        slot: Option<usize>,
+    ) -> Result<&'static dyn Process, ProcessLoadError> {
+        let Some(Ok(binary)) = self.checked.take() else {
+            return Err(ProcessLoadError::InternalError);
+        };
+        let id = self.short_id(&binary);
+        let running = |p: &&'static dyn Process| {
+            let policy = self.app_id_policy.get();
+            p.short_app_id() == id
+                || policy.is_some_and(|policy| !policy.different_identifier_process(&binary, *p))
+        };
+        if self.kernel.processes().any(|p| running(&p)) {
+            return Err(ProcessLoadError::Superseded);
+        }
+        let result = create_process(
+            self.kernel,
+            self.chip,
+            &binary,
+            self.ram,
+            self.fault_policy,
+            self.storage_policy,
+            id,
+            slot,
+        );
+        self.tell(binary.get_process_name(), result);
+        result
     }
 
     /// Goes on after [`ProcessLoadingAsyncClient::pause`].
@@ -609,6 +761,18 @@ impl<C: Chip> DeferredCallClient for SequentialProcessLoaderMachine<'_, C> {
             Phase::Discover => self.discover(),
             Phase::Check => self.check(),
             Phase::Create => self.create_rest(),
+            Phase::Single => {
+                self.phase.set(Phase::Idle);
+                let result = match self.checked.get() {
+                    Some(Err(e)) => {
+                        self.checked.take();
+                        Err(e)
+                    }
+                    Some(Ok(binary)) => Ok((self.short_id(&binary), binary.credential.is_some())),
+                    None => Err(ProcessLoadError::InternalError),
+                };
+                self.single.map(|c| c.binary_checked(result));
+            }
         }
     }
     fn register(&'static self) {
@@ -622,6 +786,15 @@ impl<C: Chip> ProcessCheckerMachineClient for SequentialProcessLoaderMachine<'_,
         mut binary: ProcessBinary,
         result: Result<Option<AcceptedCredential>, ProcessCheckError>,
     ) {
+        if self.phase.get() == Phase::Single {
+            binary.credential = result.ok().flatten();
+            self.checked.put(match result {
+                Ok(_) => Ok(binary),
+                Err(e) => Err(ProcessLoadError::CheckError(e)),
+            });
+            self.deferred_call.set();
+            return;
+        }
         match result {
             Ok(credential) => {
                 binary.credential = credential;

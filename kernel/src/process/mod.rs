@@ -16,6 +16,7 @@ pub use crate::process_checker::{
 pub use crate::upcall::UpcallId;
 pub use array::{ProcessArray, ProcessSlot};
 pub use binary::{ProcessBinary, ProcessBinaryError};
+pub(crate) use loading::SingleLoadClient;
 pub use loading::{
     Candidate, FlashRegion, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
     SequentialProcessLoaderMachine, load_processes,
@@ -477,6 +478,9 @@ pub trait Process {
     /// # Errors
     /// `INVAL` when it is not there.
     fn remove_mpu_region(&self, region: mpu::Region) -> Result<(), ErrorCode>;
+
+    /// Takes away every region that others shared out of `[start, end)`: their owner is gone.
+    fn remove_mpu_regions_within(&self, _start: usize, _end: usize) {}
 
     /// Allocates a grant.
     ///

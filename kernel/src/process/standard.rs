@@ -412,6 +412,15 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         Ok(())
     }
 
+    fn remove_mpu_regions_within(&self, start: usize, end: usize) {
+        for region in self.ipc_regions.iter().filter_map(Cell::get) {
+            if Self::within(region.start_address().addr(), region.size(), start, end) {
+                // Held, so it is there.
+                let _ = self.remove_mpu_region(region);
+            }
+        }
+    }
+
     fn allocate_grant(
         &self,
         grant_num: usize,

@@ -1,0 +1,1226 @@
+//! Installs on NOR flash, one binary at a time, safe under power loss at any write.
+//!
+//! Every operation is a script of flash steps, worked off by completions. What makes it safe:
+//! - A new binary is written without its checksum word, so that it is an object of the list that
+//!   nobody loads; programming that word is the one step that makes it good.
+//! - Before that, a [`Trial`] is recorded: a good object with an open trial does not run after a
+//!   reset, and is taken away. Starting (new application) or confirming (update) closes it.
+//! - What is overwritten is made bad first by clearing a word, and its first page is erased last.
+//! - Holes that a reset leaves in the list are padded by [`SequentialDynamicBinaryStorage::recover`].
+//!
+//! Invariant: no byte of an object that a process is made of is written; nothing is released or
+//! started from inside a system call.
+
+use super::list::{self, CHECKSUM, Kind, Object};
+use super::*;
+use crate::Kernel;
+use crate::deferred_call::{DeferredCall, DeferredCallClient};
+use crate::hil;
+use crate::hil::nonvolatile_storage::{NonvolatileStorage, NonvolatileStorageClient};
+use crate::platform::chip::Chip;
+use crate::process::{FlashRegion, Process, SequentialProcessLoaderMachine, SingleLoadClient};
+use crate::process_checker::ProcessCheckError;
+use crate::utilities::cells::{MapCell, OptionalCell, TakeCell};
+use core::cell::Cell;
+use core::ops::Range;
+use tock_tbf::parse::{BASE_HEADER, parse_tbf_header, parse_tbf_header_lengths};
+use tock_tbf::types::TbfHeader;
+
+/// Largest header that can be installed, bytes.
+const HEADER_MAX: usize = 512;
+/// Steps of a script at a time; those that work through many objects push themselves again.
+const STEPS: usize = 16;
+
+/// Application flash that can be written.
+#[derive(Clone, Copy)]
+pub struct Area {
+    /// All of it, with the distance of rows: where the kernel and host tools look for objects.
+    pub flash: FlashRegion,
+    /// Bytes of a page: what is erased at a time. Page 0 is the area's first.
+    pub page: usize,
+    /// Where binaries go that are linked to no address: first address, and one past the last.
+    pub pool: (usize, usize),
+    /// Whether a binary without an accepted credential may be installed.
+    pub unsigned: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Recovering,
+    Setup,
+    /// Takes chunks.
+    Writing,
+    Chunk,
+    Finalizing,
+    /// An object of the list, not started.
+    Ready,
+    /// Its credentials are being checked.
+    Checking,
+    /// It may not run: it is taken away.
+    Discarding(ProcessLoadError),
+    /// It runs: the record of a new application is closed.
+    Opening,
+    Aborting,
+    Unloading(usize),
+    Confirming,
+    /// The new version is taken away; with why, if it never ran.
+    RollingBack(Option<ProcessLoadError>),
+    /// The old version is being checked.
+    Restoring(Option<ProcessLoadError>),
+    Removing,
+    Starting,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Programs the first bytes of these.
+    Program {
+        at: usize,
+        bytes: [u8; BASE_HEADER],
+        len: usize,
+    },
+    /// Erases pages from the last to the first, those that are blank excepted.
+    Erase { from: usize, to: usize },
+    /// Makes the header of an object bad.
+    Invalidate(usize),
+    /// Erases the first page of an object, if nothing else lies in it.
+    Forget(Object),
+    /// Writes the chunk that waits.
+    Chunk { at: usize, len: usize },
+    /// Pads the holes of the list from here on.
+    Mend(usize),
+    /// Replaces the record.
+    Record(Option<Trial>),
+    /// Ends the process in a slot.
+    Release(usize),
+    /// Takes away the copies of an application.
+    Copies(NonZeroU32),
+}
+
+/// Where the new binary goes. Offsets into the area.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: usize,
+    len: usize,
+    /// End of what is erased.
+    limit: usize,
+    /// End of the objects that are overwritten, when behind the binary's.
+    tail: usize,
+    /// Padding that begins before the place and must end at it.
+    cover: Option<Object>,
+    /// Whether the first page is erased.
+    opened: bool,
+    /// The checksum word, held back, and which bytes of it there are.
+    checksum: [u8; 4],
+    known: u8,
+}
+
+/// An update that is not confirmed.
+#[derive(Clone, Copy)]
+struct Running {
+    trial: Trial,
+    slot: usize,
+    old: Restart,
+}
+
+/// A TBF in flash and the slot that its process gets.
+#[derive(Clone, Copy)]
+struct Restart {
+    slot: Option<usize>,
+    address: usize,
+    len: usize,
+}
+
+/// The implementation.
+pub struct SequentialDynamicBinaryStorage<'a, C: Chip + 'static, F> {
+    kernel: &'static Kernel,
+    driver: &'a F,
+    loader: &'a SequentialProcessLoaderMachine<'a, C>,
+    trials: &'a dyn TrialStore,
+    area: Area,
+    buffer: TakeCell<'static, [u8]>,
+    chunk: MapCell<SubSliceMut<'static, u8>>,
+    state: Cell<State>,
+    script: Cell<[Option<Step>; STEPS]>,
+    current: Cell<Option<Step>>,
+    place: Cell<Option<Place>>,
+    running: Cell<Option<Running>>,
+    /// What `Restoring` and `Starting` have in hand.
+    restart: Cell<Option<Restart>>,
+    /// What is told as soon as the caller has returned.
+    refused: Cell<Option<ErrorCode>>,
+    /// A script waits for its first step.
+    begun: Cell<bool>,
+    store_client: OptionalCell<&'static dyn DynamicBinaryStoreClient>,
+    load_client: OptionalCell<&'static dyn DynamicProcessLoadClient>,
+    unload_client: OptionalCell<&'static dyn DynamicProcessUnloadClient>,
+    update_client: OptionalCell<&'static dyn DynamicProcessUpdateClient>,
+    deferred_call: DeferredCall,
+}
+
+impl<'a, C, F> SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    /// Over the area; `buffer` is for headers, 16 bytes at least. The caller makes this the client
+    /// of the driver.
+    pub fn new(
+        kernel: &'static Kernel,
+        driver: &'a F,
+        loader: &'a SequentialProcessLoaderMachine<'a, C>,
+        trials: &'a dyn TrialStore,
+        area: Area,
+        buffer: &'static mut [u8],
+        _capability: &dyn crate::capabilities::ProcessManagementCapability,
+    ) -> Self {
+        SequentialDynamicBinaryStorage {
+            kernel,
+            driver,
+            loader,
+            trials,
+            area,
+            buffer: TakeCell::new(buffer),
+            chunk: MapCell::empty(),
+            state: Cell::new(State::Idle),
+            script: Cell::new([None; STEPS]),
+            current: Cell::new(None),
+            place: Cell::new(None),
+            running: Cell::new(None),
+            restart: Cell::new(None),
+            refused: Cell::new(None),
+            begun: Cell::new(false),
+            store_client: OptionalCell::empty(),
+            load_client: OptionalCell::empty(),
+            unload_client: OptionalCell::empty(),
+            update_client: OptionalCell::empty(),
+            deferred_call: DeferredCall::new(),
+        }
+    }
+
+    /// Hears of the loader from here on; at board set-up.
+    pub fn listen(&'a self) {
+        self.loader.set_runtime_client(self);
+    }
+
+    /// Takes away what was on trial when power went, and pads holes. Once, when the loader has
+    /// finished; the TBF of the record must have been excluded from it.
+    pub fn recover(&self) {
+        if self.state.get() != State::Idle {
+            return;
+        }
+        let open = self.trials.get().ok().flatten();
+        let object = open.and_then(|t| {
+            let at = t.address.checked_sub(self.base())?;
+            let o = list::object_at(self.bytes(), at)?;
+            (o.kind == Kind::App && !self.in_use(o.start, o.end())).then_some(o)
+        });
+        let forget = object.map_or([None; 2], |o| {
+            [Some(Step::Invalidate(o.start)), Some(Step::Forget(o))]
+        });
+        let close = open.map(|_| Step::Record(None));
+        let [a, b] = forget;
+        self.begin(State::Recovering, &[a, b, Some(Step::Mend(0)), close]);
+    }
+
+    fn base(&self) -> usize {
+        self.area.flash.base_address()
+    }
+
+    fn bytes(&self) -> &'static [u8] {
+        self.area.flash.bytes()
+    }
+
+    fn objects(&self) -> impl Iterator<Item = Object> + use<'a, C, F> {
+        list::objects(self.bytes(), self.area.flash.stride())
+    }
+
+    fn page_up(&self, at: usize) -> usize {
+        at.checked_next_multiple_of(self.area.page)
+            .unwrap_or(usize::MAX)
+    }
+
+    /// Whether a process is made of any of these bytes.
+    fn in_use(&self, start: usize, end: usize) -> bool {
+        let (start, end) = (
+            self.base().saturating_add(start),
+            self.base().saturating_add(end),
+        );
+        let mut all = self.kernel.processes();
+        all.any(|p| {
+            let a = p.get_addresses();
+            a.flash_start < end && start < a.flash_end
+        })
+    }
+
+    fn named(&self, id: NonZeroU32) -> Option<&'static dyn Process> {
+        let mut all = self.kernel.processes();
+        all.find(|p| p.short_app_id() == ShortId::Fixed(id))
+    }
+
+    /// The place for a binary, if it can be had.
+    fn plan(&self, address: usize, len: usize) -> Result<Place, ErrorCode> {
+        let start = address.checked_sub(self.base()).ok_or(ErrorCode::INVAL)?;
+        let end = start.checked_add(len).ok_or(ErrorCode::INVAL)?;
+        let row = self.area.flash.stride().max(self.area.page);
+        if !start.is_multiple_of(row)
+            || len < 2 * BASE_HEADER
+            || !len.is_multiple_of(4)
+            || self.page_up(end) > self.bytes().len()
+        {
+            return Err(ErrorCode::INVAL);
+        }
+        let mut limit = self.page_up(end);
+        let (mut tail, mut cover) = (end, None);
+        for o in self.objects() {
+            if o.end() <= start || o.start >= limit {
+                continue;
+            }
+            if o.start < start {
+                // Only padding on a page of its own can be made shorter.
+                if o.kind == Kind::App || !o.start.is_multiple_of(self.area.page) {
+                    return Err(ErrorCode::BUSY);
+                }
+                cover = Some(o);
+            }
+            tail = tail.max(o.end());
+        }
+        if tail > end {
+            // What remains of the last object becomes padding, whose header needs a clean place.
+            limit = self.page_up(end + BASE_HEADER).max(limit);
+            if tail - end < BASE_HEADER || (limit > self.page_up(end) && tail < limit) {
+                return Err(ErrorCode::NOMEM);
+            }
+        }
+        if self.in_use(start, limit) || self.in_use(start, tail) {
+            return Err(ErrorCode::BUSY);
+        }
+        Ok(Place {
+            start,
+            len,
+            limit,
+            tail,
+            cover,
+            opened: false,
+            checksum: [0xFF; 4],
+            known: 0,
+        })
+    }
+
+    fn free_to_install(&self) -> Result<(), ErrorCode> {
+        match self.state.get() {
+            State::Idle if self.running.get().is_some() => Err(ErrorCode::BUSY),
+            State::Idle if self.loader.idle() => Ok(()),
+            State::Idle | State::Recovering => Err(ErrorCode::BUSY),
+            _ => Err(ErrorCode::INVAL),
+        }
+    }
+
+    fn begin_setup(&self, place: Place) -> Result<usize, ErrorCode> {
+        let mut steps = [None; STEPS];
+        let mut free = steps.iter_mut();
+        for o in self.objects() {
+            if o.kind == Kind::App && o.start >= place.start && o.start < place.limit {
+                *free.next().ok_or(ErrorCode::NOMEM)? = Some(Step::Invalidate(o.start));
+            }
+        }
+        let from = place.start + self.area.page;
+        *free.next().ok_or(ErrorCode::NOMEM)? = Some(Step::Erase {
+            from: from.min(place.limit),
+            to: place.limit,
+        });
+        self.place.set(Some(place));
+        self.begin(State::Setup, &steps);
+        Ok(place.len)
+    }
+
+    fn begin(&self, state: State, steps: &[Option<Step>]) {
+        let mut script = [None; STEPS];
+        for (to, from) in script.iter_mut().zip(steps.iter().flatten()) {
+            *to = Some(*from);
+        }
+        self.script.set(script);
+        self.state.set(state);
+        self.begun.set(true);
+        self.deferred_call.set();
+    }
+
+    /// Steps that come before those that are left.
+    fn push(&self, steps: &[Step]) {
+        let old = self.script.get();
+        let mut script = [None; STEPS];
+        let all = steps.iter().copied().chain(old.into_iter().flatten());
+        for (to, from) in script.iter_mut().zip(all) {
+            *to = Some(from);
+        }
+        self.script.set(script);
+    }
+
+    fn pop(&self) -> Option<Step> {
+        let mut script = self.script.get();
+        let first = script.iter_mut().find_map(Option::take);
+        self.script.set(script);
+        first
+    }
+
+    /// Works until something has to be waited for.
+    fn work(&self) {
+        loop {
+            let Some(step) = self.pop() else {
+                return self.finished(Ok(()));
+            };
+            match self.run(step) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(e) => return self.failed(e),
+            }
+        }
+    }
+
+    /// Starts a step; whether it has to be waited for.
+    fn run(&self, step: Step) -> Result<bool, ErrorCode> {
+        self.current.set(Some(step));
+        match step {
+            Step::Program { at, bytes, len } => {
+                let bytes = bytes.get(..len).ok_or(ErrorCode::FAIL)?;
+                if self.holds(at, bytes) {
+                    return Ok(false);
+                }
+                let buffer = self.buffer.take().ok_or(ErrorCode::FAIL)?;
+                let Some(place) = buffer.get_mut(..len) else {
+                    self.buffer.put(Some(buffer));
+                    return Err(ErrorCode::SIZE);
+                };
+                place.copy_from_slice(bytes);
+                self.driver.write(buffer, self.base() + at, len)?;
+                Ok(true)
+            }
+            Step::Erase { from, to } => {
+                let page = self.area.page;
+                let flash = self.bytes();
+                let dirty = |at: &usize| {
+                    let bytes = flash.get(*at..at.saturating_add(page));
+                    !list::blank(bytes.unwrap_or(&[]))
+                };
+                let Some(at) = (from..to).step_by(page).filter(dirty).last() else {
+                    return Ok(false);
+                };
+                self.push(&[Step::Erase { from, to: at }]);
+                self.driver.erase_page(at / page)?;
+                self.current.set(Some(Step::Erase {
+                    from: at,
+                    to: at + page,
+                }));
+                Ok(true)
+            }
+            Step::Invalidate(start) => {
+                // Of checksum and flags one is not zero, or it is disabled anyway.
+                let dirty = |at: &usize| {
+                    let word = self.bytes().get(*at..*at + 4);
+                    word.is_some_and(|w| w.iter().any(|b| *b != 0))
+                };
+                let words = [start + CHECKSUM, start + CHECKSUM - 4];
+                if let Some(at) = words.into_iter().find(dirty) {
+                    self.push(&[Step::Program {
+                        at,
+                        bytes: [0; BASE_HEADER],
+                        len: 4,
+                    }]);
+                }
+                Ok(false)
+            }
+            Step::Forget(o) => {
+                let page = o.start..o.start.saturating_add(self.area.page);
+                let alone = o.start.is_multiple_of(self.area.page)
+                    && !self
+                        .objects()
+                        .any(|p| p.start > page.start && p.start < page.end);
+                if alone {
+                    self.push(&[Step::Erase {
+                        from: page.start,
+                        to: page.end,
+                    }]);
+                }
+                Ok(false)
+            }
+            Step::Chunk { at, len } => {
+                let Some(chunk) = self.chunk.take() else {
+                    return Err(ErrorCode::FAIL);
+                };
+                self.driver.write(chunk.take(), self.base() + at, len)?;
+                Ok(true)
+            }
+            Step::Mend(from) => {
+                self.mend(from);
+                Ok(false)
+            }
+            Step::Record(trial) => self.trials.set(trial).map(|()| false),
+            Step::Release(slot) => {
+                self.kernel.release(slot);
+                Ok(false)
+            }
+            Step::Copies(id) => {
+                let copy = self.objects().find(|o| {
+                    let header = list::header_at(self.bytes(), o.start);
+                    o.kind == Kind::App
+                        && header.is_some_and(|h| h.enabled() && h.get_fixed_short_id() == Some(id))
+                        && !self.in_use(o.start, o.end())
+                });
+                if let Some(o) = copy {
+                    self.push(&[Step::Invalidate(o.start), Step::Forget(o), Step::Copies(id)]);
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// Plans the padding of the next hole, and to look for another behind it.
+    fn mend(&self, from: usize) {
+        let (flash, page) = (self.bytes(), self.area.page);
+        let Some(hole) = list::hole(flash, self.area.flash.stride(), from) else {
+            return;
+        };
+        let next = Step::Mend(hole.end);
+        let len = hole.end - hole.start;
+        let header = hole.start..hole.start.saturating_add(BASE_HEADER);
+        let clean = flash.get(header).is_some_and(list::blank);
+        let cleanable = hole.start.is_multiple_of(page) && len >= page;
+        let pad = Step::Program {
+            at: hole.start,
+            bytes: list::padding(len),
+            len: BASE_HEADER,
+        };
+        let erase = Step::Erase {
+            from: hole.start,
+            to: hole.start + page,
+        };
+        match (len >= BASE_HEADER, clean, cleanable) {
+            (true, true, _) => self.push(&[pad, next]),
+            (true, false, true) => self.push(&[erase, pad, next]),
+            // The list ends here for host tools; rows behind are found by the kernel.
+            _ => self.push(&[next]),
+        }
+    }
+
+    fn holds(&self, at: usize, bytes: &[u8]) -> bool {
+        self.bytes().get(at..at.saturating_add(bytes.len())) == Some(bytes)
+    }
+
+    /// The script is done, or failed.
+    fn finished(&self, result: Result<(), ErrorCode>) {
+        self.current.set(None);
+        let state = self.state.get();
+        let ok = result.is_ok();
+        let to = |next: State| self.state.set(next);
+        match state {
+            State::Recovering => to(State::Idle),
+            State::Setup => {
+                to(if ok { State::Writing } else { State::Idle });
+                self.store_client.map(|c| c.setup_done(result));
+            }
+            State::Chunk => to(State::Writing),
+            State::Finalizing => {
+                // After a failure it can be aborted, or tried again.
+                to(if ok { State::Ready } else { State::Writing });
+                self.store_client.map(|c| c.finalize_done(result));
+            }
+            State::Discarding(why) => {
+                self.close();
+                self.load_client.map(|c| c.load_done(Err(why)));
+            }
+            State::Opening => {
+                self.close();
+                let result = result.map_err(|_| ProcessLoadError::InternalError);
+                self.load_client.map(|c| c.load_done(result));
+            }
+            State::Aborting => {
+                self.close();
+                self.store_client.map(|c| c.abort_done(result));
+            }
+            State::Unloading(address) => {
+                to(State::Idle);
+                self.unload_client.map(|c| c.unload_done(result, address));
+            }
+            State::Confirming => {
+                to(State::Idle);
+                if ok {
+                    self.running.set(None);
+                }
+                self.updated(result);
+            }
+            State::Removing => {
+                to(State::Idle);
+                self.updated(result);
+            }
+            State::RollingBack(why) => {
+                // Whatever became of the new one's flash: the old one runs again.
+                to(State::Restoring(why));
+                self.restart.set(self.running.take().map(|r| r.old));
+                self.check_again();
+            }
+            State::Starting => self.check_again(),
+            State::Idle | State::Writing | State::Ready | State::Checking | State::Restoring(_) => {
+            }
+        }
+    }
+
+    /// Has the credentials of what is to be started again checked.
+    fn check_again(&self) {
+        let restart = self.restart.get();
+        let checking = restart.map(|r| self.loader.check_new_binary(r.address, r.len));
+        if checking != Some(Ok(())) {
+            self.restored(Err(ErrorCode::FAIL));
+        }
+    }
+
+    fn close(&self) {
+        self.place.set(None);
+        self.state.set(State::Idle);
+    }
+
+    fn updated(&self, result: Result<(), ErrorCode>) {
+        self.update_client.map(|c| c.update_done(result));
+    }
+
+    /// A process was started again, or not.
+    fn restored(&self, result: Result<(), ErrorCode>) {
+        let state = self.state.get();
+        self.restart.set(None);
+        self.close();
+        match state {
+            State::Restoring(Some(why)) => {
+                self.load_client.map(|c| c.load_done(Err(why)));
+            }
+            _ => self.updated(result),
+        }
+    }
+
+    /// Takes the new binary away: it must not run.
+    fn discard(&self, why: ProcessLoadError) {
+        let steps = self.forget_new(State::Discarding(why));
+        if !steps {
+            self.close();
+            self.load_client.map(|c| c.load_done(Err(why)));
+        }
+    }
+
+    fn forget_new(&self, state: State) -> bool {
+        let Some(place) = self.place.get() else {
+            return false;
+        };
+        let object = Object {
+            start: place.start,
+            len: place.len,
+            kind: Kind::App,
+        };
+        self.begin(
+            state,
+            &[
+                Some(Step::Invalidate(place.start)),
+                Some(Step::Forget(object)),
+                Some(Step::Mend(0)),
+                Some(Step::Record(None)),
+            ],
+        );
+        true
+    }
+
+    /// The header as it will be, copied; for checks before it becomes good.
+    fn parsed<R>(
+        &self,
+        place: &Place,
+        f: impl FnOnce(&TbfHeader<'_>) -> Result<R, ErrorCode>,
+    ) -> Result<R, ErrorCode> {
+        let flash = self.bytes();
+        let rest = flash.get(place.start..).ok_or(ErrorCode::INVAL)?;
+        let lengths = rest.first_chunk::<8>().ok_or(ErrorCode::INVAL)?;
+        let (version, size, _) = parse_tbf_header_lengths(lengths).map_err(|_| ErrorCode::INVAL)?;
+        let size = usize::from(size);
+        let mut copy = [0; HEADER_MAX];
+        let header = copy.get_mut(..size).ok_or(ErrorCode::SIZE)?;
+        header.copy_from_slice(rest.get(..size).ok_or(ErrorCode::INVAL)?);
+        let word = header.get_mut(CHECKSUM..CHECKSUM + 4);
+        word.ok_or(ErrorCode::INVAL)?
+            .copy_from_slice(&place.checksum);
+        f(&parse_tbf_header(header, version).map_err(|_| ErrorCode::INVAL)?)
+    }
+
+    /// The new binary's record, if it may become good.
+    fn admit(&self, place: &Place) -> Result<Trial, ErrorCode> {
+        let address = self.base().saturating_add(place.start);
+        self.parsed(place, |header| {
+            let linked = header.get_fixed_address_flash();
+            let here = address.saturating_add(header.get_protected_size() as usize);
+            if !header.is_app()
+                || !header.enabled()
+                || header.length() as usize != place.len
+                || linked.is_some_and(|at| at as usize != here)
+            {
+                return Err(ErrorCode::INVAL);
+            }
+            let version = header.get_binary_version();
+            // Only what has proved its name counts: a header can say anything.
+            let old = header.get_fixed_short_id().and_then(|id| self.named(id));
+            let newest = old.map(|p| p.binary_version().map_or(0, |v| v.get().get()));
+            if newest.is_some_and(|newest| newest >= version) {
+                return Err(ErrorCode::ALREADY);
+            }
+            Ok(Trial {
+                short_id: header.get_fixed_short_id().map_or(0, NonZeroU32::get),
+                version,
+                address,
+            })
+        })
+    }
+
+    /// Checks a chunk and plans its way to flash.
+    fn admit_chunk(&self, buffer: &mut [u8], offset: usize) -> Result<(), ErrorCode> {
+        let mut place = self
+            .place
+            .get()
+            .filter(|_| self.state.get() == State::Writing)
+            .ok_or(ErrorCode::INVAL)?;
+        let end = offset.checked_add(buffer.len()).ok_or(ErrorCode::INVAL)?;
+        if end > place.len || buffer.is_empty() || (1..8).contains(&offset) {
+            return Err(ErrorCode::INVAL);
+        }
+        if offset == 0 {
+            let lengths = buffer.first_chunk::<8>().ok_or(ErrorCode::INVAL)?;
+            let (_, _, total) = parse_tbf_header_lengths(lengths).map_err(|_| ErrorCode::INVAL)?;
+            if total as usize != place.len {
+                return Err(ErrorCode::INVAL);
+            }
+        }
+        for (i, held) in place.checksum.iter_mut().enumerate() {
+            let at = (CHECKSUM + i).checked_sub(offset);
+            if let Some(byte) = at.and_then(|at| buffer.get_mut(at)) {
+                (*held, *byte) = (*byte, 0xFF);
+                place.known |= 1 << i;
+            }
+        }
+        let mut steps = [None; STEPS];
+        let mut free = steps.iter_mut();
+        let mut add = |step| {
+            if let Some(next) = free.next() {
+                *next = Some(step);
+            }
+        };
+        if !place.opened && offset < self.area.page {
+            add(Step::Erase {
+                from: place.start,
+                to: (place.start + self.area.page).min(place.limit),
+            });
+            let behind = place.start + place.len;
+            if place.tail > behind {
+                add(Step::Program {
+                    at: behind,
+                    bytes: list::padding(place.tail - behind),
+                    len: BASE_HEADER,
+                });
+            }
+            place.opened = true;
+        }
+        add(Step::Chunk {
+            at: place.start + offset,
+            len: buffer.len(),
+        });
+        self.place.set(Some(place));
+        self.begin(State::Chunk, &steps);
+        Ok(())
+    }
+
+    fn installed_object(&self, id: NonZeroU32) -> Option<(Object, u32)> {
+        let copies = self.objects().filter_map(|o| {
+            let header = list::header_at(self.bytes(), o.start)?;
+            let named = header.enabled() && header.get_fixed_short_id() == Some(id);
+            (named && o.kind == Kind::App).then(|| (o, header.get_binary_version()))
+        });
+        copies.max_by_key(|(_, version)| *version)
+    }
+
+    fn idle(&self) -> Result<(), ErrorCode> {
+        if self.state.get() == State::Idle && self.loader.idle() {
+            Ok(())
+        } else {
+            Err(ErrorCode::BUSY)
+        }
+    }
+
+    fn begin_roll_back(&self, running: Running, why: Option<ProcessLoadError>) {
+        let start = running.trial.address.checked_sub(self.base());
+        let object = start.and_then(|start| list::object_at(self.bytes(), start));
+        let release = self
+            .kernel
+            .process_at(running.slot)
+            .map(|_| Step::Release(running.slot));
+        self.begin(
+            State::RollingBack(why),
+            &[
+                release,
+                object.map(|o| Step::Invalidate(o.start)),
+                object.map(Step::Forget),
+                Some(Step::Mend(0)),
+                Some(Step::Record(None)),
+            ],
+        );
+    }
+
+    /// The new binary may run: under this name, if it has one.
+    fn start_new(&self, id: ShortId) {
+        let Some(place) = self.place.get() else {
+            return self.close();
+        };
+        let old = match id {
+            ShortId::Fixed(id) => self.named(id),
+            ShortId::LocallyUnique => None,
+        };
+        let Some(old) = old else {
+            return match self.loader.create_checked(None) {
+                Ok(_) => self.begin(State::Opening, &[Some(Step::Record(None))]),
+                Err(e) => self.discard(e),
+            };
+        };
+        let trial = match self.admit(&place) {
+            Ok(trial) => trial,
+            Err(_) => return self.discard(ProcessLoadError::Superseded),
+        };
+        let a = old.get_addresses();
+        let running = Running {
+            trial,
+            slot: old.processid().slot(),
+            old: Restart {
+                slot: Some(old.processid().slot()),
+                address: a.flash_start,
+                len: a.flash_end - a.flash_start,
+            },
+        };
+        self.kernel.release(running.slot);
+        self.running.set(Some(running));
+        match self.loader.create_checked(Some(running.slot)) {
+            Ok(_) => {
+                self.close();
+                self.load_client.map(|c| c.load_done(Ok(())));
+            }
+            Err(e) => self.begin_roll_back(running, Some(e)),
+        }
+    }
+}
+
+impl<'a, C, F> DynamicBinaryStore for SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    fn setup(&self, app_length: usize) -> Result<usize, ErrorCode> {
+        self.free_to_install()?;
+        let flash = self.bytes();
+        // Where tools would put it: at a multiple of its size, so that any core's MPU can cover it.
+        let unit = app_length
+            .checked_next_power_of_two()
+            .ok_or(ErrorCode::INVAL)?
+            .max(self.area.page);
+        let row = unit.max(self.area.flash.stride());
+        let (from, to) = self.area.pool;
+        let first = from.checked_next_multiple_of(unit);
+        let first = first.and_then(|a| a.checked_sub(self.base()));
+        let first = first.ok_or(ErrorCode::FAIL)?;
+        let end = to.saturating_sub(self.base()).min(flash.len());
+        let empty = |range: Range<usize>| {
+            let hit =
+                |o: Object| o.kind == Kind::App && o.start < range.end && range.start < o.end();
+            !self.objects().any(hit)
+        };
+        let place = (first..end).step_by(row).find_map(|at| {
+            let limit = self.page_up(at.checked_add(app_length)?);
+            (limit <= end && empty(at..limit))
+                .then(|| self.plan(self.base() + at, app_length).ok())?
+        });
+        self.begin_setup(place.ok_or(ErrorCode::FAIL)?)
+    }
+
+    fn write(&self, buffer: SubSliceMut<'static, u8>, offset: usize) -> Result<(), ErrorCode> {
+        if self.chunk.is_some() {
+            // Cannot be: the one buffer there is comes back first.
+            return Err(ErrorCode::BUSY);
+        }
+        let mut buffer = buffer;
+        if let Err(e) = self.admit_chunk(buffer.as_mut_slice(), offset) {
+            self.refused.set(Some(e));
+            self.deferred_call.set();
+        }
+        // A driver writes from the buffer's start.
+        let active = buffer.active_range();
+        let bytes = buffer.take();
+        bytes.copy_within(active.clone(), 0);
+        let mut whole = SubSliceMut::new(bytes);
+        whole.slice(..active.len());
+        self.chunk.put(whole);
+        Ok(())
+    }
+
+    fn finalize(&self) -> Result<(), ErrorCode> {
+        let place = self
+            .place
+            .get()
+            .filter(|p| self.state.get() == State::Writing && p.known == 0xF)
+            .ok_or(ErrorCode::INVAL)?;
+        let trial = self.admit(&place)?;
+        let mut word = [0; BASE_HEADER];
+        for (to, from) in word.iter_mut().zip(place.checksum) {
+            *to = from;
+        }
+        let shorten = place.cover.map(|cover| Step::Erase {
+            from: cover.start,
+            to: cover.start + self.area.page,
+        });
+        let shorter = place.cover.map(|cover| Step::Program {
+            at: cover.start,
+            bytes: list::padding(place.start - cover.start),
+            len: BASE_HEADER,
+        });
+        self.begin(
+            State::Finalizing,
+            &[
+                Some(Step::Record(Some(trial))),
+                Some(Step::Program {
+                    at: place.start + CHECKSUM,
+                    bytes: word,
+                    len: 4,
+                }),
+                shorten,
+                shorter,
+                Some(Step::Mend(0)),
+            ],
+        );
+        Ok(())
+    }
+
+    fn abort(&self) -> Result<(), ErrorCode> {
+        match self.state.get() {
+            State::Writing | State::Ready => {
+                if self.forget_new(State::Aborting) {
+                    Ok(())
+                } else {
+                    Err(ErrorCode::INVAL)
+                }
+            }
+            State::Setup | State::Chunk | State::Finalizing | State::Checking => {
+                Err(ErrorCode::BUSY)
+            }
+            _ => Err(ErrorCode::INVAL),
+        }
+    }
+
+    fn set_storage_client(&self, client: &'static dyn DynamicBinaryStoreClient) {
+        self.store_client.set(client);
+    }
+}
+
+impl<'a, C, F> DynamicProcessLoad for SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    fn load(&self) -> Result<(), ErrorCode> {
+        let place = self
+            .place
+            .get()
+            .filter(|_| self.state.get() == State::Ready)
+            .ok_or(ErrorCode::INVAL)?;
+        if !self.loader.idle() {
+            return Err(ErrorCode::BUSY);
+        }
+        self.state.set(State::Checking);
+        let checking = self
+            .loader
+            .check_new_binary(self.base() + place.start, place.len);
+        if let Err(e) = checking {
+            self.discard(e);
+        }
+        Ok(())
+    }
+
+    fn set_load_client(&self, client: &'static dyn DynamicProcessLoadClient) {
+        self.load_client.set(client);
+    }
+}
+
+impl<'a, C, F> DynamicProcessUnload for SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    fn unload(&self, short_id: ShortId) -> Result<(), ErrorCode> {
+        self.idle()?;
+        let ShortId::Fixed(id) = short_id else {
+            return Err(ErrorCode::INVAL);
+        };
+        if self
+            .running
+            .get()
+            .is_some_and(|r| r.trial.short_id == id.get())
+        {
+            return Err(ErrorCode::BUSY);
+        }
+        let process = self.named(id).ok_or(ErrorCode::INVAL)?;
+        let (slot, at) = (
+            process.processid().slot(),
+            process.get_addresses().flash_start,
+        );
+        self.begin(State::Unloading(at), &[Some(Step::Release(slot))]);
+        Ok(())
+    }
+
+    fn set_unload_client(&self, client: &'static dyn DynamicProcessUnloadClient) {
+        self.unload_client.set(client);
+    }
+}
+
+impl<'a, C, F> DynamicProcessUpdate for SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    fn setup_at(&self, address: usize, app_length: usize) -> Result<usize, ErrorCode> {
+        self.free_to_install()?;
+        self.begin_setup(self.plan(address, app_length)?)
+    }
+
+    fn probe(&self, address: usize, app_length: usize) -> Result<(), ErrorCode> {
+        self.free_to_install()?;
+        self.plan(address, app_length).map(|_| ())
+    }
+
+    fn installed(&self, short_id: NonZeroU32) -> Option<Installed> {
+        let trial = self
+            .running
+            .get()
+            .is_some_and(|r| r.trial.short_id == short_id.get());
+        match self.named(short_id) {
+            Some(p) => Some(Installed {
+                version: p.binary_version().map_or(0, |v| v.get().get()),
+                address: p.get_addresses().flash_start,
+                running: p.is_running(),
+                trial,
+            }),
+            None => self
+                .installed_object(short_id)
+                .map(|(o, version)| Installed {
+                    version,
+                    address: self.base() + o.start,
+                    running: false,
+                    trial,
+                }),
+        }
+    }
+
+    fn on_trial(&self) -> Option<Trial> {
+        self.running.get().map(|r| r.trial)
+    }
+
+    fn trial_failed(&self) -> bool {
+        self.running.get().is_some_and(|r| {
+            let process = self.kernel.process_at(r.slot);
+            !process.is_some_and(|p| p.is_running() && p.get_restart_count() == 0)
+        })
+    }
+
+    fn confirm(&self, short_id: NonZeroU32) -> Result<(), ErrorCode> {
+        self.idle()?;
+        let on_trial = self.on_trial();
+        if on_trial.is_none_or(|t| t.short_id != short_id.get()) || self.trial_failed() {
+            return Err(ErrorCode::INVAL);
+        }
+        self.begin(State::Confirming, &[Some(Step::Record(None))]);
+        Ok(())
+    }
+
+    fn roll_back(&self, short_id: NonZeroU32) -> Result<(), ErrorCode> {
+        self.idle()?;
+        let running = self.running.get();
+        let running = running
+            .filter(|r| r.trial.short_id == short_id.get())
+            .ok_or(ErrorCode::INVAL)?;
+        self.begin_roll_back(running, None);
+        Ok(())
+    }
+
+    fn remove(&self, short_id: NonZeroU32) -> Result<(), ErrorCode> {
+        self.idle()?;
+        if self.running.get().is_some() {
+            return Err(ErrorCode::BUSY);
+        }
+        let process = self.named(short_id);
+        if process.is_none() && self.installed_object(short_id).is_none() {
+            return Err(ErrorCode::INVAL);
+        }
+        self.begin(
+            State::Removing,
+            &[
+                process.map(|p| Step::Release(p.processid().slot())),
+                Some(Step::Copies(short_id)),
+                Some(Step::Mend(0)),
+            ],
+        );
+        Ok(())
+    }
+
+    fn start(&self, short_id: NonZeroU32) -> Result<(), ErrorCode> {
+        self.idle()?;
+        if self.running.get().is_some() {
+            return Err(ErrorCode::BUSY);
+        }
+        let process = self.named(short_id);
+        if process.is_some_and(|p| p.is_running()) {
+            return Err(ErrorCode::ALREADY);
+        }
+        let restart = match process {
+            Some(p) => {
+                let a = p.get_addresses();
+                Restart {
+                    slot: Some(p.processid().slot()),
+                    address: a.flash_start,
+                    len: a.flash_end - a.flash_start,
+                }
+            }
+            None => {
+                let (o, _) = self.installed_object(short_id).ok_or(ErrorCode::INVAL)?;
+                Restart {
+                    slot: None,
+                    address: self.base() + o.start,
+                    len: o.len,
+                }
+            }
+        };
+        self.restart.set(Some(restart));
+        let release = restart.slot.map(Step::Release);
+        self.begin(State::Starting, &[release]);
+        Ok(())
+    }
+
+    fn set_update_client(&self, client: &'static dyn DynamicProcessUpdateClient) {
+        self.update_client.set(client);
+    }
+}
+
+impl<'a, C, F> SingleLoadClient for SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    fn binary_checked(&self, result: Result<(ShortId, bool), ProcessLoadError>) {
+        let unsigned = ProcessLoadError::CheckError(ProcessCheckError::CredentialsNotAccepted);
+        match self.state.get() {
+            State::Checking => match result {
+                Ok((id, accepted)) if accepted || self.area.unsigned => self.start_new(id),
+                Ok(_) => self.discard(unsigned),
+                Err(e) => self.discard(e),
+            },
+            State::Restoring(_) | State::Starting => {
+                let slot = self.restart.get().and_then(|r| r.slot);
+                let started = result.and_then(|_| self.loader.create_checked(slot));
+                self.restored(started.map(|_| ()).map_err(|_| ErrorCode::FAIL));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<'a, C, F> NonvolatileStorageClient for SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    fn read_done(&self, _buffer: &'static mut [u8], _length: usize) {}
+
+    fn write_done(&self, buffer: &'static mut [u8], length: usize) {
+        let step = self.current.get();
+        let written = |at: usize, len: usize, buffer: &[u8]| {
+            length == len && buffer.get(..len).is_some_and(|b| self.holds(at, b))
+        };
+        match step {
+            Some(Step::Chunk { at, len }) => {
+                let result = match written(at, len, buffer) {
+                    true => Ok(()),
+                    false => Err(ErrorCode::FAIL),
+                };
+                self.finished(Ok(()));
+                self.store_client.map(|c| c.write_done(result, buffer, len));
+            }
+            Some(Step::Program { at, len, .. }) => {
+                let good = written(at, len, buffer);
+                self.buffer.put(Some(buffer));
+                self.go_on(good);
+            }
+            // Nothing was asked for.
+            _ => self.buffer.put(Some(buffer)),
+        }
+    }
+}
+
+impl<'a, C, F> hil::flash::Client<F> for SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    fn read_complete(&self, _: &'static mut F::Page, _: Result<(), hil::flash::Error>) {}
+    fn write_complete(&self, _: &'static mut F::Page, _: Result<(), hil::flash::Error>) {}
+
+    fn erase_complete(&self, result: Result<(), hil::flash::Error>) {
+        if let Some(Step::Erase { from, to }) = self.current.get() {
+            let erased = self.bytes().get(from..to).is_some_and(list::blank);
+            self.go_on(result.is_ok() && erased);
+        }
+    }
+}
+
+impl<'a, C, F> SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    /// After a step that was waited for.
+    fn go_on(&self, good: bool) {
+        if good {
+            self.work();
+        } else {
+            self.failed(ErrorCode::FAIL);
+        }
+    }
+
+    /// A script ends early.
+    fn failed(&self, error: ErrorCode) {
+        self.script.set([None; STEPS]);
+        self.finished(Err(error));
+        self.give_back(error);
+    }
+
+    /// A chunk that was not written goes back.
+    fn give_back(&self, error: ErrorCode) {
+        if let Some(chunk) = self.chunk.take() {
+            let len = chunk.len();
+            self.store_client
+                .map(|c| c.write_done(Err(error), chunk.take(), len));
+        }
+    }
+}
+
+impl<'a, C, F> DeferredCallClient for SequentialDynamicBinaryStorage<'a, C, F>
+where
+    C: Chip,
+    F: NonvolatileStorage<'a> + hil::flash::Flash,
+{
+    fn handle_deferred_call(&self) {
+        if let Some(error) = self.refused.take() {
+            self.give_back(error);
+        }
+        if self.begun.take() {
+            self.work();
+        }
+    }
+
+    fn register(&'static self) {
+        self.deferred_call.register(self);
+    }
+}

@@ -1,0 +1,677 @@
+//! Installing at run time on simulated NOR flash: power is cut at every program, erase and record,
+//! inside them too, and again while recovering. After each cut the device boots to a state that
+//! some complete sequence of commands could have left.
+
+mod apps;
+
+use apps::{Names, Stop, machine, object_of};
+use flash::Flash as _;
+use flash::sim::{Power, SimFlash, Tear};
+use kernel::ErrorCode;
+use kernel::deferred_call::{DeferredCall, DeferredCallClient};
+use kernel::dynamic_binary_storage::*;
+use kernel::hil::flash as hil_flash;
+use kernel::hil::nonvolatile_storage::{NonvolatileStorage, NonvolatileStorageClient};
+use kernel::process::{
+    FlashRegion, ProcessLoadError, ProcessLoadingAsync, SequentialProcessLoaderMachine, ShortId,
+};
+use kernel::testing::{TestChip, TestKernel};
+use kernel::utilities::leasable_buffer::SubSliceMut;
+use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
+
+const PAGE: usize = 0x1000;
+const ROW: usize = 0x4000;
+const AREA: usize = 8 * ROW;
+const APP: u8 = 5;
+
+fn leak<T>(t: T) -> &'static mut T {
+    Box::leak(Box::new(t))
+}
+
+/// The simulator behind the kernel's traits, and a copy of its content where the kernel sees it.
+struct Nor {
+    sim: RefCell<SimFlash>,
+    seen: *mut u8,
+    client: Cell<Option<&'static dyn NonvolatileStorageClient>>,
+    pages: Cell<Option<&'static dyn hil_flash::Client<Nor>>>,
+    written: RefCell<Option<(&'static mut [u8], usize)>>,
+    erased: Cell<Option<bool>>,
+    call: DeferredCall,
+}
+
+impl Nor {
+    fn copy(&self) {
+        let sim = self.sim.borrow();
+        // SAFETY: `seen` is AREA bytes that only `FlashRegion` reads, between two operations.
+        unsafe { self.seen.copy_from(sim.data().as_ptr(), AREA) };
+    }
+    fn dead(&self) -> bool {
+        !self.sim.borrow().power().is_on()
+    }
+}
+
+impl NonvolatileStorage<'static> for Nor {
+    fn set_client(&self, client: &'static dyn NonvolatileStorageClient) {
+        self.client.set(Some(client));
+    }
+    fn read(&self, _: &'static mut [u8], _: usize, _: usize) -> Result<(), ErrorCode> {
+        Err(ErrorCode::NOSUPPORT)
+    }
+    fn write(&self, buffer: &'static mut [u8], address: usize, n: usize) -> Result<(), ErrorCode> {
+        let at = address - self.seen.addr();
+        let done = self.sim.borrow_mut().program(at as u32, &buffer[..n]);
+        self.copy();
+        if !self.dead() {
+            let length = if done.is_ok() { n } else { 0 };
+            self.written.replace(Some((buffer, length)));
+            self.call.set();
+        }
+        Ok(())
+    }
+}
+
+struct Page([u8; PAGE]);
+impl Default for Page {
+    fn default() -> Self {
+        Page([0xFF; PAGE])
+    }
+}
+impl AsMut<[u8]> for Page {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+type Refused = (ErrorCode, &'static mut Page);
+
+impl hil_flash::Flash for Nor {
+    type Page = Page;
+    fn read_page(&self, _: usize, b: &'static mut Page) -> Result<(), Refused> {
+        Err((ErrorCode::NOSUPPORT, b))
+    }
+    fn write_page(&self, _: usize, b: &'static mut Page) -> Result<(), Refused> {
+        Err((ErrorCode::NOSUPPORT, b))
+    }
+    fn erase_page(&self, page: usize) -> Result<(), ErrorCode> {
+        let at = (page * PAGE) as u32;
+        let done = self.sim.borrow_mut().erase(at, PAGE as u32).is_ok();
+        self.copy();
+        if !self.dead() {
+            self.erased.set(Some(done));
+            self.call.set();
+        }
+        Ok(())
+    }
+}
+
+impl DeferredCallClient for Nor {
+    fn handle_deferred_call(&self) {
+        let written = self.written.take();
+        if let (Some((buffer, n)), Some(client)) = (written, self.client.get()) {
+            client.write_done(buffer, n);
+        }
+        if let (Some(ok), Some(client)) = (self.erased.take(), self.pages.get()) {
+            client.erase_complete(if ok {
+                Ok(())
+            } else {
+                Err(hil_flash::Error::FlashError)
+            });
+        }
+    }
+    fn register(&'static self) {
+        self.call.register(self);
+    }
+}
+
+/// The record: replaced whole or not at all, which of both when power goes inside is the tear's.
+struct Store {
+    trial: Cell<Option<Trial>>,
+    power: Power,
+    lost_after: bool,
+}
+
+impl TrialStore for Store {
+    fn get(&self) -> Result<Option<Trial>, ErrorCode> {
+        Ok(self.trial.get())
+    }
+    fn set(&self, trial: Option<Trial>) -> Result<(), ErrorCode> {
+        let on = self.power.is_on();
+        let done = SimFlash::on(&self.power, 64, 64, 1)
+            .program(0, &[0])
+            .is_ok();
+        if done || (on && self.lost_after) {
+            self.trial.set(trial);
+        }
+        if done { Ok(()) } else { Err(ErrorCode::FAIL) }
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    said: RefCell<Vec<String>>,
+    buffer: RefCell<Option<&'static mut [u8]>>,
+}
+
+impl Log {
+    fn say<E: std::fmt::Debug>(&self, what: &str, result: Result<(), E>) {
+        let said = match result {
+            Ok(()) => what.into(),
+            Err(e) => format!("{what} {e:?}"),
+        };
+        self.said.borrow_mut().push(said);
+    }
+}
+impl DynamicBinaryStoreClient for Log {
+    fn setup_done(&self, result: Result<(), ErrorCode>) {
+        self.say("setup", result);
+    }
+    fn write_done(&self, result: Result<(), ErrorCode>, buffer: &'static mut [u8], _: usize) {
+        self.buffer.replace(Some(buffer));
+        self.say("write", result);
+    }
+    fn finalize_done(&self, result: Result<(), ErrorCode>) {
+        self.say("finalize", result);
+    }
+    fn abort_done(&self, result: Result<(), ErrorCode>) {
+        self.say("abort", result);
+    }
+}
+impl DynamicProcessLoadClient for Log {
+    fn load_done(&self, result: Result<(), ProcessLoadError>) {
+        self.say("load", result);
+    }
+}
+impl DynamicProcessUnloadClient for Log {
+    fn unload_done(&self, result: Result<(), ErrorCode>, _: usize) {
+        self.say("unload", result);
+    }
+}
+impl DynamicProcessUpdateClient for Log {
+    fn update_done(&self, result: Result<(), ErrorCode>) {
+        self.say("update", result);
+    }
+}
+
+type Storage = SequentialDynamicBinaryStorage<'static, TestChip, Nor>;
+
+struct Rig {
+    t: TestKernel,
+    nor: &'static Nor,
+    storage: &'static Storage,
+    log: &'static Log,
+    store: &'static Store,
+}
+
+/// What outlives a boot.
+#[derive(Clone)]
+struct Device {
+    flash: Vec<u8>,
+    /// ShortId, version, offset.
+    trial: Option<(u32, u32, usize)>,
+}
+
+/// What a boot left.
+struct After {
+    device: Device,
+    /// Name and version of what ran at the end.
+    running: Vec<(String, u32)>,
+    said: Vec<String>,
+    /// Operations, the torn one included.
+    ops: u64,
+    died: bool,
+}
+
+impl Device {
+    /// Boots and does `work`, with power cut at the n-th operation.
+    fn boot(&self, cut: Option<(u64, Tear)>, work: fn(&Rig)) -> After {
+        let device = self.clone();
+        // The kernel's statics are per thread: each boot has its own.
+        let boot = std::thread::spawn(move || {
+            let rig = Rig::new(&device, cut);
+            rig.t.run();
+            rig.storage.recover();
+            rig.t.run();
+            if !rig.nor.dead() {
+                work(&rig);
+            }
+            rig.after()
+        });
+        boot.join().unwrap()
+    }
+
+    fn factory() -> Device {
+        let mut flash = vec![0xFF; AREA];
+        let mut put = |row: usize, object: Vec<u8>| {
+            flash[row * ROW..row * ROW + object.len()].copy_from_slice(&object);
+        };
+        put(0, app(0x1000, "first", 1, 7));
+        put(1, app(0x3000, "app", 2, APP));
+        // An old copy where the next one goes, longer than that.
+        put(3, app(0x6000, "app", 1, APP));
+        put(5, app(0x1000, "last", 1, 9));
+        Device { flash, trial: None }
+    }
+}
+
+fn app(size: u32, name: &str, version: u32, id: u8) -> Vec<u8> {
+    object_of(size, name, version, id, &[1], |_| ())
+}
+
+impl Rig {
+    fn new(device: &Device, cut: Option<(u64, Tear)>) -> Rig {
+        let t = TestKernel::new();
+        let power = Power::new(device.flash.len() as u64 + cut.map_or(0, |(n, _)| n));
+        let mut sim = SimFlash::on(&power, AREA as u32, PAGE as u32, 1);
+        sim.data_mut().copy_from_slice(&device.flash);
+        let room = vec![0xFFu8; AREA + 0x1_0000].leak();
+        let skip = room.as_ptr().align_offset(0x1_0000);
+        let seen = room[skip..].as_mut_ptr();
+        let nor: &'static Nor = leak(Nor {
+            sim: RefCell::new(sim),
+            seen,
+            client: Cell::new(None),
+            pages: Cell::new(None),
+            written: RefCell::new(None),
+            erased: Cell::new(None),
+            call: DeferredCall::new(),
+        });
+        nor.register();
+        nor.copy();
+        let store: &'static Store = leak(Store {
+            trial: Cell::new(device.trial.map(|(short_id, version, at)| Trial {
+                short_id,
+                version,
+                address: seen.addr() + at,
+            })),
+            power: power.clone(),
+            lost_after: cut.is_some_and(|(_, tear)| tear == Tear::Prefix),
+        });
+        // SAFETY: leaked; written by `Nor` for the storage only.
+        let flash = unsafe { FlashRegion::new(seen, AREA, ROW) };
+        let machine = machine(false);
+        let loader: &'static SequentialProcessLoaderMachine<'static, TestChip> =
+            leak(SequentialProcessLoaderMachine::new(
+                machine,
+                vec![None; 8].leak(),
+                t.kernel(),
+                t.chip(),
+                vec![flash].leak(),
+                vec![0u8; 120 * 1024].leak(),
+                &Stop,
+                &(),
+                &Names,
+                &t.management_capability(),
+            ));
+        loader.register();
+        machine.set_client(loader);
+        let area = Area {
+            flash,
+            page: PAGE,
+            pool: (seen.addr() + 6 * ROW, seen.addr() + AREA),
+            unsigned: false,
+        };
+        let storage: &'static Storage = leak(SequentialDynamicBinaryStorage::new(
+            t.kernel(),
+            nor,
+            loader,
+            store,
+            area,
+            vec![0; 16].leak(),
+            &t.management_capability(),
+        ));
+        storage.register();
+        storage.listen();
+        NonvolatileStorage::set_client(nor, storage);
+        nor.pages.set(Some(storage));
+        let log: &'static Log = leak(Log::default());
+        log.buffer.replace(Some(vec![0; 1000].leak()));
+        storage.set_storage_client(log);
+        storage.set_load_client(log);
+        storage.set_unload_client(log);
+        storage.set_update_client(log);
+        loader.exclude(store.trial.get().map(|t| t.address));
+        loader.start();
+        if let Some((n, tear)) = cut {
+            power.cut_after(n, tear);
+        }
+        Rig {
+            t,
+            nor,
+            storage,
+            log,
+            store,
+        }
+    }
+
+    fn address(&self, row: usize) -> usize {
+        self.nor.seen.addr() + row * ROW
+    }
+
+    /// Waits for the answer to what was accepted; whether it was good.
+    fn ok(&self, accepted: Result<(), ErrorCode>, answer: &str) -> bool {
+        let before = self.log.said.borrow().len();
+        if let Err(e) = accepted {
+            self.log.say(&format!("refused {answer}"), Err(e));
+            return false;
+        }
+        self.t.run();
+        let said = self.log.said.borrow();
+        said[before..].iter().any(|s| s == answer)
+    }
+
+    /// Stores and finalizes a binary.
+    fn store(&self, row: Option<usize>, object: &[u8]) -> bool {
+        let setup = match row {
+            Some(row) => self.storage.setup_at(self.address(row), object.len()),
+            None => self.storage.setup(object.len()),
+        };
+        if !self.ok(setup.map(|_| ()), "setup") {
+            return false;
+        }
+        for (i, chunk) in object.chunks(1000).enumerate() {
+            let Some(buffer) = self.log.buffer.take() else {
+                return false;
+            };
+            buffer[..chunk.len()].copy_from_slice(chunk);
+            let mut piece = SubSliceMut::new(buffer);
+            piece.slice(..chunk.len());
+            if !self.ok(self.storage.write(piece, i * 1000), "write") {
+                return false;
+            }
+        }
+        self.ok(self.storage.finalize(), "finalize")
+    }
+
+    fn after(self) -> After {
+        let running = (0..8).filter_map(|i| self.t.slot(i));
+        let running = running.filter(|p| p.is_running());
+        let version = |p: &'static dyn kernel::process::Process| {
+            p.binary_version().map_or(0, |v| v.get().get())
+        };
+        let mut running: Vec<(String, u32)> = running
+            .map(|p| (p.get_process_name().to_owned(), version(p)))
+            .collect();
+        running.sort();
+        let sim = self.nor.sim.borrow();
+        After {
+            device: Device {
+                flash: sim.data().to_vec(),
+                trial: self
+                    .store
+                    .trial
+                    .get()
+                    .map(|t| (t.short_id, t.version, t.address - self.nor.seen.addr())),
+            },
+            running,
+            said: self.log.said.borrow().clone(),
+            ops: sim.power().ops(),
+            died: self.nor.dead(),
+        }
+    }
+}
+
+const ID: NonZeroU32 = NonZeroU32::new(APP as u32).unwrap();
+
+fn update(rig: &Rig) {
+    let _ = rig.store(Some(3), &app(0x2400, "app", 3, APP))
+        && rig.ok(rig.storage.load(), "load")
+        && rig.ok(rig.storage.confirm(ID), "update");
+}
+fn update_and_roll_back(rig: &Rig) {
+    let _ = rig.store(Some(3), &app(0x2400, "app", 3, APP))
+        && rig.ok(rig.storage.load(), "load")
+        && rig.ok(rig.storage.roll_back(ID), "update");
+}
+fn install(rig: &Rig) {
+    let _ = rig.store(None, &app(0x1400, "guest", 1, 20)) && rig.ok(rig.storage.load(), "load");
+}
+fn remove(rig: &Rig) {
+    let _ = rig.ok(rig.storage.remove(ID), "update");
+}
+fn nothing(_: &Rig) {}
+
+fn versions(after: &After, name: &str) -> Vec<u32> {
+    let all = after.running.iter().filter(|(n, _)| n == name);
+    all.map(|(_, v)| *v).collect()
+}
+
+/// The list as host tools walk it, by lengths alone: names where it says a name can be read.
+fn listed(flash: &[u8]) -> Vec<usize> {
+    let (mut at, mut all) = (0, vec![]);
+    while at + 16 <= flash.len() && flash[at..at + 2] == [2, 0] {
+        all.push(at);
+        at += u32::from_le_bytes(flash[at + 4..at + 8].try_into().unwrap()) as usize;
+    }
+    all
+}
+
+/// Boots that must hold whatever happened before: the neighbours run, the list is whole, and what
+/// was on trial never runs.
+fn settle(after: &After, what: &str) -> After {
+    let booted = after.device.boot(None, nothing);
+    for name in ["first", "last"] {
+        assert_eq!(versions(&booted, name), [1], "{what}: {:?}", booted.running);
+    }
+    assert_eq!(booted.device.trial, None, "{what}");
+    let list = listed(&booted.device.flash);
+    for row in [0, 5] {
+        assert!(list.contains(&(row * ROW)), "{what}: {list:x?}");
+    }
+    booted
+}
+
+/// Cuts `work` everywhere, and the boot after it everywhere; `judge` sees what the device settled on.
+fn cut_everywhere(start: &Device, work: fn(&Rig), judge: fn(&After, &After, &str)) -> usize {
+    let whole = start.boot(None, work);
+    let mut cuts = 0;
+    for n in 0..=whole.ops {
+        for tear in Tear::ALL {
+            let what = format!("cut at {n} {tear:?}");
+            let cut = start.boot(Some((n, tear)), work);
+            assert_eq!(cut.died, n < whole.ops, "{what}");
+            let settled = settle(&cut, &what);
+            judge(&cut, &settled, &what);
+            let recovery = cut.device.boot(None, nothing).ops;
+            for m in 0..recovery {
+                let what = format!("{what}, again at {m}");
+                let again = cut.device.boot(Some((m, tear)), nothing);
+                let settled = settle(&again, &what);
+                judge(&cut, &settled, &what);
+                cuts += 1;
+            }
+            // And the same work is done on what is left.
+            let retried = settled.device.boot(None, work);
+            assert!(
+                versions(&retried, "first") == [1] && versions(&retried, "last") == [1],
+                "{what}: {:?} {:?}",
+                retried.running,
+                retried.said
+            );
+            cuts += 1;
+        }
+    }
+    cuts
+}
+
+#[test]
+fn an_update_runs_beside_and_stays_when_confirmed() {
+    let start = Device::factory();
+    let whole = start.boot(None, update);
+    assert_eq!(whole.said.last().unwrap(), "update", "{:?}", whole.said);
+    assert_eq!(versions(&whole, "app"), [3]);
+    assert_eq!(versions(&settle(&whole, "whole"), "app"), [3]);
+    let cuts = cut_everywhere(&start, update, |cut, settled, what| {
+        let found = versions(settled, "app");
+        let confirmed = cut.said.last().is_some_and(|s| s == "update");
+        assert!(
+            found == [2] && !confirmed || found == [3],
+            "{what}: {found:?} after {:?}",
+            cut.said
+        );
+        // Only the record's own cut may end either way.
+        let near = cut.said.iter().any(|s| s == "load");
+        assert!(near || found == [2], "{what}: never started, yet it runs");
+    });
+    println!("update: {cuts} cuts");
+}
+
+#[test]
+fn a_trial_that_is_not_confirmed_never_runs_after_a_reset() {
+    let start = Device::factory();
+    let trial = start.boot(None, |rig| {
+        assert!(rig.store(Some(3), &app(0x2400, "app", 3, APP)));
+        assert!(rig.ok(rig.storage.load(), "load"));
+        let installed = rig.storage.installed(ID).unwrap();
+        assert!(installed.trial && installed.running && installed.version == 3);
+        let other = rig.storage.setup_at(rig.address(6), 0x1000);
+        assert_eq!(other, Err(ErrorCode::BUSY), "one trial at a time");
+        assert!(!rig.storage.trial_failed());
+        let process = (0..8).filter_map(|i| rig.t.slot(i));
+        let mut process = process.filter(|p| p.get_process_name() == "app");
+        process.next().unwrap().set_fault_state();
+        assert!(rig.storage.trial_failed());
+        assert_eq!(rig.storage.confirm(ID), Err(ErrorCode::INVAL));
+    });
+    assert!(trial.device.trial.is_some());
+    assert_eq!(versions(&settle(&trial, "reset"), "app"), [2]);
+    let back = start.boot(None, update_and_roll_back);
+    assert_eq!(versions(&back, "app"), [2], "{:?}", back.said);
+    let cuts = cut_everywhere(&start, update_and_roll_back, |_, settled, what| {
+        assert_eq!(versions(settled, "app"), [2], "{what}");
+    });
+    println!("rollback: {cuts} cuts");
+}
+
+#[test]
+fn an_application_comes_and_goes() {
+    let start = Device::factory();
+    let came = start.boot(None, install);
+    assert_eq!(versions(&came, "guest"), [1], "{:?}", came.said);
+    let settled = settle(&came, "installed");
+    assert_eq!(versions(&settled, "guest"), [1]);
+    let cuts = cut_everywhere(&start, install, |cut, settled, what| {
+        let found = versions(settled, "guest");
+        let told = cut.said.last().is_some_and(|s| s == "load");
+        assert!(found == [1] || !told && found.is_empty(), "{what}");
+        assert_eq!(versions(settled, "app"), [2], "{what}");
+    });
+    let gone = start.boot(None, remove);
+    assert!(versions(&gone, "app").is_empty(), "{:?}", gone.said);
+    let removed = cut_everywhere(&start, remove, |cut, settled, what| {
+        let found = versions(settled, "app");
+        let told = cut.said.last().is_some_and(|s| s == "update");
+        // The newest copy goes first or last: while one is left, one runs.
+        assert!(found.len() <= 1 && (!told || found.is_empty()), "{what}");
+    });
+    println!("install: {cuts} cuts, remove: {removed} cuts");
+}
+
+#[test]
+fn stopped_and_started_without_touching_flash() {
+    let start = Device::factory();
+    let after = start.boot(None, |rig| {
+        let mended = rig.nor.sim.borrow().power().ops();
+        let id = ShortId::Fixed(ID);
+        assert_eq!(rig.storage.start(ID), Err(ErrorCode::ALREADY));
+        assert!(rig.ok(rig.storage.unload(id), "unload"));
+        assert_eq!(rig.storage.unload(id), Err(ErrorCode::INVAL));
+        assert!(!rig.storage.installed(ID).unwrap().running);
+        assert!(rig.ok(rig.storage.start(ID), "update"));
+        assert!(rig.storage.installed(ID).unwrap().running);
+        assert_eq!(rig.nor.sim.borrow().power().ops(), mended);
+    });
+    assert_eq!(versions(&after, "app"), [2], "{:?}", after.said);
+}
+
+#[test]
+fn what_must_not_be_installed_is_not() {
+    let start = Device::factory();
+    let after = start.boot(None, |rig| {
+        let object = app(0x2400, "app", 3, APP);
+        let store = |object: &[u8]| rig.store(Some(3), object);
+        let abort = || assert!(rig.ok(rig.storage.abort(), "abort"));
+        // Not over what runs, not off a row, not past the end.
+        let at = |row: usize, len: usize| rig.storage.setup_at(rig.address(row), len);
+        assert_eq!(at(1, 0x1000), Err(ErrorCode::BUSY));
+        assert_eq!(at(2, 3 * ROW + 4), Err(ErrorCode::BUSY));
+        assert_eq!(at(7, ROW + 4), Err(ErrorCode::INVAL));
+        let odd = rig.storage.setup_at(rig.address(3) + PAGE, 0x1000);
+        assert_eq!(odd, Err(ErrorCode::INVAL));
+        assert_eq!(rig.storage.setup(AREA), Err(ErrorCode::FAIL));
+        // Out of order.
+        assert_eq!(rig.storage.finalize(), Err(ErrorCode::INVAL));
+        assert_eq!(rig.storage.load(), Err(ErrorCode::INVAL));
+        assert_eq!(rig.storage.abort(), Err(ErrorCode::INVAL));
+        // Same version, older version.
+        for version in [2, 1] {
+            assert!(!store(&app(0x2400, "app", version, APP)));
+            abort();
+        }
+        // Another length than announced, a bad checksum.
+        let mut bad = object.clone();
+        bad[4] ^= 4;
+        assert!(!store(&bad));
+        abort();
+        bad = object.clone();
+        bad[13] ^= 1;
+        assert!(!store(&bad));
+        abort();
+        // Credentials: rejected, none.
+        for credentials in [&[2u8][..], &[]] {
+            let unsigned = object_of(0x2400, "app", 3, APP, credentials, |_| ());
+            assert!(store(&unsigned));
+            assert!(!rig.ok(rig.storage.load(), "load"));
+        }
+        assert!(!rig.storage.installed(ID).unwrap().trial);
+        // Written twice: NOR cannot.
+        assert!(rig.ok(
+            rig.storage.setup_at(rig.address(3), 0x2400).map(|_| ()),
+            "setup"
+        ));
+        for (i, expected) in [true, false].into_iter().enumerate() {
+            let buffer = rig.log.buffer.take().unwrap();
+            buffer.fill(0x55 << i);
+            let piece = SubSliceMut::new(buffer);
+            assert_eq!(
+                rig.ok(rig.storage.write(piece, 0x2000 - 1000), "write"),
+                expected
+            );
+        }
+        // Header start in two parts, past the end, nothing at all.
+        for (offset, len) in [(4, 8), (0x2400 - 8, 9), (0, 0), (usize::MAX, 2)] {
+            let mut piece = SubSliceMut::new(rig.log.buffer.take().unwrap());
+            piece.slice(..len);
+            assert!(!rig.ok(rig.storage.write(piece, offset), "write"));
+        }
+        abort();
+        assert!(rig.store(Some(3), &object) && rig.ok(rig.storage.load(), "load"));
+    });
+    assert_eq!(versions(&after, "app"), [3], "{:?}", after.said);
+}
+
+#[test]
+fn a_place_inside_padding_is_cut_out_of_it() {
+    let mut device = Device::factory();
+    // Rows 3 and 4 as a host tool leaves them: one padding from the end of `app` on.
+    let hole = ROW + 0x3000..5 * ROW;
+    let len = hole.len() as u32;
+    device.flash[hole.clone()].fill(0xFF);
+    for (i, word) in [0x0010_0002, len, 0, 0x0010_0002 ^ len]
+        .into_iter()
+        .enumerate()
+    {
+        let at = hole.start + 4 * i;
+        device.flash[at..at + 4].copy_from_slice(&u32::to_le_bytes(word));
+    }
+    let after = device.boot(None, update);
+    assert_eq!(versions(&after, "app"), [3], "{:?}", after.said);
+    let list = listed(&after.device.flash);
+    assert!(
+        list.contains(&(3 * ROW)) && list.contains(&(5 * ROW)),
+        "{list:x?}"
+    );
+    cut_everywhere(&device, update, |_, settled, what| {
+        let found = versions(settled, "app");
+        assert!(found == [2] || found == [3], "{what}");
+    });
+}

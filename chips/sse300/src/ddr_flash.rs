@@ -20,8 +20,9 @@ impl DdrFlash {
     /// The region of `size` bytes at `base`, erased in blocks of `erase_size` (not 0).
     ///
     /// # Safety
-    /// For as long as the value lives, the range must be ordinary readable and writable memory
-    /// that nothing else accesses: no second `DdrFlash`, no Rust reference, no other world.
+    /// For as long as the value lives, the range must be ordinary readable and writable memory that
+    /// nothing else writes: no second `DdrFlash`, no other world. What is written by a call of the
+    /// value must not be behind a Rust reference that is used afterwards.
     pub const unsafe fn new(base: *mut u8, size: u32, erase_size: u32) -> Self {
         DdrFlash {
             base,
@@ -31,14 +32,19 @@ impl DdrFlash {
     }
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: by the contract of `new` the range is readable and only ours; `&self` keeps
-        // `bytes_mut` away while the slice lives.
+        // SAFETY: by the contract of `new` the range is readable and not written by others; `&self`
+        // keeps `cells` away while the slice lives.
         unsafe { core::slice::from_raw_parts(self.base, self.size as usize) }
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `bytes`, and `&mut self` makes this the only slice.
-        unsafe { core::slice::from_raw_parts_mut(self.base, self.size as usize) }
+    /// The bytes of a range that is to be written, and no other: the rest may be in use.
+    fn cells(&mut self, range: core::ops::Range<usize>) -> Result<&mut [u8], FlashError> {
+        if range.start > range.end || range.end > self.size as usize {
+            return Err(FlashError::OutOfBounds);
+        }
+        // SAFETY: inside the region, which is ours to write by the contract of `new`; `&mut self`
+        // makes this the only slice of ours.
+        Ok(unsafe { core::slice::from_raw_parts_mut(self.base.add(range.start), range.len()) })
     }
 
     fn range(&self, offset: u32, len: usize) -> Result<core::ops::Range<usize>, FlashError> {
@@ -72,10 +78,7 @@ impl Flash for DdrFlash {
 
     fn program(&mut self, offset: u32, data: &[u8]) -> Result<(), FlashError> {
         let range = self.range(offset, data.len())?;
-        let cells = self
-            .bytes_mut()
-            .get_mut(range)
-            .ok_or(FlashError::OutOfBounds)?;
+        let cells = self.cells(range)?;
         let mut set = 0;
         for (old, new) in cells.iter().zip(data) {
             set |= new & !old;
@@ -94,10 +97,7 @@ impl Flash for DdrFlash {
         if !offset.is_multiple_of(self.erase_size) || !len.is_multiple_of(self.erase_size) {
             return Err(FlashError::Misaligned);
         }
-        self.bytes_mut()
-            .get_mut(range)
-            .ok_or(FlashError::OutOfBounds)?
-            .fill(0xFF);
+        self.cells(range)?.fill(0xFF);
         fence(Ordering::SeqCst);
         Ok(())
     }

@@ -66,6 +66,8 @@ pub struct Capsules {
     pub spe: &'static Spe<Veneers>,
     /// For pauses while processes are loaded.
     pub loading_alarm: &'static VirtualAlarm,
+    /// For trials of new app versions.
+    pub trial_alarm: &'static VirtualAlarm,
     /// MAC address, or why there is no network.
     pub mac: Result<[u8; 6], ErrorCode>,
 }
@@ -193,6 +195,8 @@ pub fn create(
     let process_console_uart = static_init!(UartDevice<'static>, UartDevice::new(mux_uart, true));
     process_console_uart.setup();
     process_console::start(kernel, process_console_uart, process_console_alarm);
+    let trial_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
+    trial_alarm.setup();
     let rtc = static_init!(Rtc, Rtc);
     let date_time = static_init!(
         DateTimeCapsule<'static>,
@@ -272,6 +276,7 @@ pub fn create(
         console,
         alarm,
         loading_alarm,
+        trial_alarm,
         low_level_debug,
         led,
         rng,

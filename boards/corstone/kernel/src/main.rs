@@ -5,7 +5,9 @@
 #![no_std]
 #![no_main]
 
+mod attributes;
 mod capsules;
+mod install;
 mod memory;
 mod platform;
 mod process_console;
@@ -105,7 +107,7 @@ fn main() -> ! {
             ),
             kernel,
             chip,
-            static_init!([FlashRegion; 4], processes::flash(&regions)),
+            static_init!([FlashRegion; 5], regions.flash),
             regions.app_memory,
             &FAULT_POLICY,
             &(),
@@ -115,12 +117,26 @@ fn main() -> ! {
     );
     loader.register();
     machine.set_client(loader);
-    let announcer = static_init!(Announcer, Announcer::new(loader, capsules.loading_alarm));
+    let (app_loader, storage) = install::create(
+        kernel,
+        loader,
+        &capsules,
+        regions.app_flash,
+        (&memory_cap, &process_cap),
+    );
+    if let Err(e) = attributes::write(regions.attributes) {
+        debug!("kernel: attributes not written: {:?}", e);
+    }
+    let announcer = static_init!(
+        Announcer,
+        Announcer::new(loader, storage, capsules.loading_alarm)
+    );
     capsules.loading_alarm.set_alarm_client(announcer);
     loader.set_client(announcer);
 
     let platform = Platform {
         capsules,
+        app_loader,
         ipc: IPC::new(kernel, ipc::DRIVER_NUM, &memory_cap),
         scheduler: RoundRobinSched::new(slots),
         systick: SysTick::new(CLOCK),

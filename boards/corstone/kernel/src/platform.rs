@@ -2,6 +2,7 @@
 
 use crate::NUM_PROCS;
 use crate::capsules::Capsules;
+use capsules_extra::app_loader;
 use capsules_system::process_policies::ThresholdRestartFaultPolicy;
 use capsules_system::process_printer::ProcessPrinterText;
 use capsules_system::scheduler::round_robin::RoundRobinSched;
@@ -21,6 +22,8 @@ pub type Chip = CoreChip<'static, Peripherals<'static>>;
 pub struct Platform {
     /// Drivers.
     pub capsules: Capsules,
+    /// Installs apps.
+    pub app_loader: &'static crate::install::Loader,
     /// Drivers.
     pub ipc: IPC<NUM_PROCS>,
     /// Who runs.
@@ -39,6 +42,7 @@ impl SyscallDriverLookup for Platform {
     {
         match driver_num {
             ipc::DRIVER_NUM => f(Some(&self.ipc)),
+            app_loader::DRIVER_NUM => f(Some(self.app_loader)),
             n => f(self.capsules.driver(n)),
         }
     }

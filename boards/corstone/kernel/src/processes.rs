@@ -1,42 +1,21 @@
-//! Where processes come from on this board: flash regions, the credential key, and what is printed.
+//! Where processes come from on this board: the credential key, and what is printed.
 
 use crate::Loader;
 use crate::capsules::VirtualAlarm;
-use crate::memory::FLASH_POOL_SIZE;
-use crate::start::Regions;
+use crate::install::Storage;
 use capsules_system::process_checker::signature::CredentialVerifier;
 use chip::ns::devices::ticks;
 use core::cell::Cell;
 use kernel::ErrorCode;
 use kernel::debug;
 use kernel::hil::time::{Alarm, AlarmClient, ConvertTicks, Time};
-use kernel::process::{
-    FlashRegion, Process, ProcessBinaryError, ProcessLoadError, ProcessLoadingAsyncClient,
-};
+use kernel::process::{Process, ProcessBinaryError, ProcessLoadError, ProcessLoadingAsyncClient};
 use psa_client::crypto::{hash_compute, verify_hash};
 use psa_interface::{Algorithm, Status};
 use tfm_psa_driver::{KernelClient, Spe, Veneers};
 
 /// The kernel's key that verifies app credentials (provisioned under client −1).
 const APP_KEY: u32 = 0x20;
-/// Apps of the pool may start on any of these, bytes from its start.
-const POOL_ROW: usize = 0x4000;
-const _: () = assert!(FLASH_POOL_SIZE as usize % POOL_ROW == 0);
-
-/// The flash regions that are scanned: each product app's own, then the pool.
-pub fn flash(regions: &Regions) -> [FlashRegion; 4] {
-    let [a, b, c] = regions.apps;
-    let own = |flash| FlashRegion { flash, stride: 0 };
-    [
-        own(a),
-        own(b),
-        own(c),
-        FlashRegion {
-            flash: regions.pool,
-            stride: POOL_ROW,
-        },
-    ]
-}
 
 /// Credentials through the secure world.
 pub struct SecureVerifier(pub &'static Spe<Veneers>);
@@ -69,14 +48,20 @@ const PAUSE: u32 = 5;
 pub struct Announcer {
     first: Cell<bool>,
     loader: &'static Loader,
+    storage: &'static Storage,
     alarm: &'static VirtualAlarm,
 }
 
 impl Announcer {
-    pub const fn new(loader: &'static Loader, alarm: &'static VirtualAlarm) -> Self {
+    pub const fn new(
+        loader: &'static Loader,
+        storage: &'static Storage,
+        alarm: &'static VirtualAlarm,
+    ) -> Self {
         Announcer {
             first: Cell::new(true),
             loader,
+            storage,
             alarm,
         }
     }
@@ -135,5 +120,6 @@ impl ProcessLoadingAsyncClient for Announcer {
         if self.first.get() {
             debug!("kernel: no processes");
         }
+        self.storage.recover();
     }
 }

@@ -8,6 +8,8 @@ use crate::memory::*;
 use crate::platform::Chip;
 use capsules_core::process_console::KernelAddresses;
 use capsules_system::process_printer::ProcessPrinterText;
+use chip::ddr_flash::DdrFlash;
+use chip::ns::app_flash::PAGE;
 use core::arch::naked_asm;
 use core::cell::Cell;
 use core::fmt::Write;
@@ -16,6 +18,7 @@ use cortex_v8m::switch::core_switch::{Vector, vector_table};
 use kernel::process::ProcessSlot;
 use kernel::utilities::single_thread_value::SingleThreadValue;
 use tfm_psa_driver::{KernelClient, Spe, Veneers};
+use kernel::process::FlashRegion;
 
 unsafe extern "C" {
     static _sstack: u32;
@@ -78,14 +81,46 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Memory that the kernel uses outside its own image.
 pub struct Regions {
-    /// Flash of each product app, in memory.toml's order.
-    pub apps: [&'static [u8]; APPS.len()],
-    /// Flash of test and third-party apps.
-    pub pool: &'static [u8],
+    /// Flash that is scanned for apps: each product app's own, the pool, the second copies.
+    pub flash: [FlashRegion; APPS.len() + 2],
+    /// All of it, and the device that writes it.
+    pub app_flash: (FlashRegion, DdrFlash),
+    /// What host tools learn of the kernel.
+    pub attributes: DdrFlash,
     /// RAM of all processes.
     pub app_memory: &'static mut [u8],
     /// Clips.
     pub audio_rom: &'static [u8],
+}
+
+/// Apps may start on any of these, bytes from the start of pool, second copies and all app flash.
+const ROW: u32 = 0x4000;
+
+/// App flash, from the first product app to the end of the second copies.
+pub const APP_FLASH_BASE: u32 = FLASH_NET_MQTT_BASE;
+const APP_FLASH_SIZE: u32 = FLASH_B_BASE + FLASH_B_SIZE - APP_FLASH_BASE;
+
+const _: () = assert!(
+    APP_FLASH_BASE % ROW == 0
+        && FLASH_POOL_BASE % ROW == 0
+        && FLASH_B_BASE % ROW == 0
+        && FLASH_POOL_BASE + FLASH_POOL_SIZE == FLASH_B_BASE
+        && KERNEL_ATTRIBUTES_BASE + KERNEL_ATTRIBUTES_SIZE == APP_FLASH_BASE
+        && SECTOR as usize == PAGE
+);
+
+/// Part of app flash.
+fn apps(base: u32, size: u32, stride: u32) -> FlashRegion {
+    // SAFETY: non-secure flash of memory.toml, memory-mapped for ever. Its only writer is the
+    // device of `regions`, which the kernel's dynamic storage alone drives.
+    unsafe { FlashRegion::new(base as *const u8, size as usize, stride as usize) }
+}
+
+/// A device that writes part of flash.
+fn device(base: u32, size: u32) -> DdrFlash {
+    // SAFETY: non-secure flash of memory.toml that no other device covers (`regions` is called
+    // once); who drives it writes nothing that is looked at (`FlashRegion::new`).
+    unsafe { DdrFlash::new(base as *mut u8, size, SECTOR) }
 }
 
 fn read_only(base: u32, size: u32) -> &'static [u8] {
@@ -100,9 +135,20 @@ pub fn regions() -> Option<Regions> {
         return None;
     }
     let end = RAM_POOL_BASE + RAM_POOL_SIZE;
+    let [a, b, c] = APPS.map(|(_, base, size, _, _)| apps(base, size, 0));
     Some(Regions {
-        apps: APPS.map(|(_, base, size, _, _)| read_only(base, size)),
-        pool: read_only(FLASH_POOL_BASE, FLASH_POOL_SIZE),
+        flash: [
+            a,
+            b,
+            c,
+            apps(FLASH_POOL_BASE, FLASH_POOL_SIZE, ROW),
+            apps(FLASH_B_BASE, FLASH_B_SIZE, ROW),
+        ],
+        app_flash: (
+            apps(APP_FLASH_BASE, APP_FLASH_SIZE, ROW),
+            device(APP_FLASH_BASE, APP_FLASH_SIZE),
+        ),
+        attributes: device(KERNEL_ATTRIBUTES_BASE, KERNEL_ATTRIBUTES_SIZE),
         audio_rom: read_only(AUDIO_ROM_BASE, AUDIO_ROM_SIZE),
         // SAFETY: the RAM regions of processes lie one behind the other (asserted below), outside
         // this image's own RAM; taken once.

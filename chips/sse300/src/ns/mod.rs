@@ -5,6 +5,7 @@
 //! only through [`Bus`], so that host tests can stand a model in the hardware's place; all unsafe
 //! code is in `bus`.
 
+pub mod app_flash;
 pub mod bus;
 pub mod chip;
 pub mod devices;

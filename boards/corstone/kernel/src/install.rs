@@ -1,0 +1,166 @@
+//! Installing apps at run time: who may, where to, and the record of what is on trial.
+//!
+//! Owns the composition of app loader, dynamic storage and app flash. The record is the kernel's own
+//! object in ITS, so that it is replaced whole or not at all.
+
+use crate::capsules::{Capsules, VirtualAlarm};
+use crate::memory::{APPS, FLASH_B_BASE, FLASH_B_SIZE, FLASH_POOL_BASE};
+use crate::platform::Chip;
+use crate::{Loader as ProcessLoader, start};
+use capsules_core::driver::NUM;
+use capsules_extra::app_loader::AppLoader;
+use chip::ddr_flash::DdrFlash;
+use chip::ns::app_flash::{AppFlash, PAGE};
+use kernel::capabilities::{MemoryAllocationCapability, ProcessManagementCapability};
+use kernel::deferred_call::DeferredCallClient;
+use kernel::dynamic_binary_storage::{
+    Area, DynamicBinaryStore, DynamicProcessLoad, DynamicProcessUnload, DynamicProcessUpdate,
+    SequentialDynamicBinaryStorage, Trial, TrialStore,
+};
+use kernel::hil::nonvolatile_storage::NonvolatileStorage;
+use kernel::hil::time::Alarm;
+use kernel::process::FlashRegion;
+use kernel::{ErrorCode, Kernel, debug, static_init};
+use psa_client::its;
+use psa_interface::{Status, storage};
+use tfm_psa_driver::{KernelClient, Spe, Veneers};
+
+/// What stores binaries.
+pub type Storage = SequentialDynamicBinaryStorage<'static, Chip, AppFlash>;
+/// The driver.
+pub type Loader = AppLoader<'static, Storage, VirtualAlarm>;
+
+/// ShortIds of the apps that may install others: the update agent's.
+static INSTALLERS: [u32; 1] = [short_id(b"ota-agent")];
+
+/// ShortId of a product app: its place in the board's list, from 1; 0 when it is not there.
+const fn short_id(name: &[u8]) -> u32 {
+    let mut at = 0;
+    while at < APPS.len() {
+        let other = APPS[at].0.as_bytes();
+        let mut same = other.len() == name.len();
+        let mut i = 0;
+        while same && i < name.len() {
+            same = other[i] == name[i];
+            i += 1;
+        }
+        at += 1;
+        if same {
+            return at as u32;
+        }
+    }
+    0
+}
+const _: () = assert!(INSTALLERS[0] != 0);
+
+/// Bytes that a process's chunk is written by.
+const CHUNK: usize = 512;
+
+/// Makes all of it. Once, before processes are loaded.
+pub fn create(
+    kernel: &'static Kernel,
+    loader: &'static ProcessLoader,
+    capsules: &Capsules,
+    (flash, device): (FlashRegion, DdrFlash),
+    (memory, processes): (
+        &dyn MemoryAllocationCapability,
+        &dyn ProcessManagementCapability,
+    ),
+) -> (&'static Loader, &'static Storage) {
+    let driver = static_init!(
+        AppFlash,
+        AppFlash::new(device, start::APP_FLASH_BASE as usize)
+    );
+    driver.register();
+    let record = static_init!(Record, Record(capsules.spe));
+    let area = Area {
+        flash,
+        page: PAGE,
+        pool: (
+            FLASH_POOL_BASE as usize,
+            (FLASH_B_BASE + FLASH_B_SIZE) as usize,
+        ),
+        unsigned: false,
+    };
+    let storage = static_init!(
+        Storage,
+        SequentialDynamicBinaryStorage::new(
+            kernel,
+            driver,
+            loader,
+            record,
+            area,
+            static_init!([u8; 16], [0; 16]),
+            processes,
+        )
+    );
+    storage.register();
+    storage.listen();
+    NonvolatileStorage::set_client(driver, storage);
+    driver.set_page_client(storage);
+    let app_loader = static_init!(
+        Loader,
+        AppLoader::new(
+            storage,
+            &INSTALLERS,
+            capsules.trial_alarm,
+            static_init!([u8; CHUNK], [0; CHUNK]),
+            kernel.create_grant(NUM::AppLoader as usize, memory),
+        )
+    );
+    capsules.trial_alarm.set_alarm_client(app_loader);
+    storage.set_storage_client(app_loader);
+    storage.set_load_client(app_loader);
+    storage.set_unload_client(app_loader);
+    storage.set_update_client(app_loader);
+    match record.get() {
+        Ok(open) => loader.exclude(open.map(|trial| trial.address)),
+        Err(e) => debug!("kernel: the record of trials cannot be read: {:?}", e),
+    }
+    (app_loader, storage)
+}
+
+/// `uid` of the record in ITS: "TOCK", 2.
+const UID: u64 = 0x544F_434B_0000_0002;
+
+/// The record: little-endian ShortId, version, address of the TBF.
+struct Record(&'static Spe<Veneers>);
+
+impl TrialStore for Record {
+    fn get(&self) -> Result<Option<Trial>, ErrorCode> {
+        let mut bytes = [0; 12];
+        match its::get(&KernelClient(self.0), UID, 0, &mut bytes) {
+            Ok(12) => {}
+            Ok(_) => return Err(ErrorCode::SIZE),
+            Err(Status::DOES_NOT_EXIST) => return Ok(None),
+            Err(_) => return Err(ErrorCode::FAIL),
+        }
+        let (words, _) = bytes.as_chunks::<4>();
+        let mut words = words.iter().map(|w| u32::from_le_bytes(*w));
+        let mut next = || words.next().ok_or(ErrorCode::SIZE);
+        Ok(Some(Trial {
+            short_id: next()?,
+            version: next()?,
+            address: next()? as usize,
+        }))
+    }
+
+    fn set(&self, trial: Option<Trial>) -> Result<(), ErrorCode> {
+        let client = KernelClient(self.0);
+        let status = match trial {
+            Some(t) => {
+                let mut bytes = [0; 12];
+                let words = [t.short_id, t.version, t.address as u32];
+                for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+                    *to = word.to_le_bytes();
+                }
+                its::set(&client, UID, &bytes, storage::FLAG_NONE)
+            }
+            None => match its::remove(&client, UID) {
+                Err(Status::DOES_NOT_EXIST) => Ok(()),
+                other => other,
+            },
+        };
+        status.map_err(|_| ErrorCode::FAIL)
+    }
+}

@@ -25,6 +25,13 @@ pub mod alarm {
     pub type Alarm = libtock_alarm::Alarm<super::TockSyscalls>;
 }
 
+/// Installing applications.
+pub mod app_loader {
+    pub use libtock_app_loader as driver;
+    pub use libtock_app_loader::Installed;
+    pub type AppLoader = libtock_app_loader::AppLoader<super::TockSyscalls>;
+}
+
 /// Read-only sound samples.
 pub mod audio_rom {
     pub use libtock_audio_rom as driver;

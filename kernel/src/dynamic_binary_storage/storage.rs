@@ -457,7 +457,7 @@ where
             }
             Step::Record(trial) => self.trials.set(trial).map(|()| false),
             Step::Release(slot) => {
-                self.kernel.release(slot);
+                self.loader.release(slot);
                 Ok(false)
             }
             Step::Copies(id) => {
@@ -795,7 +795,7 @@ where
                 len: a.flash_end - a.flash_start,
             },
         };
-        self.kernel.release(running.slot);
+        self.loader.release(running.slot);
         self.running.set(Some(running));
         match self.loader.create_checked(Some(running.slot)) {
             Ok(_) => {

@@ -8,11 +8,13 @@
 use super::*;
 use crate::deferred_call::{DeferredCall, DeferredCallClient};
 use crate::platform::chip::Chip;
+use crate::platform::mpu::MPU;
 use crate::process_checker::{
     AppIdPolicy, ProcessCheckError, ProcessCheckerMachine, ProcessCheckerMachineClient,
 };
 use crate::utilities::cells::{MapCell, OptionalCell};
 use core::cell::Cell;
+use tock_tbf::parse::BASE_HEADER;
 use tock_tbf::types::InitialTbfParseError;
 
 /// Why a binary did not become a process.
@@ -144,6 +146,13 @@ fn scan(region: &FlashRegion, offset: usize) -> Found {
         }
     };
     let Some(flash) = rest.get(..total_size as usize) else {
+        // Padding of a list that goes on in the next region.
+        let header = rest.get(..BASE_HEADER).unwrap_or(&[]);
+        if usize::from(header_size) == BASE_HEADER
+            && tock_tbf::parse::parse_tbf_header(header, version).is_ok()
+        {
+            return Found::Bad(region.len, ProcessBinaryError::Padding);
+        }
         let next = match end_of_list() {
             Found::Bad(next, _) => next,
             _ => region.len,
@@ -654,6 +663,16 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
     /// Flash at an address as it is now; not to be kept over a write.
     pub(crate) fn view(&self, address: usize, len: usize) -> Option<&'static [u8]> {
         self.flash.iter().find_map(|r| r.view(address, len))
+    }
+
+    /// Ends the process in a slot and takes its regions out of the MPU, so that the kernel may write
+    /// to the flash that it ran from.
+    pub(crate) fn release(&self, slot: usize) {
+        self.kernel.release(slot);
+        if let Some(none) = self.chip.mpu().new_config() {
+            // SAFETY: it opens nothing; the next process loads its own.
+            unsafe { self.chip.mpu().configure_mpu(&none) };
+        }
     }
 
     /// Whom to tell of [`Self::check_new_binary`].

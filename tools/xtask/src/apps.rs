@@ -48,11 +48,41 @@ pub fn pack(
     name: &str,
     short_id: u32,
     elf: &std::path::Path,
+    row: (u32, u32, u32),
+) -> Result<PathBuf> {
+    let packing = Packing {
+        name,
+        file: name,
+        version: 1,
+        short_id,
+    };
+    pack_as(map, &packing, elf, row)
+}
+
+/// What an app is called, outside and inside of its TBF.
+pub struct Packing<'a> {
+    /// Package name.
+    pub name: &'a str,
+    /// Stem of the files in `build/apps`.
+    pub file: &'a str,
+    /// App version.
+    pub version: u32,
+    pub short_id: u32,
+}
+
+/// As [`pack`], with everything to choose.
+///
+/// # Errors
+/// See [`pack`].
+pub fn pack_as(
+    map: &Map,
+    packing: &Packing<'_>,
+    elf: &std::path::Path,
     (flash, ram, ram_size): (u32, u32, u32),
 ) -> Result<PathBuf> {
     let folder = paths::build().join("apps");
     std::fs::create_dir_all(&folder)?;
-    let copy = folder.join(format!("{name}.elf"));
+    let copy = folder.join(format!("{}.elf", packing.file));
     std::fs::copy(elf, &copy)?;
     let layout = Layout {
         flash_start: flash,
@@ -63,12 +93,12 @@ pub fn pack(
         tbf_header_size: TBF_HEADER_SIZE,
     };
     let options = TbfOptions {
-        name: name.into(),
-        short_id,
-        version: 1,
+        name: packing.name.into(),
+        short_id: packing.short_id,
+        version: packing.version,
         arch: map.tbf_arch.clone(),
         key: Some(sign::app_key().with_extension("der")),
-        output: folder.join(format!("{name}.tab")),
+        output: folder.join(format!("{}.tab", packing.file)),
     };
     let arguments = elf2tab_arguments(&copy, &layout, &options).map_err(|e| anyhow!(e))?;
     shell::run(Command::new(paths::elf2tab()).args(arguments))?;

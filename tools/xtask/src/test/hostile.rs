@@ -346,7 +346,7 @@ fn judge(device: &Device, attack: &Attack, controls: &mut usize) -> Result<()> {
 }
 
 /// What the console began with, ticks apart: what a failure needs.
-fn start_of(device: &Device) -> String {
+pub fn start_of(device: &Device) -> String {
     let lines = device.console.lines();
     let texts = lines.iter().map(|l| l.text.as_str());
     let texts: Vec<&str> = texts

@@ -9,6 +9,7 @@ mod e2e;
 mod host;
 pub mod hostile;
 mod identity;
+mod install;
 pub mod kernel;
 mod kills;
 mod loader;
@@ -56,6 +57,19 @@ pub struct Outcome {
     pub counters: serde_json::Map<String, Value>,
 }
 
+impl Outcome {
+    /// Both together; the first one's figures, where both have one.
+    fn and(mut self, other: Outcome) -> Outcome {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        for (name, value) in other.counters {
+            self.counters.entry(name).or_insert(value);
+        }
+        self
+    }
+}
+
 /// Runs what was asked for.
 ///
 /// # Errors
@@ -92,7 +106,10 @@ pub fn run(options: &Options) -> Result<()> {
         build::all()?;
         println!("build: {:.0} s", start.elapsed().as_secs_f64());
     }
-    timed("kernel", &mut || kernel::run(options.case.as_deref()))?;
+    timed("kernel", &mut || {
+        let only = options.case.as_deref();
+        Ok(kernel::run(only)?.and(cases(&[&install::CASES], only)))
+    })?;
     timed("hostile", &mut || hostile::run(options.case.as_deref()))?;
     timed("loader", &mut || {
         Ok(cases(&[&loader::CASES], options.case.as_deref()))

@@ -446,14 +446,14 @@ impl<'a, S: Storage, A: Alarm<'a>> AlarmClient for AppLoader<'a, S, A> {
         self.trial_ms.set(left);
         let over = left == 0 || self.storage.trial_failed();
         let id = NonZeroU32::new(trial.short_id);
-        if over && self.pending.get() == Pending::Nothing {
-            if let Some(id) = id
-                && self.storage.roll_back(id).is_ok()
-            {
-                self.pending.set(Pending::Own);
-                self.trial_ended(id.get(), Err(ErrorCode::CANCEL));
-                return;
-            }
+        if over
+            && self.pending.get() == Pending::Nothing
+            && let Some(id) = id
+            && self.storage.roll_back(id).is_ok()
+        {
+            self.pending.set(Pending::Own);
+            self.trial_ended(id.get(), Err(ErrorCode::CANCEL));
+            return;
         }
         self.look_again();
     }

@@ -220,7 +220,7 @@ pub const CASES: &[Case] = &[
     v13(
         "stall-after-handshake",
         at!(Established, s => s.stall()),
-        "MQTT CONNECT timed out",
+        "CONNACK timed out",
     ),
     // Not TLS, or broken records.
     v13(

@@ -14,14 +14,14 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv4Cidr};
 
 /// Largest frame without its check sequence, bytes.
 pub const FRAME: usize = 1514;
-/// TCP receive buffer, bytes, and so the window. All of it may arrive at once, faster than any
-/// process or driver runs (QEMU's user network delivers a window in one go): it has to fit the
-/// receive FIFO of the LAN9118, 10,560 bytes (reference/qemu-an547.md §5), in frames with 256
-/// bytes of payload or more. What does not fit is lost without a word, and the sender's
-/// retransmission takes a second or more.
-pub const TCP_RECEIVE: usize = 8 * 1024;
-/// One buffer of received frames with the tap driver, bytes: a whole window with the headers of
-/// frames and chunks, since none is taken out before the process runs.
+/// TCP receive buffer, bytes, and so the window: what can be under way at once. At 100 ms round
+/// trip it allows 180 KB/s, and two windows hold eight blocks of an update with all that is around
+/// them (docs/link.md has the figures).
+pub const TCP_RECEIVE: usize = 18 * 1024;
+/// One buffer of received frames with the tap driver, bytes. It and the receive FIFO of the LAN9118
+/// (10,560 bytes, reference/qemu-an547.md §5) each hold 8 ms of a 10 Mbit/s line, in frames with 256
+/// bytes of payload or more; what comes faster than it is taken out is lost without a word, and
+/// TCP sends it again.
 pub const FRAMES: usize = 12 * 1024;
 /// TCP send buffer, bytes.
 pub const TCP_SEND: usize = 4 * 1024;

@@ -77,6 +77,20 @@ impl System {
         System::with(thing, |_| {}, None)
     }
 
+    /// As [`System::new`], with a link that records its frames.
+    ///
+    /// # Errors
+    /// See [`System::new`].
+    pub fn recording(thing: &str) -> Result<System> {
+        let mut system = System::new(thing)?;
+        // One socket: the first link has to go before the second comes.
+        system.link = None;
+        let mut config = link(system.scratch.path(), system.cloud.broker.port);
+        config.record = true;
+        system.link = Some(Link::start(config)?);
+        Ok(system)
+    }
+
     /// As [`System::new`]; `identity` may change what the device is provisioned with, `validity`
     /// what the broker's certificate says.
     ///

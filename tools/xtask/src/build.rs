@@ -4,7 +4,7 @@
 //! `loader.elf`, `secure.bin`, `kernel.bin` (bare), `*_signed.bin` (MCUboot), `apps/*.tbf`.
 
 use crate::setup::{self, Toolchain};
-use crate::{apps, paths, shell, sign, veneers};
+use crate::{apps, paths, products, shell, sign, veneers};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,14 +58,10 @@ pub fn all() -> Result<()> {
     ] {
         sign::image(&map, image, version, &out.join(name))?;
     }
-    let signature = sign::update_signature(&out.join("kernel-update_signed.bin"))?;
-    std::fs::write(out.join("update-signature.txt"), format!("{signature}\n"))?;
-    println!("build: update signature (RSA-3072-PSS, SHA-256, base64)\n{signature}");
-
     for app in &map.app {
         apps::product(&toolchain, &map, &app.name)?;
     }
-    Ok(())
+    products::write()
 }
 
 /// Builds one firmware binary and returns its ELF.

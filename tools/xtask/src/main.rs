@@ -14,6 +14,7 @@ mod demo;
 mod flash;
 mod ota;
 mod paths;
+mod products;
 mod provision;
 mod run;
 mod setup;

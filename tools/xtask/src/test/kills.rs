@@ -123,7 +123,7 @@ fn survives(cut: Cut) -> Result<()> {
 }
 
 /// Waits for the job's end; shows what the device said when it is not SUCCEEDED.
-fn finish(system: &System, device: &Device, job: &str) -> Result<()> {
+pub(super) fn finish(system: &System, device: &Device, job: &str) -> Result<()> {
     let ended = system
         .cloud
         .wait_job(&system.thing, job, UPDATE_LIMIT, |e| e.status.is_terminal());
@@ -137,7 +137,7 @@ fn finish(system: &System, device: &Device, job: &str) -> Result<()> {
 }
 
 /// What both UARTs said, but for the words that inference hears.
-fn consoles(device: &Device) -> String {
+pub(super) fn consoles(device: &Device) -> String {
     let lines = [device.secure.lines(), device.console.lines()].concat();
     let texts = lines.iter().map(|l| l.text.as_str());
     let texts: Vec<&str> = texts.filter(|l| !l.starts_with("inference:")).collect();
@@ -145,7 +145,7 @@ fn consoles(device: &Device) -> String {
 }
 
 /// The loader's last verdict on the non-secure image.
-fn verified(device: &Device, version: &str) -> Result<()> {
+pub(super) fn verified(device: &Device, version: &str) -> Result<()> {
     let prefix = "loader: non-secure image ";
     device.secure.wait(prefix, LIMIT)?;
     let lines = device.secure.lines();

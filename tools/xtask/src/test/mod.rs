@@ -15,6 +15,7 @@ mod kills;
 mod loader;
 mod mqtt;
 mod network;
+mod ota;
 
 use crate::{build, setup};
 use anyhow::{Result, bail};
@@ -119,6 +120,7 @@ pub fn run(options: &Options) -> Result<()> {
         Ok(cases(
             // One list a line, so that additions do not meet.
             &[
+                &ota::CASES,
                 &kills::CASES,
                 &network::CASES,
                 &mqtt::CASES,

@@ -1,13 +1,19 @@
 //! What the factory provisioned for this process: certificate, roots, endpoint, name.
 //!
-//! Owns the PS uids and the text form of the endpoint. Read once at start, through PSA.
+//! Owns the PS uids of name and endpoint, and the endpoint's text form. Read once at start: those
+//! two through PSA, certificates through PKCS#11.
 
+use crate::identity::Token;
 use crate::pem;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
+use pkcs11::objects::{DEVICE_CERTIFICATE, DEVICE_PRIVATE_KEY, ROOT_CERTIFICATE};
+use pkcs11::types::{
+    CKA_EXTRACTABLE, CKA_VALUE, CKR_FUNCTION_FAILED, CKR_OBJECT_HANDLE_INVALID, CkRv,
+};
 use psa_client::{OutVec, Transport};
 use psa_interface::service::PS_HANDLE;
 use psa_interface::{Status, StorageInfo, storage};
@@ -57,12 +63,16 @@ pub struct Config {
 }
 
 /// What is wrong with the provisioned objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigError {
     /// The object with this PS uid cannot be read.
     Read(u64, Status),
     /// The object with this PS uid is not what it should be.
     Malformed(u64),
+    /// The token has no such object, or does not give it out.
+    Token(&'static str, CkRv),
+    /// There is no device certificate: this thing must ask for one.
+    NoCertificate(String),
 }
 
 impl fmt::Display for ConfigError {
@@ -70,6 +80,10 @@ impl fmt::Display for ConfigError {
         let (uid, status) = match self {
             ConfigError::Read(uid, status) => (*uid, Some(status)),
             ConfigError::Malformed(uid) => (*uid, None),
+            ConfigError::Token(label, code) => return write!(f, "{label}: {code}"),
+            ConfigError::NoCertificate(thing) => {
+                return write!(f, "no certificate for {thing} yet");
+            }
         };
         let name = match uid {
             UID_CERTIFICATE => "device certificate",
@@ -87,7 +101,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl Config {
-    /// Reads the objects from protected storage.
+    /// Reads name and endpoint from protected storage, certificates through PKCS#11.
     ///
     /// # Errors
     /// Which object is missing or malformed.
@@ -95,10 +109,6 @@ impl Config {
         let text = |uid| {
             let bytes = get(transport, uid).map_err(|status| ConfigError::Read(uid, status))?;
             String::from_utf8(bytes).map_err(|_| ConfigError::Malformed(uid))
-        };
-        let certificates = |uid| {
-            let bytes = get(transport, uid).map_err(|status| ConfigError::Read(uid, status))?;
-            pem::certificates(&bytes).ok_or(ConfigError::Malformed(uid))
         };
         let thing = text(UID_THING)?;
         // AWS: [a-zA-Z0-9:_-]+ (reference/aws-iot.md §1.4).
@@ -111,13 +121,33 @@ impl Config {
             Err(ConfigError::Read(_, Status::DOES_NOT_EXIST)) => None,
             Err(error) => return Err(error),
         };
+        let endpoint = text(UID_ENDPOINT)?;
+        let endpoint = Endpoint::parse(&endpoint).ok_or(ConfigError::Malformed(UID_ENDPOINT))?;
+        let refused = |label| move |code| ConfigError::Token(label, code);
+        let mut token = Token::open(transport).map_err(refused("token"))?;
+        let mut certificates = |label, uid| {
+            let bytes = token.read(label, CKA_VALUE).map_err(refused(label))?;
+            pem::certificates(&bytes).ok_or(ConfigError::Malformed(uid))
+        };
+        let roots = certificates(ROOT_CERTIFICATE, UID_ROOTS)?;
+        let certificates = match certificates(DEVICE_CERTIFICATE, UID_CERTIFICATE) {
+            Err(ConfigError::Token(_, CKR_OBJECT_HANDLE_INVALID)) => {
+                return Err(ConfigError::NoCertificate(thing));
+            }
+            found => found?,
+        };
+        // The key is used by the handshake; that it is there and cannot be read is said here.
+        match token.read(DEVICE_PRIVATE_KEY, CKA_EXTRACTABLE) {
+            Ok(flag) if flag == [0] => {}
+            Ok(_) => return Err(ConfigError::Token(DEVICE_PRIVATE_KEY, CKR_FUNCTION_FAILED)),
+            Err(code) => return Err(ConfigError::Token(DEVICE_PRIVATE_KEY, code)),
+        }
         Ok(Config {
             time_server,
-            endpoint: Endpoint::parse(&text(UID_ENDPOINT)?)
-                .ok_or(ConfigError::Malformed(UID_ENDPOINT))?,
+            endpoint,
             thing,
-            certificates: certificates(UID_CERTIFICATE)?,
-            roots: certificates(UID_ROOTS)?,
+            certificates,
+            roots,
         })
     }
 }

@@ -24,6 +24,7 @@ pub mod config;
 pub mod dns;
 pub mod exchange;
 mod filter;
+pub mod identity;
 mod inbound;
 mod link;
 pub mod mqtt;

@@ -8,6 +8,8 @@
 
 extern crate alloc;
 
+mod enrol;
+
 use alloc::boxed::Box;
 use core::cell::{Cell, RefCell};
 use core::fmt::{Arguments, Write};
@@ -27,7 +29,8 @@ use net_mqtt::stack::{
     FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND, UdpBuffers,
 };
 use net_mqtt::{
-    Config, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared, TlsBuffers,
+    Config, ConfigError, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared,
+    TlsBuffers,
 };
 use rustls_psa::Provider;
 
@@ -84,6 +87,10 @@ fn start() -> Result<&'static Device, &'static str> {
     let config = loop {
         match Config::load(&PSA) {
             Ok(config) => break config,
+            Err(ConfigError::NoCertificate(thing)) => match enrol::enrol(&PSA, &thing) {
+                Ok(()) => continue,
+                Err(code) => print_line(format_args!("net-mqtt: no certificate request: {code}")),
+            },
             Err(error) => print_line(format_args!("net-mqtt: {error}")),
         }
         sleep(RETRY_MS);

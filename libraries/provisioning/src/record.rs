@@ -58,10 +58,39 @@ pub enum RecordError {
     OutOfRange,
     /// Bytes after the map.
     TrailingBytes,
+    /// The thing name is one that a template ships for somebody to replace.
+    PlaceholderThing,
+    /// The endpoint is one that a template ships for somebody to replace.
+    PlaceholderEndpoint,
     /// Encoding: the buffer is too small.
     NoSpace,
     /// Encoding: another number of objects than announced.
     ObjectCount,
+}
+
+/// Whether a name or endpoint is what templates ship for somebody to replace: the reference's
+/// dummies (`reference/aws-iot.md` §5.1), and words that no real one contains.
+#[must_use]
+pub fn is_placeholder(text: &str) -> bool {
+    let has = |word: &str| {
+        let mut windows = text.as_bytes().windows(word.len());
+        windows.any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    text.starts_with('<')
+        || text == "dummy_thingname"
+        || text == "dummy.endpointid.amazonaws.com"
+        || has("placeholder")
+        || has("your_")
+}
+
+fn not_placeholders(thing: &str, host: &str) -> Result<(), RecordError> {
+    if is_placeholder(thing) {
+        return Err(RecordError::PlaceholderThing);
+    }
+    if is_placeholder(host) {
+        return Err(RecordError::PlaceholderEndpoint);
+    }
+    Ok(())
 }
 
 impl From<minicbor::decode::Error> for RecordError {
@@ -214,6 +243,7 @@ impl<'a> Reader<'a> {
         if port == 0 {
             return Err(RecordError::OutOfRange);
         }
+        not_placeholders(thing_name, host)?;
         let address = if d.datatype()? == Type::Null {
             d.null()?;
             None
@@ -349,6 +379,7 @@ impl<'a> Encoder<'a> {
         {
             return Err(RecordError::OutOfRange);
         }
+        not_placeholders(record.thing_name, endpoint.host)?;
         let (frame, body) = region
             .split_at_mut_checked(FRAME)
             .ok_or(RecordError::NoSpace)?;
@@ -589,6 +620,45 @@ mod tests {
         let mut region = [0; 512];
         let e = Encoder::new(&mut region, &record, 1).unwrap();
         assert_eq!(e.finish().unwrap_err(), RecordError::ObjectCount);
+        for (thing_name, host, expected) in [
+            ("dummy_thingname", "h", RecordError::PlaceholderThing),
+            ("My_Placeholder1", "h", RecordError::PlaceholderThing),
+            (
+                "t",
+                "dummy.endpointid.amazonaws.com",
+                RecordError::PlaceholderEndpoint,
+            ),
+            (
+                "t",
+                "YOUR_ENDPOINT.example",
+                RecordError::PlaceholderEndpoint,
+            ),
+            ("t", "<endpoint>", RecordError::PlaceholderEndpoint),
+        ] {
+            let endpoint = Endpoint {
+                host,
+                ..record.endpoint
+            };
+            let bad = Record {
+                thing_name,
+                endpoint,
+                ..record
+            };
+            let refused = Encoder::new(&mut region, &bad, 0).unwrap_err();
+            assert_eq!(refused, expected);
+        }
+        // The device refuses one that another tool wrote.
+        let good = Record {
+            thing_name: "dummx_thingname",
+            ..record
+        };
+        let len = Encoder::new(&mut region, &good, 0)
+            .and_then(Encoder::finish)
+            .unwrap();
+        let at = region.windows(5).position(|w| w == b"dummx").unwrap();
+        region[at + 4] = b'y';
+        let refused = Reader::parse_cbor(&region[FRAME..len]).unwrap_err();
+        assert_eq!(refused, RecordError::PlaceholderThing);
         let bad = Record {
             thing_name: "",
             ..record

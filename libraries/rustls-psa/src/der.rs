@@ -25,7 +25,7 @@ pub(crate) fn to_raw<const RAW: usize>(der: &[u8]) -> Option<[u8; RAW]> {
 }
 
 /// DER of r‖s, at most 96 bytes.
-pub(crate) fn from_raw(raw: &[u8]) -> Vec<u8> {
+pub fn from_raw(raw: &[u8]) -> Vec<u8> {
     let (r, s) = raw.split_at(raw.len() / 2);
     let mut body = Vec::with_capacity(raw.len() + 6);
     for half in [r, s] {

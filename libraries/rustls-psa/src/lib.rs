@@ -31,6 +31,7 @@ pub use sign::{DeviceKey, DeviceKeyError};
 use alloc::boxed::Box;
 use alloc::vec;
 use core::fmt;
+pub use der::from_raw as ecdsa_der;
 use psa_client::Transport;
 use psa_interface::{Algorithm, KeyType};
 use rustls::crypto::tls13::HkdfUsingHmac;

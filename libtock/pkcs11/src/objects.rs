@@ -21,7 +21,7 @@ pub const JITP_CERTIFICATE: &str = "JITP Cert";
 pub const ROOT_CERTIFICATE: &str = "Root Cert";
 /// `pkcs11configLABEL_CODE_VERIFICATION_KEY`: PSA key 0x11.
 pub const CODE_VERIFICATION_KEY: &str = "Code Verify Key";
-/// `pkcs11configLABEL_CLAIM_CERTIFICATE`: PS uid 10 (ours).
+/// `pkcs11configLABEL_CLAIM_CERTIFICATE`: PS uid 11 (ours: 8 to 10 are net-mqtt's settings).
 pub const CLAIM_CERTIFICATE: &str = "Claim Cert";
 /// `pkcs11configLABEL_CLAIM_PRIVATE_KEY`: PSA key 2 (ours).
 pub const CLAIM_PRIVATE_KEY: &str = "Claim Key";
@@ -50,7 +50,7 @@ pub const OBJECTS: [(&str, Place); 8] = [
     (JITP_CERTIFICATE, Place::Certificate(6)),
     (ROOT_CERTIFICATE, Place::Certificate(7)),
     (CODE_VERIFICATION_KEY, Place::Public(0x11)),
-    (CLAIM_CERTIFICATE, Place::Certificate(10)),
+    (CLAIM_CERTIFICATE, Place::Certificate(11)),
     (CLAIM_PRIVATE_KEY, Place::Private(2)),
 ];
 

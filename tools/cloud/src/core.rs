@@ -177,7 +177,34 @@ impl Core {
         })
     }
 
+    /// A thing for a device that made its own key: signs its request (PEM) and attaches the
+    /// certificate, active, with [`DEVICE_POLICY`]; returns it, DER.
+    ///
+    /// # Errors
+    /// Names an illegal thing name, or what openssl says of the request.
+    pub fn enrol(&self, name: &str, request: &str) -> Result<Vec<u8>> {
+        if !self.things().iter().any(|thing| thing == name) {
+            self.make_thing(name)?;
+        }
+        let pem = self.authority.sign_request(request)?;
+        self.attach(name, &pem, None)?;
+        pki::der_of(&pem).context("openssl made no certificate")
+    }
+
     fn make_device(&self, name: &str) -> Result<(PathBuf, PathBuf)> {
+        self.make_thing(name)?;
+        let subject = Subject {
+            name,
+            dns: &[],
+            validity: None,
+        };
+        let files = self.authority.issue(&format!("thing-{name}"), &subject)?;
+        let pem = std::fs::read_to_string(&files.0)?;
+        self.attach(name, &pem, Some(&files))?;
+        Ok(files)
+    }
+
+    fn make_thing(&self, name: &str) -> Result<()> {
         self.change(|s| {
             let registry = &mut s.store.data.registry;
             registry.create_thing(name, Map::new())?;
@@ -186,25 +213,22 @@ impl Core {
             }
             Ok(((), Vec::new()))
         })?;
-        let subject = Subject {
-            name,
-            dns: &[],
-            validity: None,
-        };
-        let files = self.authority.issue(&format!("thing-{name}"), &subject)?;
-        let pem = std::fs::read_to_string(&files.0)?;
-        let id = pki::certificate_id(&pki::der_of(&pem).context("openssl made no certificate")?);
+        Ok(())
+    }
+
+    fn attach(&self, name: &str, pem: &str, files: Option<&(PathBuf, PathBuf)>) -> Result<()> {
+        let id = pki::certificate_id(&pki::der_of(pem).context("openssl made no certificate")?);
         self.change(|s| {
             let registry = &mut s.store.data.registry;
-            registry.add_certificate(&id, &pem, "ACTIVE", now())?;
+            registry.add_certificate(&id, pem, "ACTIVE", now())?;
             registry.attach_thing(name, &id, true)?;
             registry.attach_policy(DEVICE_POLICY, &id, true)?;
             if let Some(thing) = registry.things.get_mut(name) {
-                thing.bundle = Some(files.clone());
+                thing.bundle = files.cloned();
             }
             Ok(((), Vec::new()))
         })?;
-        Ok(files)
+        Ok(())
     }
 
     /// UpdateCertificate for every certificate of a thing: `INACTIVE` cuts it off at once.

@@ -137,7 +137,8 @@ pub fn compare(claims: &Claims) -> Result<()> {
     Ok(())
 }
 
-fn bytes(digits: &str) -> Option<Vec<u8>> {
+/// Bytes of hexadecimal digits.
+pub fn bytes(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
     pairs
         .map(|pair| match *pair {

@@ -11,6 +11,7 @@ mod bench;
 mod build;
 mod counts;
 mod demo;
+mod enrol;
 mod flash;
 mod ota;
 mod paths;
@@ -68,6 +69,8 @@ enum Verb {
     Demo(demo::Options),
     /// A token from a running device, verified on the host
     Attest(attest::Options),
+    /// A device that makes its own key: request, certificate, connection
+    Enrol(enrol::Options),
     /// Instructions, bytes and rates against their budgets
     Bench(bench::Options),
     /// Flash and RAM of every image and app
@@ -114,6 +117,7 @@ fn run() -> Result<()> {
         Verb::Ota(options) => ota::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Attest(options) => attest::run(&options),
+        Verb::Enrol(options) => enrol::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Size(options) => size::run(&options),
         Verb::Audit(options) => audit::run(&options),

@@ -43,7 +43,7 @@ pub struct Identity {
     pub port: u16,
     /// Address that saves the look-up.
     pub address: Option<[u8; 4]>,
-    /// Device certificate, DER.
+    /// Device certificate, DER; empty: the device makes its key and asks for one.
     pub certificate: Vec<u8>,
     /// Its private key: P-256 scalar, big endian.
     pub key: [u8; 32],
@@ -158,8 +158,6 @@ pub fn write_with(
             ),
             &app_key,
         ),
-        (net, device_key(), &identity.key),
-        (net, ps(PS_DEVICE_CERTIFICATE), &identity.certificate),
         (net, ps(PS_ROOTS), &identity.roots),
         (net, ps(PS_ENDPOINT), endpoint.as_bytes()),
         (net, ps(PS_THING), thing),
@@ -177,6 +175,10 @@ pub fn write_with(
         (agent, ps(PS_THING), thing),
         (inference, ps(PS_THING), thing),
     ];
+    if !identity.certificate.is_empty() {
+        objects.push((net, device_key(), &identity.key));
+        objects.push((net, ps(PS_DEVICE_CERTIFICATE), &identity.certificate));
+    }
     if let Some(user) = guests.key_user {
         let place = table.iter().position(|id| *id == user);
         let place = place.with_context(|| format!("ShortId {user} is no guest's"))?;
@@ -221,12 +223,7 @@ fn refuse_placeholders(identity: &Identity) -> Result<()> {
         ("thing name", &identity.thing),
         ("endpoint", &identity.host),
     ] {
-        let upper = value.to_uppercase();
-        if value.is_empty()
-            || upper.contains("PLACEHOLDER")
-            || upper.contains("YOUR_")
-            || value.starts_with('<')
-        {
+        if value.is_empty() || provisioning::record::is_placeholder(value) {
             bail!("the {what} is a placeholder: `{value}`");
         }
     }

@@ -58,8 +58,21 @@ fn run(mut hardware: Hardware) -> ! {
     let root = match first_boot::root_of_trust(&memory.provisioning, &mut otp) {
         Ok(root) => root,
         Err(FirstBootError::Record(error)) => {
-            if error != RecordError::Blank {
-                say(uart, "provisioning record refused: it is damaged");
+            match error {
+                RecordError::Blank => {}
+                RecordError::PlaceholderThing => {
+                    say(
+                        uart,
+                        "provisioning record refused: the thing name is a placeholder",
+                    );
+                }
+                RecordError::PlaceholderEndpoint => {
+                    say(
+                        uart,
+                        "provisioning record refused: the endpoint is a placeholder",
+                    );
+                }
+                _ => say(uart, "provisioning record refused: it is damaged"),
             }
             say(uart, "not provisioned");
             hardware::stop();

@@ -4,18 +4,35 @@
 
 use super::Case;
 use crate::alone::Alone;
-use crate::attest;
-use anyhow::{Result, bail};
-use qemu_harness::Device;
-use std::time::Duration;
+use crate::provision::{self, Identity};
+use crate::system::{Scratch, System, loader};
+use crate::{attest, enrol, flash, paths};
+use anyhow::{Result, anyhow, bail};
+use memory_map::Map;
+use qemu_harness::{Config, Device, FlashFile};
+use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The cases.
-pub const CASES: [Case; 1] = [Case {
-    id: "attest-token",
-    run: attest_token,
-}];
+pub const CASES: [Case; 4] = [
+    Case {
+        id: "attest-token",
+        run: attest_token,
+    },
+    Case {
+        id: "provision-csr",
+        run: provision_csr,
+    },
+    Case {
+        id: "provision-twice-refused",
+        run: provision_twice,
+    },
+    Case {
+        id: "provision-placeholder-refused",
+        run: provision_placeholder,
+    },
+];
 
 /// Tokens over each size of challenge are verified and say what was flashed; sizes that the API
 /// does not know are refused; the next boot is the same device with another boot seed.
@@ -59,4 +76,146 @@ fn attest_token() -> Result<()> {
         bail!("the boot seed is not one of a boot");
     }
     Ok(())
+}
+
+/// Key made in the device, request out, certificate in. A certificate for another key and bytes
+/// that are none are refused first; after a reset nobody is asked again.
+fn provision_csr() -> Result<()> {
+    let thing = "e2e-csr";
+    let system = enrol::without_key(thing)?;
+    let mut device = system.boot()?;
+    let request = enrol::request(&device)?;
+    // The thing's own certificate of the registry is genuine, and for another key.
+    let other = system.cloud.core().create_device(thing)?.certificate;
+    for (answer, why) in [
+        (&other[..], "it certifies another key"),
+        (b"text", "no DER certificate"),
+    ] {
+        let position = device.console.position();
+        enrol::answer(&device, answer)?;
+        let refused = format!("net-mqtt: certificate refused: {why}");
+        let wanted = |l: &str| l == refused;
+        device
+            .console
+            .wait_from(position, LIMIT, wanted, &refused)?;
+    }
+    if enrol::request(&device)? != request {
+        bail!("the device asks for another key after a refusal");
+    }
+    let certificate = system.cloud.core().enrol(thing, &request)?;
+    enrol::answer(&device, &certificate)?;
+    device
+        .console
+        .wait("net-mqtt: certificate accepted", LIMIT)?;
+    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
+    let position = device.console.position();
+    device.reset()?;
+    let connected = |l: &str| l.starts_with("net-mqtt: mqtt connected");
+    let (end, _) = device
+        .console
+        .wait_from(position, LIMIT, connected, "mqtt connected")?;
+    let lines = device.console.lines();
+    if lines[position..end]
+        .iter()
+        .any(|l| l.text.contains("request"))
+    {
+        bail!("the device asks again");
+    }
+    Ok(())
+}
+
+/// A provisioned device finds another record: it is erased unread, and the device stays who it is.
+fn provision_twice() -> Result<()> {
+    let system = System::new("e2e-twice")?;
+    let device = system.boot()?;
+    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
+    drop(device);
+    let mut other = Identity::offline("somebody-else");
+    other.host = "elsewhere.example".into();
+    provision::write(&system.flash, &system.map, &other)?;
+    let device = system.boot()?;
+    let refused = "provisioning record refused: already provisioned; erased";
+    device.secure.wait(refused, LIMIT)?;
+    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
+    let topic = format!("{}/ml/inference", system.thing);
+    let deadline = Instant::now() + LIMIT;
+    let before = system.cloud.messages().len();
+    while !system.cloud.messages()[before..]
+        .iter()
+        .any(|m| m.topic == topic)
+    {
+        if Instant::now() > deadline {
+            bail!("nothing came on {topic} after the second record");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// What templates ship for somebody to replace is refused by name: by the factory's tool, and by
+/// the device, which fuses nothing, when another tool wrote it.
+fn provision_placeholder() -> Result<()> {
+    let scratch = Scratch::new("placeholder")?;
+    let map = paths::map()?;
+    let flash = flash::factory(&scratch.path().join("flash.bin"), &map)?;
+    let endpoint = "dummy.endpointid.amazonaws.com";
+    for (thing, host, named) in [
+        ("dummy_thingname", crate::system::HOST, "dummy_thingname"),
+        ("e2e-thing", endpoint, endpoint),
+    ] {
+        let mut identity = Identity::offline(thing);
+        identity.host = host.into();
+        match provision::write(&flash, &map, &identity) {
+            Err(e) if e.to_string().contains(named) => {}
+            other => bail!("{named}: {other:?}"),
+        }
+    }
+    for (thing, host, from, to, what) in [
+        (
+            "dummx_thingname",
+            crate::system::HOST,
+            "dummx_",
+            "dummy_",
+            "the thing name",
+        ),
+        (
+            "e2e-thing",
+            "dummx.endpointid.amazonaws.com",
+            "dummx.",
+            "dummy.",
+            "the endpoint",
+        ),
+    ] {
+        let mut identity = Identity::offline(thing);
+        identity.host = host.into();
+        provision::write(&flash, &map, &identity)?;
+        rename(&flash, &map, from, to)?;
+        let config = Config::new(&loader(), flash.path());
+        let device = Device::start(&config)?;
+        let refused = format!("provisioning record refused: {what} is a placeholder");
+        device.secure.wait(&refused, LIMIT)?;
+        device.secure.wait("not provisioned", LIMIT)?;
+    }
+    // Nothing was fused: a good record is taken.
+    provision::write(&flash, &map, &Identity::offline("e2e-thing"))?;
+    let device = Device::start(&Config::new(&loader(), flash.path()))?;
+    device.secure.wait("provisioned as e2e-thing", LIMIT)?;
+    Ok(())
+}
+
+/// Changes a name in a record as a tool without the check would write it, CRC included.
+fn rename(flash: &FlashFile, map: &Map, from: &str, to: &str) -> Result<()> {
+    let region = map.region("provisioning").map_err(|e| anyhow!(e))?;
+    let mut record = flash.read("provisioning", 0, region.size as usize)?;
+    let name = from.as_bytes();
+    let mut at = 0;
+    while let Some(found) = record[at..].windows(name.len()).position(|w| w == name) {
+        record[at + found..][..name.len()].copy_from_slice(to.as_bytes());
+        at += found + name.len();
+    }
+    let frame = provisioning::record::FRAME;
+    let len = u32::from_le_bytes(record[4..8].try_into()?) as usize;
+    let crc = provisioning::crc::crc32(&record[frame..frame + len]);
+    record[8..12].copy_from_slice(&crc.to_le_bytes());
+    flash.write("provisioning", 0, &record)
 }

@@ -1,0 +1,201 @@
+//! Who we are, through PKCS#11: certificates, and a certificate for a key that was made here.
+//!
+//! Owns how the process speaks to its token: the labels it looks for, the request (PKCS#10) it
+//! signs with its own key, and what certificate it takes for an answer. Does not own keys or
+//! storage (`pkcs11`), nor the way requests and certificates travel.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use pkcs11::Pkcs11;
+use pkcs11::objects::{DEVICE_CERTIFICATE, DEVICE_PRIVATE_KEY, DEVICE_PUBLIC_KEY};
+use pkcs11::types::*;
+use psa_client::Transport;
+
+/// Longest certificate that is read or taken, bytes.
+const MAX_CERTIFICATE: u32 = 8192;
+
+/// An open session.
+pub struct Token<'a> {
+    pkcs11: Pkcs11<&'a dyn Transport>,
+    session: SessionHandle,
+}
+
+/// Why a certificate is not ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Not one DER SEQUENCE, or it is too long.
+    Malformed,
+    /// It certifies another key.
+    OtherKey,
+    /// The token refused it.
+    Token(CkRv),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Malformed => f.write_str("no DER certificate"),
+            Refused::OtherKey => f.write_str("it certifies another key"),
+            Refused::Token(code) => code.fmt(f),
+        }
+    }
+}
+
+impl From<CkRv> for Refused {
+    fn from(code: CkRv) -> Self {
+        Refused::Token(code)
+    }
+}
+
+impl<'a> Token<'a> {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// Of the token.
+    pub fn open(psa: &'a dyn Transport) -> Result<Self, CkRv> {
+        let mut pkcs11 = Pkcs11::new(psa);
+        pkcs11.C_Initialize()?;
+        let session = pkcs11.C_OpenSession(SLOT, CKF_SERIAL_SESSION | CKF_RW_SESSION)?;
+        pkcs11.C_Login(session, CKU_USER, DEFAULT_PIN)?;
+        Ok(Token { pkcs11, session })
+    }
+
+    /// Handle of the object with that label, if there is one.
+    ///
+    /// # Errors
+    /// Of the token.
+    pub fn find(&mut self, label: &str) -> Result<Option<ObjectHandle>, CkRv> {
+        let template = [Attribute {
+            kind: CKA_LABEL,
+            value: label.as_bytes(),
+        }];
+        self.pkcs11.C_FindObjectsInit(self.session, &template)?;
+        let mut found = [0];
+        let count = self.pkcs11.C_FindObjects(self.session, &mut found);
+        self.pkcs11.C_FindObjectsFinal(self.session)?;
+        Ok((count? == 1).then_some(found[0]))
+    }
+
+    /// An attribute of the object with that label.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID: there is none; of the token.
+    pub fn read(&mut self, label: &str, kind: u32) -> Result<Vec<u8>, CkRv> {
+        let object = self.find(label)?.ok_or(CKR_OBJECT_HANDLE_INVALID)?;
+        let mut queries = [Query::len_of(kind)];
+        let pkcs11 = &mut self.pkcs11;
+        pkcs11.C_GetAttributeValue(self.session, object, &mut queries)?;
+        let [Query { len, .. }] = queries;
+        if len > MAX_CERTIFICATE {
+            return Err(CKR_HOST_MEMORY);
+        }
+        let mut value = vec![0; len as usize];
+        pkcs11.C_GetAttributeValue(self.session, object, &mut [Query::new(kind, &mut value)])?;
+        Ok(value)
+    }
+
+    /// A certificate request (PKCS#10, DER) for `name`, signed by the device's key, which is made
+    /// now if there is none.
+    ///
+    /// # Errors
+    /// Of the token.
+    pub fn request(&mut self, name: &str) -> Result<Vec<u8>, CkRv> {
+        let key = match self.find(DEVICE_PRIVATE_KEY)? {
+            Some(key) => key,
+            None => self.generate()?,
+        };
+        let point = self.point()?;
+        let algorithm = tlv(0x30, &[&EC_PUBLIC_KEY, &P256_PARAMS]);
+        let public = tlv(0x30, &[&algorithm, &tlv(0x03, &[&[0], &point])]);
+        let common_name = tlv(0x30, &[&COMMON_NAME, &tlv(0x0C, &[name.as_bytes()])]);
+        let subject = tlv(0x30, &[&tlv(0x31, &[&common_name])]);
+        // Version 0, no attributes.
+        let info = tlv(0x30, &[&[0x02, 1, 0], &subject, &public, &[0xA0, 0]]);
+
+        let (mut hash, mut signature, mut len) = ([0; 32], [0; 64], 0);
+        let (pkcs11, session) = (&mut self.pkcs11, self.session);
+        pkcs11.C_DigestInit(session, CKM_SHA256)?;
+        pkcs11.C_DigestUpdate(session, &info)?;
+        pkcs11.C_DigestFinal(session, Some(&mut hash), &mut len)?;
+        pkcs11.C_SignInit(session, CKM_ECDSA, key)?;
+        pkcs11.C_Sign(session, &hash, Some(&mut signature), &mut len)?;
+        let signature = rustls_psa::ecdsa_der(&signature);
+        let algorithm = tlv(0x30, &[&ECDSA_WITH_SHA256]);
+        Ok(tlv(
+            0x30,
+            &[&info, &algorithm, &tlv(0x03, &[&[0], &signature])],
+        ))
+    }
+
+    /// Stores the device's certificate, DER. Once: the token refuses a second one.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing is stored then.
+    pub fn accept(&mut self, certificate: &[u8]) -> Result<(), Refused> {
+        let one = crate::pem::certificates(certificate).is_some_and(|all| all.len() == 1);
+        if certificate.first() != Some(&0x30) || !one {
+            return Err(Refused::Malformed);
+        }
+        let point = self.point()?;
+        if !certificate.windows(point.len()).any(|w| w == point) {
+            return Err(Refused::OtherKey);
+        }
+        let words = [CKO_CERTIFICATE.to_le_bytes(), CKC_X_509.to_le_bytes()];
+        let attribute = |kind, value| Attribute { kind, value };
+        let template = [
+            attribute(CKA_CLASS, &words[0][..]),
+            attribute(CKA_CERTIFICATE_TYPE, &words[1]),
+            attribute(CKA_LABEL, DEVICE_CERTIFICATE.as_bytes()),
+            attribute(CKA_TOKEN, &[1]),
+            attribute(CKA_VALUE, certificate),
+        ];
+        self.pkcs11.C_CreateObject(self.session, &template)?;
+        Ok(())
+    }
+
+    fn generate(&mut self) -> Result<ObjectHandle, CkRv> {
+        let attribute = |kind, value| Attribute { kind, value };
+        let public = [
+            attribute(CKA_LABEL, DEVICE_PUBLIC_KEY.as_bytes()),
+            attribute(CKA_EC_PARAMS, &P256_PARAMS),
+        ];
+        let private = [
+            attribute(CKA_LABEL, DEVICE_PRIVATE_KEY.as_bytes()),
+            attribute(CKA_EXTRACTABLE, &[0]),
+        ];
+        let made =
+            self.pkcs11
+                .C_GenerateKeyPair(self.session, CKM_EC_KEY_PAIR_GEN, &public, &private);
+        made.map(|(_, private)| private)
+    }
+
+    /// Our public point, 65 bytes.
+    fn point(&mut self) -> Result<Vec<u8>, CkRv> {
+        let wrapped = self.read(DEVICE_PUBLIC_KEY, CKA_EC_POINT)?;
+        let point = wrapped.get(2..).ok_or(CKR_DEVICE_ERROR)?;
+        Ok(point.to_vec())
+    }
+}
+
+/// 2.5.4.3.
+const COMMON_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x04, 0x03];
+/// 1.2.840.10045.2.1.
+const EC_PUBLIC_KEY: [u8; 9] = [0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
+/// 1.2.840.10045.4.3.2.
+const ECDSA_WITH_SHA256: [u8; 10] = [0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
+
+/// A DER element around the parts.
+fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let len: usize = parts.iter().map(|p| p.len()).sum();
+    let mut out = Vec::with_capacity(len + 4);
+    out.push(tag);
+    match len {
+        0..0x80 => out.push(len as u8),
+        0x80..0x100 => out.extend([0x81, len as u8]),
+        // A request is far below 64 KiB.
+        _ => out.extend([0x82, (len >> 8) as u8, len as u8]),
+    }
+    parts.iter().for_each(|p| out.extend_from_slice(p));
+    out
+}

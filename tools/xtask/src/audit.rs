@@ -18,7 +18,7 @@ pub struct Options {
 }
 
 /// Folders whose crates may hold `unsafe`, and why.
-const UNSAFE: [(&str, &str); 11] = [
+const UNSAFE: [(&str, &str); 9] = [
     (
         "arch/cortex-v8m",
         "switches contexts, programs the MPU and the NVIC",
@@ -37,15 +37,7 @@ const UNSAFE: [(&str, &str); 11] = [
         "the system call traits are unsafe upstream",
     ),
     ("libtock/runtime", "system calls, start code, heap"),
-    (
-        "libtock/unittest",
-        "stands for the kernel towards those traits, on the host only",
-    ),
     ("spe/crypto", "calls the P-256 assembler"),
-    (
-        "tests/hostile",
-        "does what no process may, to see it refused",
-    ),
     ("tfm-psa-driver", "calls the veneers"),
     (
         "tools/cloud/plugin",

@@ -15,10 +15,10 @@ use core::cell::Cell;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering};
 use cortex_v8m::switch::core_switch::{Vector, vector_table};
+use kernel::process::FlashRegion;
 use kernel::process::ProcessSlot;
 use kernel::utilities::single_thread_value::SingleThreadValue;
 use tfm_psa_driver::{KernelClient, Spe, Veneers};
-use kernel::process::FlashRegion;
 
 unsafe extern "C" {
     static _sstack: u32;

@@ -2,6 +2,8 @@
 //!
 //! Owns whose turn it is to send: one whole buffer at a time, in turn. What is received goes to
 //! every device that receives, a character at a time, since devices may start and stop at any one.
+//! A device that has received keeps what comes between two of its reads, up to [`BACKLOG`]
+//! characters: another device that always listens (the process console) must not take them away.
 
 use core::cell::Cell;
 use kernel::ErrorCode;
@@ -12,6 +14,8 @@ use kernel::utilities::cells::{MapCell, OptionalCell, TakeCell};
 
 /// Shortest receive buffer that the mux can use, bytes.
 pub const RX_BUF_LEN: usize = 64;
+/// Characters kept for a device between two reads; further ones are lost.
+pub const BACKLOG: usize = 64;
 
 struct Transfer {
     buffer: &'static mut [u8],
@@ -139,6 +143,9 @@ impl DeferredCallClient for MuxUart<'_> {
                     .transmit_client
                     .map(|client| client.transmitted_buffer(t.buffer, 0, Err(error)));
             }
+            if device.is_complete() {
+                device.finish_receive(Ok(()), Error::None);
+            }
             if let Some(error) = device.receive_failed.take() {
                 let kind = match error {
                     ErrorCode::CANCEL => Error::Aborted,
@@ -165,6 +172,8 @@ pub struct UartDevice<'a> {
     failed: Cell<Option<ErrorCode>>,
     receive: MapCell<Transfer>,
     receive_failed: Cell<Option<ErrorCode>>,
+    /// What came between two reads, and how much; `None` before the first read.
+    backlog: Cell<Option<([u8; BACKLOG], usize)>>,
     transmit_client: OptionalCell<&'a dyn TransmitClient>,
     receive_client: OptionalCell<&'a dyn ReceiveClient>,
     next: ListLink<'a, UartDevice<'a>>,
@@ -181,6 +190,7 @@ impl<'a> UartDevice<'a> {
             failed: Cell::new(None),
             receive: MapCell::empty(),
             receive_failed: Cell::new(None),
+            backlog: Cell::new(None),
             transmit_client: OptionalCell::empty(),
             receive_client: OptionalCell::empty(),
             next: ListLink::empty(),
@@ -203,6 +213,9 @@ impl<'a> UartDevice<'a> {
     }
 
     fn received(&self, byte: Option<u8>, result: Result<(), ErrorCode>, error: Error) {
+        if self.receive.is_none() {
+            self.keep(byte);
+        }
         let full = self.receive.map_or(false, |r| {
             if let (Some(byte), Some(to)) = (byte, r.buffer.get_mut(r.done)) {
                 *to = byte;
@@ -213,6 +226,35 @@ impl<'a> UartDevice<'a> {
         if full {
             self.finish_receive(result, error);
         }
+    }
+
+    /// Keeps a character for the next read.
+    fn keep(&self, byte: Option<u8>) {
+        if let (Some(byte), Some((mut kept, count))) = (byte, self.backlog.get())
+            && let Some(place) = kept.get_mut(count)
+        {
+            *place = byte;
+            self.backlog.set(Some((kept, count + 1)));
+        }
+    }
+
+    /// Moves what was kept into a read that has just begun.
+    fn catch_up(&self) {
+        let (mut kept, count) = self.backlog.get().unwrap_or(([0; BACKLOG], 0));
+        let taken = self.receive.map_or(0, |r| {
+            let taken = count.min(r.length);
+            for (to, from) in r.buffer.iter_mut().zip(kept.iter().take(taken)) {
+                *to = *from;
+            }
+            r.done = taken;
+            taken
+        });
+        kept.copy_within(taken..count, 0);
+        self.backlog.set(Some((kept, count - taken)));
+    }
+
+    fn is_complete(&self) -> bool {
+        self.receive.map_or(false, |r| r.done == r.length)
     }
 
     fn finish_receive(&self, result: Result<(), ErrorCode>, error: Error) {
@@ -304,7 +346,12 @@ impl<'a> Receive<'a> for UartDevice<'a> {
             length,
             done: 0,
         });
-        self.mux.receive_next();
+        self.catch_up();
+        if self.is_complete() {
+            self.mux.deferred.set();
+        } else {
+            self.mux.receive_next();
+        }
         Ok(())
     }
 
@@ -491,5 +538,28 @@ mod tests {
         mux.handle_deferred_call();
         assert_eq!(*cb.received.borrow(), [(b"yzw".to_vec(), Error::Aborted)]);
         assert_eq!(b.receive_abort(), Ok(()));
+    }
+
+    #[test]
+    fn what_comes_between_two_reads_is_kept_for_who_has_read() {
+        let (uart, mux, [(a, ca), (b, cb)]) = set_up::<2>();
+        assert!(a.receive_buffer(leak([0; 1]), 1).is_ok());
+        assert!(b.receive_buffer(leak([0; 200]), 200).is_ok());
+        for byte in *b"abc" {
+            arrive(uart, mux, byte);
+        }
+        assert_eq!(*ca.received.borrow(), [(b"a".to_vec(), Error::None)]);
+        // Told later, not from within the call.
+        assert!(a.receive_buffer(leak([0; 2]), 2).is_ok());
+        assert_eq!(ca.received.borrow().len(), 1);
+        mux.handle_deferred_call();
+        assert_eq!(ca.received.borrow()[1], (b"bc".to_vec(), Error::None));
+        // As much as there is room for, and a read that is larger goes on.
+        (0..BACKLOG + 5).for_each(|_| arrive(uart, mux, b'-'));
+        assert!(a.receive_buffer(leak([0; 200]), BACKLOG + 1).is_ok());
+        arrive(uart, mux, b'd');
+        let last = ca.received.borrow()[2].0.clone();
+        assert_eq!((last.len(), last[BACKLOG]), (BACKLOG + 1, b'd'));
+        assert!(cb.received.borrow().is_empty());
     }
 }

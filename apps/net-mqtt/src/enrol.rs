@@ -2,7 +2,9 @@
 //!
 //! Owns the lines. Out: `net-mqtt: request <digits>` as often as needed, `net-mqtt: request end`;
 //! then `net-mqtt: certificate accepted` or `net-mqtt: certificate refused: <why>`. In: the
-//! certificate, DER, as hexadecimal digits over any number of lines, ended by a full stop.
+//! certificate, DER, as hexadecimal digits over any number of lines, ended by a full stop. Each line
+//! is answered by `net-mqtt: have <bytes>`: whoever sends waits for it, and makes no line longer
+//! than the kernel keeps between two reads (160 characters).
 //! What is stored is decided in `identity`: a certificate for our key, once.
 
 use super::print_line;
@@ -73,6 +75,7 @@ fn read_answer() -> Option<Vec<u8>> {
                 }
             }
             (None, _) if c == b'.' => return (sound && high.is_none()).then_some(bytes),
+            (None, _) if c == b'\n' => print_line(format_args!("net-mqtt: have {}", bytes.len())),
             (None, _) if c.is_ascii_whitespace() => {}
             (None, _) => sound = false,
         }

@@ -16,6 +16,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// A line of a process without the process console's prompt, which may stand before it.
+pub fn without_prompt(line: &str) -> &str {
+    line.trim_start_matches("tock$ ")
+}
+
 static MACHINE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
 
 /// Chooses QEMU's machine for every [`Config::new`] of this process; `mps3-an547` otherwise.

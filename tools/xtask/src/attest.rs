@@ -9,7 +9,7 @@ use crate::{build, paths, provision, setup, sign};
 use anyhow::{Context, Result, anyhow, bail};
 use attestation_verifier::{Claims, hex};
 use mcuboot_image::Image;
-use qemu_harness::Device;
+use qemu_harness::{Device, without_prompt};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,12 +78,12 @@ pub fn ask(device: &Device, nonce: &[u8]) -> Result<Result<Vec<u8>, i32>> {
     device.console.send(&format!("{}\n", hex(nonce)))?;
     let mut token = Vec::new();
     loop {
-        let ours = |l: &str| l.starts_with("attest: ") || l.contains(" faulted: ");
+        let ours = |l: &str| without_prompt(l).starts_with("attest: ") || l.contains(" faulted: ");
         let (next, line) = device
             .console
             .wait_from(position, LIMIT, ours, "a line of attest")?;
         position = next;
-        let words: Vec<&str> = line.text.split(' ').collect();
+        let words: Vec<&str> = without_prompt(&line.text).split(' ').collect();
         match words[..] {
             [_, "token", digits] => token.extend(bytes(digits).context("digits of a token")?),
             [_, "refused", status] => return Ok(Err(status.parse()?)),

@@ -9,7 +9,7 @@ use crate::system::System;
 use crate::{build, setup};
 use anyhow::{Context, Result};
 use attestation_verifier::hex;
-use qemu_harness::Device;
+use qemu_harness::{Device, without_prompt};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -24,6 +24,9 @@ pub struct Options {
     #[arg(long)]
     no_build: bool,
 }
+
+/// Bytes of a line: the device's kernel keeps 160 characters between two reads.
+const LINE: usize = 24;
 
 /// Enrols a device with a local cloud, and sees it connect.
 ///
@@ -65,13 +68,13 @@ pub fn request(device: &Device) -> Result<String> {
     let mut der = Vec::new();
     let mut position = 0;
     loop {
-        let ours = |l: &str| l.starts_with(PREFIX);
+        let ours = |l: &str| without_prompt(l).starts_with(PREFIX);
         let (next, line) =
             device
                 .console
                 .wait_from(position, LIMIT, ours, "a certificate request")?;
         position = next;
-        match line.text.strip_prefix(PREFIX) {
+        match without_prompt(&line.text).strip_prefix(PREFIX) {
             Some("end") => break,
             digits => der.extend(digits.and_then(bytes).context("digits of a request")?),
         }
@@ -85,13 +88,17 @@ pub fn request(device: &Device) -> Result<String> {
     Ok(pem)
 }
 
-/// Types a certificate.
+/// Types a certificate, a line at a time, as fast as the device takes it.
 ///
 /// # Errors
 /// When the device is gone.
 pub fn answer(device: &Device, certificate: &[u8]) -> Result<()> {
-    for line in certificate.chunks(32) {
+    let mut position = device.console.position();
+    for (i, line) in certificate.chunks(LINE).enumerate() {
         device.console.send(&format!("{}\n", hex(line)))?;
+        let have = format!("net-mqtt: have {}", i * LINE + line.len());
+        let came = |l: &str| without_prompt(l) == have;
+        (position, _) = device.console.wait_from(position, LIMIT, came, &have)?;
     }
     device.console.send(".\n")
 }

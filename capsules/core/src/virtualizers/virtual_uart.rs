@@ -2,8 +2,7 @@
 //!
 //! Owns whose turn it is to send: one whole buffer at a time, in turn. What is received goes to
 //! every device that receives, a character at a time, since devices may start and stop at any one.
-//! A device that has received keeps what comes between two of its reads, up to [`BACKLOG`]
-//! characters: another device that always listens (the process console) must not take them away.
+//! A device keeps what comes while it has no read under way, up to [`BACKLOG`] characters: another device that always listens (the process console) must not take them away.
 
 use core::cell::Cell;
 use kernel::ErrorCode;
@@ -15,7 +14,7 @@ use kernel::utilities::cells::{MapCell, OptionalCell, TakeCell};
 /// Shortest receive buffer that the mux can use, bytes.
 pub const RX_BUF_LEN: usize = 64;
 /// Characters kept for a device between two reads; further ones are lost.
-pub const BACKLOG: usize = 64;
+pub const BACKLOG: usize = 160;
 
 struct Transfer {
     buffer: &'static mut [u8],
@@ -172,8 +171,8 @@ pub struct UartDevice<'a> {
     failed: Cell<Option<ErrorCode>>,
     receive: MapCell<Transfer>,
     receive_failed: Cell<Option<ErrorCode>>,
-    /// What came between two reads, and how much; `None` before the first read.
-    backlog: Cell<Option<([u8; BACKLOG], usize)>>,
+    /// What came while there was no read, and how much.
+    backlog: Cell<([u8; BACKLOG], usize)>,
     transmit_client: OptionalCell<&'a dyn TransmitClient>,
     receive_client: OptionalCell<&'a dyn ReceiveClient>,
     next: ListLink<'a, UartDevice<'a>>,
@@ -190,7 +189,7 @@ impl<'a> UartDevice<'a> {
             failed: Cell::new(None),
             receive: MapCell::empty(),
             receive_failed: Cell::new(None),
-            backlog: Cell::new(None),
+            backlog: Cell::new(([0; BACKLOG], 0)),
             transmit_client: OptionalCell::empty(),
             receive_client: OptionalCell::empty(),
             next: ListLink::empty(),
@@ -213,8 +212,10 @@ impl<'a> UartDevice<'a> {
     }
 
     fn received(&self, byte: Option<u8>, result: Result<(), ErrorCode>, error: Error) {
-        if self.receive.is_none() {
+        // A read that was filled from the backlog, and not yet told of it, is over, too.
+        if self.receive.is_none() || self.is_complete() {
             self.keep(byte);
+            return;
         }
         let full = self.receive.map_or(false, |r| {
             if let (Some(byte), Some(to)) = (byte, r.buffer.get_mut(r.done)) {
@@ -230,17 +231,16 @@ impl<'a> UartDevice<'a> {
 
     /// Keeps a character for the next read.
     fn keep(&self, byte: Option<u8>) {
-        if let (Some(byte), Some((mut kept, count))) = (byte, self.backlog.get())
-            && let Some(place) = kept.get_mut(count)
-        {
+        let (mut kept, count) = self.backlog.get();
+        if let (Some(byte), Some(place)) = (byte, kept.get_mut(count)) {
             *place = byte;
-            self.backlog.set(Some((kept, count + 1)));
+            self.backlog.set((kept, count + 1));
         }
     }
 
     /// Moves what was kept into a read that has just begun.
     fn catch_up(&self) {
-        let (mut kept, count) = self.backlog.get().unwrap_or(([0; BACKLOG], 0));
+        let (mut kept, count) = self.backlog.get();
         let taken = self.receive.map_or(0, |r| {
             let taken = count.min(r.length);
             for (to, from) in r.buffer.iter_mut().zip(kept.iter().take(taken)) {
@@ -250,7 +250,7 @@ impl<'a> UartDevice<'a> {
             taken
         });
         kept.copy_within(taken..count, 0);
-        self.backlog.set(Some((kept, count - taken)));
+        self.backlog.set((kept, count - taken));
     }
 
     fn is_complete(&self) -> bool {
@@ -524,11 +524,11 @@ mod tests {
     }
 
     #[test]
-    fn every_receiver_gets_every_byte_from_its_own_start() {
+    fn every_receiver_gets_every_byte() {
         let (uart, mux, [(a, ca), (b, cb)]) = set_up::<2>();
         assert!(a.receive_buffer(leak([0; 4]), 3).is_ok());
         arrive(uart, mux, b'x');
-        assert!(b.receive_buffer(leak([0; 4]), 4).is_ok());
+        assert!(b.receive_buffer(leak([0; 5]), 5).is_ok());
         arrive(uart, mux, b'y');
         arrive(uart, mux, b'z');
         assert_eq!(*ca.received.borrow(), [(b"xyz".to_vec(), Error::None)]);
@@ -536,12 +536,12 @@ mod tests {
         assert_eq!(b.receive_abort(), Err(ErrorCode::BUSY));
         assert!(cb.received.borrow().is_empty());
         mux.handle_deferred_call();
-        assert_eq!(*cb.received.borrow(), [(b"yzw".to_vec(), Error::Aborted)]);
+        assert_eq!(*cb.received.borrow(), [(b"xyzw".to_vec(), Error::Aborted)]);
         assert_eq!(b.receive_abort(), Ok(()));
     }
 
     #[test]
-    fn what_comes_between_two_reads_is_kept_for_who_has_read() {
+    fn what_comes_between_two_reads_is_kept() {
         let (uart, mux, [(a, ca), (b, cb)]) = set_up::<2>();
         assert!(a.receive_buffer(leak([0; 1]), 1).is_ok());
         assert!(b.receive_buffer(leak([0; 200]), 200).is_ok());
@@ -549,16 +549,20 @@ mod tests {
             arrive(uart, mux, byte);
         }
         assert_eq!(*ca.received.borrow(), [(b"a".to_vec(), Error::None)]);
-        // Told later, not from within the call.
-        assert!(a.receive_buffer(leak([0; 2]), 2).is_ok());
+        // Told later, not from within the call; what comes before that is kept, too.
+        assert!(a.receive_buffer(leak([0; 8]), 2).is_ok());
         assert_eq!(ca.received.borrow().len(), 1);
+        arrive(uart, mux, b'd');
         mux.handle_deferred_call();
         assert_eq!(ca.received.borrow()[1], (b"bc".to_vec(), Error::None));
+        assert!(a.receive_buffer(leak([0; 1]), 1).is_ok());
+        mux.handle_deferred_call();
+        assert_eq!(ca.received.borrow()[2].0, b"d");
         // As much as there is room for, and a read that is larger goes on.
         (0..BACKLOG + 5).for_each(|_| arrive(uart, mux, b'-'));
         assert!(a.receive_buffer(leak([0; 200]), BACKLOG + 1).is_ok());
         arrive(uart, mux, b'd');
-        let last = ca.received.borrow()[2].0.clone();
+        let last = ca.received.borrow()[3].0.clone();
         assert_eq!((last.len(), last[BACKLOG]), (BACKLOG + 1, b'd'));
         assert!(cb.received.borrow().is_empty());
     }

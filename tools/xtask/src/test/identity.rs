@@ -94,7 +94,7 @@ fn provision_csr() -> Result<()> {
         let position = device.console.position();
         enrol::answer(&device, answer)?;
         let refused = format!("net-mqtt: certificate refused: {why}");
-        let wanted = |l: &str| l == refused;
+        let wanted = |l: &str| qemu_harness::without_prompt(l) == refused;
         device
             .console
             .wait_from(position, LIMIT, wanted, &refused)?;
@@ -104,9 +104,9 @@ fn provision_csr() -> Result<()> {
     }
     let certificate = system.cloud.core().enrol(thing, &request)?;
     enrol::answer(&device, &certificate)?;
-    device
-        .console
-        .wait("net-mqtt: certificate accepted", LIMIT)?;
+    let what = "net-mqtt: certificate accepted";
+    let accepted = |l: &str| l.ends_with(what);
+    device.console.wait_from(0, LIMIT, accepted, what)?;
     device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
     let position = device.console.position();
     device.reset()?;

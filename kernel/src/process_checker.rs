@@ -7,7 +7,7 @@ use crate::ErrorCode;
 use crate::process::{Process, ProcessBinary, ShortId};
 use crate::utilities::cells::{MapCell, OptionalCell};
 use core::cell::Cell;
-use tock_tbf::types::TbfFooterV2Credentials;
+use tock_tbf::types::{TbfFooterV2Credentials, TbfFooterV2CredentialsType};
 
 /// What a policy tells about a credential it accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,12 +192,16 @@ impl ProcessCheckerMachine {
         let Some(binary) = self.binary.get() else {
             return;
         };
+        // Room for credentials comes last: behind it nothing is missing, though tockloader leaves a
+        // gap of erased flash there where it took a credential out.
+        let mut room = false;
         loop {
             let rest = binary.footers.get(self.next.get()..);
             let footer = rest.and_then(|rest| tock_tbf::parse::parse_tbf_footer(rest).ok());
             let Some((credential, len)) = footer else {
                 // Erased flash where elf2tab puts credentials or their place: the end is missing.
-                let cut = rest.is_some_and(|r| r.len() >= 8 && r.iter().all(|b| *b == 0xFF));
+                let blank = |r: &[u8]| r.len() >= 8 && r.iter().all(|b| *b == 0xFF);
+                let cut = !room && rest.is_some_and(blank);
                 let none = if cut {
                     Err(ProcessCheckError::CredentialsRejected(self.index.get()))
                 } else if self.policy.require_credentials() {
@@ -207,6 +211,7 @@ impl ProcessCheckerMachine {
                 };
                 return self.finish(none);
             };
+            room = credential.format() == TbfFooterV2CredentialsType::Reserved;
             self.next.set(
                 self.next
                     .get()

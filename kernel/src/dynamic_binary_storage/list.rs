@@ -3,7 +3,7 @@
 //! Owns what lies where in application flash, and which padding keeps the list whole. Works on bytes,
 //! writes none. Positions are offsets into the area; everything is total on any bytes.
 
-use tock_tbf::parse::{BASE_HEADER, parse_tbf_header, parse_tbf_header_lengths};
+use tock_tbf::parse::{BASE_HEADER, padding_header, parse_tbf_header, parse_tbf_header_lengths};
 use tock_tbf::types::TbfHeader;
 
 /// Offset of the checksum word in a header.
@@ -103,12 +103,7 @@ pub(super) fn hole(flash: &'static [u8], stride: usize, from: usize) -> Option<H
 
 /// Header of a padding object of `len` bytes.
 pub(super) fn padding(len: usize) -> [u8; BASE_HEADER] {
-    let words = [0x0010_0002, len as u32, 0, 0x0010_0002 ^ len as u32];
-    let mut header = [0; BASE_HEADER];
-    for (to, word) in header.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-        *to = word.to_le_bytes();
-    }
-    header
+    padding_header(len as u32)
 }
 
 /// Whether all is erased.

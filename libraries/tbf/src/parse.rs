@@ -36,6 +36,17 @@ pub fn parse_tbf_header_lengths(app: &[u8; 8]) -> Result<(u16, u16, u32), Initia
     Ok((version, header_size, total_size))
 }
 
+/// Header of a padding object of `total_size` bytes: what host tools put between applications.
+pub fn padding_header(total_size: u32) -> [u8; BASE_HEADER] {
+    let lengths = 2 | (BASE_HEADER as u32) << 16;
+    let words = [lengths, total_size, 0, lengths ^ total_size];
+    let mut header = [0; BASE_HEADER];
+    for (to, word) in header.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *to = word.to_le_bytes();
+    }
+    header
+}
+
 fn checksum(header: &[u8]) -> u32 {
     let words = header.as_chunks::<4>().0.iter().enumerate();
     words
@@ -279,6 +290,17 @@ mod tests {
     }
 
     #[test]
+    fn padding_is_padding() {
+        let header = padding_header(0x7_0000);
+        assert_eq!(
+            parse_tbf_header(&header, 2),
+            Ok(TbfHeader::Padding {
+                total_size: 0x7_0000
+            })
+        );
+    }
+
+    #[test]
     fn malformed_headers_are_named() {
         let parse = |tlvs: &[Vec<u8>]| parse_tbf_header(&header(0x1000, tlvs), 2).map(|_| ());
         let bad = |kind: u16| Err(TbfParseError::BadTlvEntry(usize::from(kind)));
@@ -358,6 +380,42 @@ mod tests {
         );
     }
 
+    /// Whatever the bytes, a walk over footers ends, and reads nothing beyond them.
+    #[test]
+    fn total_on_mutated_footers() {
+        let mut area = Vec::new();
+        for (format, size) in [
+            (3, 32),
+            (4, 48),
+            (5, 64),
+            (6, 64),
+            (1, 768),
+            (2, 1024),
+            (0, 40),
+        ] {
+            let mut value = words(&[format]);
+            value.resize(4 + size, format as u8);
+            area.extend(tlv(TLV_CREDENTIALS, &value));
+        }
+        let (mut whole, mut x) = (0, 0x2545_F491_4F6C_DD1Du64);
+        for _ in 0..2_000 {
+            let mut bytes = area.clone();
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let at = (x >> 40) as usize % bytes.len();
+            bytes[at] = (x >> 32) as u8;
+            bytes.truncate((x >> 20) as usize % (2 * area.len()));
+            let mut rest = leak(bytes);
+            let mut found = 0;
+            while let Ok((credential, length)) = parse_tbf_footer(rest) {
+                assert!(credential.data().len() + 4 <= length as usize);
+                rest = &rest[4 + length as usize..];
+                found += 1;
+            }
+            whole += usize::from(found == 7);
+        }
+        assert!(whole > 500, "the mutations must leave some whole: {whole}");
+    }
+
     /// Whatever the bytes, parsing answers, and what it answers stays inside the object.
     #[test]
     fn total_on_mutated_headers() {
@@ -376,6 +434,9 @@ mod tests {
                     &[1, 0, 0, 0, 1, 0, 9, 0, 0, 0, 0, 0],
                 ),
                 tlv(TLV_KERNEL_VERSION, &[2, 0, 0, 0]),
+                tlv(TLV_MAIN, &words(&[1, 2, 3])),
+                tlv(TLV_FIXED_ADDRESSES, &words(&[0x2104_0000, 0x6020_0100])),
+                tlv(TLV_SHORT_ID, &words(&[5])),
             ],
         );
         let mut x = 0x9E37_79B9_7F4A_7C15u64;

@@ -24,8 +24,8 @@ use crate::platform::chip::{Chip, ThreadIdProvider};
 use crate::platform::mpu::{MPU, Permissions, Region};
 use crate::platform::{KernelResources, SyscallDriverLookup};
 use crate::process::{
-    FaultAction, FunctionCall, Process, ProcessArray, ProcessFaultPolicy, ProcessId,
-    StoppedExecutingReason, load_processes,
+    FaultAction, FunctionCall, Process, ProcessArray, ProcessFaultPolicy, ProcessId, ShortId,
+    StoppedExecutingReason, load_processes_as,
 };
 use crate::scheduler::{Scheduler, SchedulingDecision};
 use crate::syscall::{
@@ -391,6 +391,11 @@ impl TestKernel {
 
     /// Loads a process that asks for `ram` bytes.
     pub fn process_with(&self, name: &str, ram: u32) -> TestProcess<'_> {
+        self.process_as(name, ram, ShortId::LocallyUnique)
+    }
+
+    /// As [`TestKernel::process_with`], under a ShortId, as if its credential had been accepted.
+    pub fn process_as(&self, name: &str, ram: u32, short_id: ShortId) -> TestProcess<'_> {
         // Over-aligned, so that flash starts where an MPU region could.
         let mut store = std::vec![0u8; 4096 + 32];
         let skip = store.as_ptr().addr().next_multiple_of(32) - store.as_ptr().addr();
@@ -401,8 +406,7 @@ impl TestKernel {
         let flash: &'static [u8] = store.leak().get(skip..skip + 4096).unwrap_or(&[]);
         let memory = std::vec![0u8; ram as usize + 16 * 1024].leak();
         let index = self.kernel.free_slot();
-        let cap = create_capability!(ProcessManagementCapability);
-        let _ = load_processes(self.kernel, self.chip, flash, memory, &RESTART, &cap);
+        let _ = load_processes_as(self.kernel, self.chip, flash, memory, &RESTART, short_id);
         match index.and_then(|i| self.kernel.process_at(i)) {
             Some(process) => TestProcess {
                 board: self,

@@ -257,6 +257,19 @@ pub fn load_processes<C: Chip>(
     fault_policy: &'static dyn ProcessFaultPolicy,
     _capability: &dyn crate::capabilities::ProcessManagementCapability,
 ) -> Result<(), ProcessLoadError> {
+    let name = ShortId::LocallyUnique;
+    load_processes_as(kernel, chip, app_flash, app_memory, fault_policy, name)
+}
+
+/// As [`load_processes`], all of one name.
+pub(crate) fn load_processes_as<C: Chip>(
+    kernel: &'static Kernel,
+    chip: &'static C,
+    app_flash: &'static [u8],
+    app_memory: &'static mut [u8],
+    fault_policy: &'static dyn ProcessFaultPolicy,
+    name: ShortId,
+) -> Result<(), ProcessLoadError> {
     let region = FlashRegion::read_only(app_flash, 0);
     let ram = (app_memory.as_mut_ptr(), app_memory.len());
     let mut offset = 0;
@@ -266,16 +279,7 @@ pub fn load_processes<C: Chip>(
             Found::Bad(next, _) => offset = next,
             Found::Binary(next, binary) => {
                 offset = next;
-                let _ = create_process(
-                    kernel,
-                    chip,
-                    &binary,
-                    ram,
-                    fault_policy,
-                    &(),
-                    ShortId::LocallyUnique,
-                    None,
-                );
+                let _ = create_process(kernel, chip, &binary, ram, fault_policy, &(), name, None);
             }
         }
     }

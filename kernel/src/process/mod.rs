@@ -17,6 +17,8 @@ pub use crate::upcall::UpcallId;
 pub use array::{ProcessArray, ProcessSlot};
 pub use binary::{ProcessBinary, ProcessBinaryError};
 pub(crate) use loading::SingleLoadClient;
+#[cfg(feature = "std")]
+pub(crate) use loading::load_processes_as;
 pub use loading::{
     Candidate, FlashRegion, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
     SequentialProcessLoaderMachine, load_processes,

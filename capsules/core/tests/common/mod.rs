@@ -5,10 +5,11 @@
 #![allow(dead_code)]
 
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, UpcallCount};
-use kernel::process::{FunctionCallSource, ProcessId};
+use kernel::process::{FunctionCallSource, ProcessId, ShortId};
 use kernel::processbuffer::WriteableProcessBuffer;
 use kernel::syscall::{SyscallDriver, SyscallReturn};
-use kernel::testing::{Event, TestKernel, TestProcess};
+use kernel::testing::{APP_RAM, Event, TestKernel, TestProcess};
+use std::num::NonZeroU32;
 
 /// Number of the driver that moves bytes for tests.
 pub const MEMORY: usize = 0xF000_0000;
@@ -49,6 +50,18 @@ impl<'a> App<'a> {
         let app = App {
             kernel,
             process: kernel.process(name),
+            memory,
+        };
+        app.open();
+        app
+    }
+
+    /// With a ShortId.
+    pub fn named(kernel: &'a TestKernel, memory: &'static Memory, name: &str, id: u32) -> Self {
+        let id = NonZeroU32::new(id).map_or(ShortId::LocallyUnique, ShortId::Fixed);
+        let app = App {
+            kernel,
+            process: kernel.process_as(name, APP_RAM, id),
             memory,
         };
         app.open();

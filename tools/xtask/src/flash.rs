@@ -27,8 +27,32 @@ pub fn factory(path: &Path, map: &Map) -> Result<FlashFile> {
     for app in &map.app {
         install_app(&flash, map, &app.name)?;
     }
+    pad(&flash, map)?;
     audio(&flash, &demo_clips()?)?;
     Ok(flash)
+}
+
+/// Puts padding between the product's apps, so that host tools find every one: their list ends at
+/// the first gap, and what lies behind it would be overwritten.
+fn pad(flash: &FlashFile, map: &Map) -> Result<()> {
+    for pair in map.app.windows(2) {
+        let [app, next] = pair else { continue };
+        let here = map.region(&app.flash).map_err(|e| anyhow!(e))?;
+        let next = map.region(&next.flash).map_err(|e| anyhow!(e))?;
+        let start = flash.read(&app.flash, 0, 8)?;
+        let lengths = start
+            .first_chunk()
+            .map(tock_tbf::parse::parse_tbf_header_lengths);
+        let Some(Ok((_, _, total))) = lengths else {
+            bail!("no app at the start of `{}`", app.flash);
+        };
+        let gap = next.base - here.base - total;
+        if gap > 0 {
+            let header = tock_tbf::parse::padding_header(gap);
+            flash.write(&app.flash, total, &header)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a file at the start of a region.

@@ -16,6 +16,8 @@ mod loader;
 mod mqtt;
 mod network;
 mod ota;
+mod tbf_tools;
+mod tockloader;
 
 use crate::{build, setup};
 use anyhow::{Result, bail};
@@ -30,7 +32,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// One layer; all of them when absent
-    #[arg(value_parser = ["host", "cloud", "kernel", "hostile", "loader", "e2e"])]
+    #[arg(value_parser = ["host", "cloud", "kernel", "hostile", "loader", "tockloader", "e2e"])]
     pub layer: Option<String>,
     /// Only the case with this id
     #[arg(long)]
@@ -114,6 +116,12 @@ pub fn run(options: &Options) -> Result<()> {
     timed("hostile", &mut || hostile::run(options.case.as_deref()))?;
     timed("loader", &mut || {
         Ok(cases(&[&loader::CASES], options.case.as_deref()))
+    })?;
+    timed("tockloader", &mut || {
+        Ok(cases(
+            &[&tockloader::CASES, &tbf_tools::CASES],
+            options.case.as_deref(),
+        ))
     })?;
     timed("e2e", &mut || {
         // The longest first: two at a time then end together.

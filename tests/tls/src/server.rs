@@ -9,7 +9,8 @@ use spe_crypto::primitives::hash::{HashAlg, digest};
 use spe_crypto::primitives::tls12_prf::Prf;
 use spe_crypto::primitives::{hkdf, hmac::hmac, p256};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SHA: HashAlg = HashAlg::Sha256;
@@ -57,6 +58,37 @@ pub enum Version {
     V12,
     /// TLS 1.3.
     V13,
+}
+
+/// What a server does with the next connection.
+#[derive(Clone)]
+pub struct Order {
+    /// The protocol to speak.
+    pub version: Version,
+    /// Certificates to present, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// The leaf's private key.
+    pub key: [u8; 32],
+    /// The script.
+    pub hook: Hook,
+}
+
+/// A server that follows the order of the moment, one thread a connection; its port.
+///
+/// # Panics
+/// Without a free port on loopback.
+pub fn listen(order: Arc<Mutex<Order>>) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let order = order.lock().unwrap().clone();
+            std::thread::spawn(move || {
+                Server::serve(stream, order.version, order.chain, order.key, order.hook);
+            });
+        }
+    });
+    port
 }
 
 /// Keys of one direction.

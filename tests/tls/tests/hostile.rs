@@ -8,12 +8,12 @@
 mod common;
 
 use common::{HOST, Pki, Running};
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex};
 use tls_hostile::certificates::{faulty, sign};
 use tls_hostile::server::Step::*;
 use tls_hostile::server::{
-    ALERT, CCS, DATA, HANDSHAKE, Hook, Server, Step, Version, extension, handshake, record, vector,
+    ALERT, CCS, DATA, HANDSHAKE, Hook, Order, Server, Step, Version, extension, handshake, listen,
+    record, vector,
 };
 
 const DAY: i64 = 86_400;
@@ -100,30 +100,6 @@ fn key_share(s: &Server) -> Vec<u8> {
 #[path = "hostile_cases/table.rs"]
 mod table;
 use table::{CASES, LEGAL};
-
-/// What the server does with the next connection.
-#[derive(Clone)]
-struct Order {
-    version: Version,
-    chain: Vec<Vec<u8>>,
-    key: [u8; 32],
-    hook: Hook,
-}
-
-/// A server that follows the order of the moment, one thread a connection.
-fn listen(order: Arc<Mutex<Order>>) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let order = order.lock().unwrap().clone();
-            std::thread::spawn(move || {
-                Server::serve(stream, order.version, order.chain, order.key, order.hook);
-            });
-        }
-    });
-    port
-}
 
 /// Runs until a connection has failed; why. Skips the back-off, and, when nothing happens any
 /// more, the time limits.

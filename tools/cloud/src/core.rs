@@ -297,7 +297,8 @@ impl Core {
     }
 }
 
-fn device_policy() -> String {
+/// The document of [`DEVICE_POLICY`].
+pub fn device_policy() -> String {
     let thing = "${iot:Connection.Thing.ThingName}";
     let service = |kind: &str, part: &str| arn(&format!("{kind}/$aws/things/{thing}/{part}/*"));
     let parts = ["jobs", "streams", "shadow"];

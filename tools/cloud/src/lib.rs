@@ -22,7 +22,7 @@ mod store;
 pub mod streams;
 
 pub use broker::Broker;
-pub use core::{Core, DEVICE_POLICY};
+pub use core::{Core, DEVICE_POLICY, device_policy};
 pub use fault::Fault;
 pub use mischief::Mischief;
 pub use registry::Thing;

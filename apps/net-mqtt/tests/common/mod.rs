@@ -233,7 +233,8 @@ pub fn start(program: &str, arguments: &[&str], port: u16, dir: &Path, input: St
     server
 }
 
-fn listens(port: u16) -> bool {
+/// Whether somebody listens on `port` of loopback; asks without connecting.
+pub fn listens(port: u16) -> bool {
     let wanted = format!(":{port:04X}");
     ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
         std::fs::read_to_string(table)

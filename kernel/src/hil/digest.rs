@@ -27,6 +27,14 @@ pub trait ClientVerify<const L: usize> {
 pub trait Client<const L: usize>: ClientData<L> + ClientHash<L> + ClientVerify<L> {}
 impl<T: ClientData<L> + ClientHash<L> + ClientVerify<L>, const L: usize> Client<L> for T {}
 
+/// Data and digest.
+pub trait ClientDataHash<const L: usize>: ClientData<L> + ClientHash<L> {}
+impl<T: ClientData<L> + ClientHash<L>, const L: usize> ClientDataHash<L> for T {}
+
+/// Data and comparison.
+pub trait ClientDataVerify<const L: usize>: ClientData<L> + ClientVerify<L> {}
+impl<T: ClientData<L> + ClientVerify<L>, const L: usize> ClientDataVerify<L> for T {}
+
 /// Absorbs data.
 pub trait DigestData<'a, const L: usize> {
     /// Whom to tell.
@@ -83,9 +91,48 @@ pub trait Digest<'a, const L: usize>: DigestHash<'a, L> + DigestVerify<'a, L> {
     fn set_client(&'a self, client: &'a dyn Client<L>);
 }
 
-/// Makes the next digest a SHA-256.
-pub trait Sha256 {
-    /// # Errors
-    /// `BUSY`, `NOSUPPORT`.
-    fn set_mode_sha256(&self) -> Result<(), ErrorCode>;
+/// Data and digest.
+pub trait DigestDataHash<'a, const L: usize>: DigestData<'a, L> + DigestHash<'a, L> {
+    /// One client for both.
+    fn set_client(&'a self, client: &'a dyn ClientDataHash<L>);
+}
+
+/// Data and comparison.
+pub trait DigestDataVerify<'a, const L: usize>: DigestData<'a, L> + DigestVerify<'a, L> {
+    /// One client for both.
+    fn set_client(&'a self, client: &'a dyn ClientDataVerify<L>);
+}
+
+macro_rules! modes {
+    ($($trait:ident $method:ident $name:literal),* $(,)?) => {$(
+        #[doc = concat!("Makes the next digest a ", $name, ".")]
+        pub trait $trait {
+            /// # Errors
+            /// `BUSY`, `NOSUPPORT`.
+            fn $method(&self) -> Result<(), ErrorCode>;
+        }
+    )*};
+}
+macro_rules! keyed_modes {
+    ($($trait:ident $method:ident $name:literal),* $(,)?) => {$(
+        #[doc = concat!("Makes the next digest an HMAC with ", $name, ".")]
+        pub trait $trait {
+            /// With this key.
+            ///
+            /// # Errors
+            /// `BUSY`, `INVAL` (the key), `NOSUPPORT`.
+            fn $method(&self, key: &[u8]) -> Result<(), ErrorCode>;
+        }
+    )*};
+}
+
+modes! {
+    Md5 set_mode_md5 "MD5", Sha1 set_mode_sha1 "SHA-1", Sha224 set_mode_sha224 "SHA-224",
+    Sha256 set_mode_sha256 "SHA-256", Sha384 set_mode_sha384 "SHA-384",
+    Sha512 set_mode_sha512 "SHA-512",
+}
+keyed_modes! {
+    HmacMd5 set_mode_hmacmd5 "MD5", HmacSha1 set_mode_hmacsha1 "SHA-1",
+    HmacSha224 set_mode_hmacsha224 "SHA-224", HmacSha256 set_mode_hmacsha256 "SHA-256",
+    HmacSha384 set_mode_hmacsha384 "SHA-384", HmacSha512 set_mode_hmacsha512 "SHA-512",
 }

@@ -1,4 +1,4 @@
-//! Further Tock capsules: app loader, ethernet tap, date and time, audio ROM.
+//! Further Tock capsules: app loader, ethernet tap, hashes, key-value, date and time, audio ROM.
 //!
 //! Owns the syscall side of what some boards have. Knows the `kernel` crate and its HIL traits,
 //! no chip.
@@ -8,4 +8,8 @@
 pub mod app_loader;
 pub mod audio_rom;
 pub mod date_time;
+mod digest_session;
 pub mod ethernet_tap;
+pub mod hmac;
+pub mod kv_driver;
+pub mod sha256_driver;

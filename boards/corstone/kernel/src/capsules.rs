@@ -5,6 +5,7 @@
 //! the architecture.
 
 use crate::process_console;
+use crate::secure_capsules::SecureCapsules;
 use capsules_core::alarm::AlarmDriver;
 use capsules_core::console::{self, Console};
 use capsules_core::driver::NUM;
@@ -56,6 +57,7 @@ pub struct Capsules {
     storage: &'static Psa,
     firmware_update: &'static Psa,
     platform: &'static Psa,
+    secure: SecureCapsules,
     #[cfg(feature = "rules")]
     rules: &'static crate::rules::Rules,
     /// What interrupts are for.
@@ -101,9 +103,8 @@ impl Capsules {
             FIRMWARE_UPDATE => self.firmware_update,
             PLATFORM => self.platform,
             #[cfg(feature = "rules")]
-            number => return self.rules.driver(number),
-            #[cfg(not(feature = "rules"))]
-            _ => return None,
+            number if self.rules.driver(number).is_some() => return self.rules.driver(number),
+            number => return self.secure.driver(number),
         })
     }
 
@@ -287,6 +288,7 @@ pub fn create(
         storage,
         firmware_update,
         platform,
+        secure: SecureCapsules::new(kernel, memory, spe),
         #[cfg(feature = "rules")]
         rules: static_init!(
             crate::rules::Rules,

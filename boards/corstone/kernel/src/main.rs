@@ -14,17 +14,20 @@ mod process_console;
 mod processes;
 #[cfg(feature = "rules")]
 mod rules;
+mod secure_capsules;
 mod start;
 
 use capsules_system::process_checker::signature::AppCheckerSignature;
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
-use capsules_system::process_policies::ThresholdRestartFaultPolicy;
+use capsules_system::process_policies::{
+    IndividualStoragePermissions, ThresholdRestartFaultPolicy,
+};
 use capsules_system::scheduler::round_robin::RoundRobinSched;
 use chip::ns::devices::{CLOCK, ticks};
 use cortex_v8m::systick::SysTick;
 use kernel::capabilities::{
-    MainLoopCapability, MemoryAllocationCapability, ProcessManagementCapability,
-    SetDebugWriterCapability,
+    ApplicationStorageCapability, MainLoopCapability, MemoryAllocationCapability,
+    ProcessManagementCapability, SetDebugWriterCapability,
 };
 use kernel::debug;
 use kernel::deferred_call::DeferredCallClient;
@@ -43,6 +46,13 @@ pub const NUM_PROCS: u8 = 10;
 /// A process that faults starts again this many times, and once more.
 const RESTARTS: usize = if cfg!(feature = "rules") { 100_000 } else { 3 };
 static FAULT_POLICY: ThresholdRestartFaultPolicy = ThresholdRestartFaultPolicy::new(RESTARTS);
+
+/// The policy below hands out storage permissions.
+struct StorageCapability;
+// SAFETY: board code; only the storage policy gets it.
+unsafe impl ApplicationStorageCapability for StorageCapability {}
+/// Each application stores under its ShortId, and sees what it stored.
+type StoragePolicy = IndividualStoragePermissions<StorageCapability>;
 
 type Checker = AppCheckerSignature<'static, SecureVerifier>;
 /// What loads processes.
@@ -97,6 +107,10 @@ fn main() -> ! {
             require_credential: true
         }
     );
+    let storage_permissions = static_init!(
+        StoragePolicy,
+        IndividualStoragePermissions::new(StorageCapability)
+    );
     let loader = static_init!(
         Loader,
         SequentialProcessLoaderMachine::new(
@@ -110,7 +124,7 @@ fn main() -> ! {
             static_init!([FlashRegion; 5], regions.flash),
             regions.app_memory,
             &FAULT_POLICY,
-            &(),
+            storage_permissions,
             names,
             &process_cap,
         )

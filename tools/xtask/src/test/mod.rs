@@ -4,6 +4,7 @@
 //! since the machine has two cores; each starts from files of its own.
 
 mod audio;
+mod capsule;
 mod cloud;
 mod e2e;
 mod host;
@@ -32,7 +33,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// One layer; all of them when absent
-    #[arg(value_parser = ["host", "cloud", "kernel", "hostile", "loader", "tockloader", "e2e"])]
+    #[arg(value_parser = ["host", "cloud", "kernel", "capsule", "hostile", "loader", "tockloader", "e2e"])]
     pub layer: Option<String>,
     /// Only the case with this id
     #[arg(long)]
@@ -112,6 +113,9 @@ pub fn run(options: &Options) -> Result<()> {
     timed("kernel", &mut || {
         let only = options.case.as_deref();
         Ok(kernel::run(only)?.and(cases(&[&install::CASES], only)))
+    })?;
+    timed("capsule", &mut || {
+        Ok(cases(&[&capsule::CASES], options.case.as_deref()))
     })?;
     timed("hostile", &mut || hostile::run(options.case.as_deref()))?;
     timed("loader", &mut || {

@@ -1,0 +1,229 @@
+//! Calls upstream's crypto and storage drivers as libtock-c would, and checks the answers.
+//!
+//! Owns the lines `capsules: <case> ok`, `capsules: <case> failed, line <n>` and, last, `capsules:
+//! done`. It knows the drivers by number only, shares buffers, commands, and waits with
+//! yield-wait-for. What it stores under `boot` tells the first boot (`capsules: first boot`) from
+//! the next (`capsules: next boot`).
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+mod vectors;
+
+use libtock::runtime::TockSyscalls as S;
+use libtock::{println, set_main, stack_size};
+use libtock_platform::{AllowRo, AllowRw, DefaultConfig, ErrorCode, Syscalls, share};
+use vectors::*;
+
+set_main! { main }
+stack_size! { 0x1800 }
+
+const SHA: u32 = 0x40005;
+const HMAC: u32 = 0x40003;
+const KV: u32 = 0x50003;
+
+/// Line of a check that failed.
+struct Failed(u32);
+
+macro_rules! check {
+    ($condition:expr) => {
+        if !$condition {
+            return Err(Failed(line!()));
+        }
+    };
+}
+
+fn main() {
+    report("presence", presence());
+    report("sha", sha());
+    report("hmac", hmac());
+    report("hmac-parts", hmac_parts());
+    report("kv", kv());
+    report("kv-limits", kv_limits());
+    report("kv-boot", kv_boot());
+    println!("capsules: done");
+}
+
+fn report(case: &str, result: Result<(), Failed>) {
+    match result {
+        Ok(()) => println!("capsules: {case} ok"),
+        Err(Failed(line)) => println!("capsules: {case} failed, line {line}"),
+    }
+}
+
+fn command(driver: u32, number: u32, argument: u32) -> Result<(), ErrorCode> {
+    S::command(driver, number, argument, 0).to_result()
+}
+
+/// Shares what is not empty, commands, and waits for upcall `upcall`: its first two words.
+fn ask<const D: u32, const RW: u32>(
+    read: [&[u8]; 3],
+    write: &mut [u8],
+    number: u32,
+    upcall: u32,
+) -> Result<(u32, u32), ErrorCode> {
+    share::scope::<
+        (
+            AllowRo<'_, S, D, 0>,
+            AllowRo<'_, S, D, 1>,
+            AllowRo<'_, S, D, 2>,
+            AllowRw<'_, S, D, RW>,
+        ),
+        _,
+        _,
+    >(|handle| {
+        let (first, second, third, destination) = handle.split();
+        if !read[0].is_empty() {
+            S::allow_ro::<DefaultConfig, D, 0>(first, read[0])?;
+        }
+        if !read[1].is_empty() {
+            S::allow_ro::<DefaultConfig, D, 1>(second, read[1])?;
+        }
+        if !read[2].is_empty() {
+            S::allow_ro::<DefaultConfig, D, 2>(third, read[2])?;
+        }
+        if !write.is_empty() {
+            S::allow_rw::<DefaultConfig, D, RW>(destination, write)?;
+        }
+        command(D, number, 0)?;
+        let (status, word, _) = S::yield_wait_for(D, upcall);
+        Ok((status, word))
+    })
+}
+
+fn presence() -> Result<(), Failed> {
+    check!(command(SHA, 0, 0) == Ok(()));
+    check!(command(KV, 0, 0) == Ok(()));
+    check!(command(HMAC, 0, 0) == Ok(()));
+    check!(command(SHA, 4, 0) == Err(ErrorCode::NoSupport));
+    check!(command(HMAC, 6, 0) == Err(ErrorCode::NoSupport));
+    check!(command(KV, 7, 0) == Err(ErrorCode::NoSupport));
+    check!(command(0x40002, 0, 0) == Err(ErrorCode::NoDevice));
+    Ok(())
+}
+
+fn long() -> [u8; 1000] {
+    core::array::from_fn(|i| i as u8)
+}
+
+fn sha() -> Result<(), Failed> {
+    let mut out = [0; 64];
+    check!(ask::<SHA, 0>([b"abc", &[], &[]], &mut out, 2, 0) == Ok((0, 0)));
+    check!(out.starts_with(&ABC_256) && out[32..] == [0; 32]);
+    check!(command(SHA, 1, 1) == Ok(()));
+    check!(ask::<SHA, 0>([b"abc", &[], &[]], &mut out, 2, 0) == Ok((0, 0)));
+    check!(out.starts_with(&ABC_384) && out[48..] == [0; 16]);
+    check!(command(SHA, 1, 2) == Ok(()));
+    check!(ask::<SHA, 0>([b"abc", &[], &[]], &mut out, 2, 0) == Ok((0, 0)));
+    check!(out == ABC_512);
+    check!(command(SHA, 1, 3) == Err(ErrorCode::NoSupport));
+    check!(command(SHA, 1, 0) == Ok(()));
+    // In pieces.
+    check!(ask::<SHA, 0>([&long(), &[], &[]], &mut out, 2, 0) == Ok((0, 0)));
+    check!(out.starts_with(&LONG_256));
+    check!(ask::<SHA, 0>([&long(), &LONG_256, &[]], &mut [], 3, 1) == Ok((0, 1)));
+    check!(ask::<SHA, 0>([&long(), &ABC_256, &[]], &mut [], 3, 1) == Ok((0, 0)));
+    Ok(())
+}
+
+fn hmac() -> Result<(), Failed> {
+    let data = b"what do ya want for nothing?";
+    let mut out = [0; 32];
+    check!(command(HMAC, 0, 0) == Ok(()));
+    check!(ask::<HMAC, 2>([b"Jefe", data, &[]], &mut out, 1, 0) == Ok((0, 0)));
+    check!(out == JEFE_256);
+    check!(ask::<HMAC, 2>([b"Jefe", data, &JEFE_256], &mut [], 4, 1) == Ok((0, 1)));
+    check!(ask::<HMAC, 2>([b"jefe", data, &JEFE_256], &mut [], 4, 1) == Ok((0, 0)));
+    check!(ask::<HMAC, 2>([&[], &[], &[]], &mut out, 1, 0) == Ok((0, 0)));
+    check!(out == NOTHING_256);
+    for unsupported in 3..7 {
+        check!(command(HMAC, 0, unsupported) == Err(ErrorCode::NoSupport));
+    }
+    // Too often for keys or operations to be left behind in the secure world.
+    for _ in 0..40 {
+        check!(ask::<HMAC, 2>([b"Jefe", data, &[]], &mut out, 1, 0) == Ok((0, 0)));
+        check!(out == JEFE_256);
+    }
+    Ok(())
+}
+
+fn hmac_parts() -> Result<(), Failed> {
+    let data = long();
+    let mut out = [0; 48];
+    check!(command(HMAC, 3, 0) == Err(ErrorCode::Off));
+    check!(command(HMAC, 5, 0) == Err(ErrorCode::Off));
+    check!(command(HMAC, 0, 1) == Ok(()));
+    for piece in [&data[..1], &data[1..700], &data[700..]] {
+        check!(ask::<HMAC, 2>([b"Jefe", piece, &[]], &mut [], 2, 0) == Ok((0, 0)));
+    }
+    check!(ask::<HMAC, 2>([&[], &[], &[]], &mut out, 3, 0) == Ok((0, 0)));
+    check!(out == LONG_HMAC_384);
+    check!(ask::<HMAC, 2>([b"Jefe", &data, &[]], &mut [], 2, 0) == Ok((0, 0)));
+    check!(ask::<HMAC, 2>([&[], &[], &LONG_HMAC_384], &mut [], 5, 1) == Ok((0, 1)));
+    check!(command(HMAC, 0, 0) == Ok(()));
+    Ok(())
+}
+
+const NO_SUPPORT: u32 = ErrorCode::NoSupport as u32;
+
+fn put(number: u32, key: &[u8], value: &[u8]) -> Result<u32, ErrorCode> {
+    ask::<KV, 0>([key, value, &[]], &mut [], number, 0).map(|(status, _)| status)
+}
+
+fn get(key: &[u8], to: &mut [u8]) -> Result<(u32, u32), ErrorCode> {
+    ask::<KV, 0>([key, &[], &[]], to, 1, 0)
+}
+
+fn kv() -> Result<(), Failed> {
+    let (set, delete, add, update) = (2, 3, 4, 5);
+    let mut out = [0; 16];
+    // Whatever an earlier boot left.
+    let _ = put(delete, b"one", &[]);
+    check!(get(b"one", &mut out) == Ok((NO_SUPPORT, 0)));
+    check!(put(update, b"one", b"x") == Ok(NO_SUPPORT));
+    check!(put(delete, b"one", &[]) == Ok(NO_SUPPORT));
+    check!(put(add, b"one", b"first") == Ok(0));
+    check!(put(add, b"one", b"again") == Ok(NO_SUPPORT));
+    check!(get(b"one", &mut out) == Ok((0, 5)) && out.starts_with(b"first\0"));
+    check!(put(update, b"one", b"second") == Ok(0));
+    check!(get(b"one", &mut out) == Ok((0, 6)) && out.starts_with(b"second\0"));
+    check!(put(set, b"one", b"3") == Ok(0));
+    out = [0; 16];
+    check!(get(b"one", &mut out) == Ok((0, 1)) && out.starts_with(b"3\0"));
+    check!(put(set, b"one", &[]) == Ok(0));
+    check!(get(b"one", &mut out) == Ok((0, 0)));
+    check!(put(6, &[], &[]) == Ok(0));
+    check!(put(delete, b"one", &[]) == Ok(0));
+    check!(get(b"one", &mut out) == Ok((NO_SUPPORT, 0)));
+    Ok(())
+}
+
+fn kv_limits() -> Result<(), Failed> {
+    let long = long();
+    let mut out = [0; 520];
+    check!(get(&[], &mut out) == Err(ErrorCode::Reserve));
+    check!(get(&long[..65], &mut out) == Err(ErrorCode::Size));
+    check!(put(2, b"big", &long[..513]) == Err(ErrorCode::Size));
+    check!(put(2, &long[..64], &long[..512]) == Ok(0));
+    check!(get(&long[..64], &mut out) == Ok((0, 512)) && out[..512] == long[..512]);
+    let mut short = [0; 4];
+    let size = ErrorCode::Size as u32;
+    check!(get(&long[..64], &mut short) == Ok((size, 512)) && short == [0, 1, 2, 3]);
+    check!(put(3, &long[..64], &[]) == Ok(0));
+    Ok(())
+}
+
+fn kv_boot() -> Result<(), Failed> {
+    let mut out = [0; 4];
+    match get(b"boot", &mut out) {
+        Ok((NO_SUPPORT, 0)) => {
+            check!(put(2, b"boot", b"kept") == Ok(0));
+            println!("capsules: first boot");
+        }
+        answer => {
+            check!(answer == Ok((0, 4)) && out == *b"kept");
+            println!("capsules: next boot");
+        }
+    }
+    Ok(())
+}

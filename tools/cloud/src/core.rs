@@ -251,6 +251,21 @@ impl Core {
         })?)
     }
 
+    /// UpdateThing of one attribute.
+    ///
+    /// # Errors
+    /// Names an unknown thing.
+    pub fn set_attribute(&self, thing: &str, name: &str, value: &str) -> Result<()> {
+        Ok(self.change(|s| {
+            let things = &mut s.store.data.registry.things;
+            let missing = || Fault::missing(format!("no thing `{thing}`"));
+            let record = things.get_mut(thing).ok_or_else(missing)?;
+            record.attributes.insert(name.into(), value.into());
+            record.version += 1;
+            Ok(((), Vec::new()))
+        })?)
+    }
+
     /// CreateOTAUpdate of bytes: objects, a stream and a job for one thing; returns the job's id.
     ///
     /// # Errors
@@ -273,6 +288,11 @@ impl Core {
         let request = json!({"targets": [arn(&format!("thing/{thing}"))], "files": list,
             "roleArn": "arn:aws:iam::123456789012:role/tockstone"});
         self.change(|s| {
+            // Before the objects: those of an update that there is already must stay.
+            s.store.data.registry.thing(thing)?;
+            if s.store.data.updates.contains_key(id) {
+                return Err(Fault::exists(format!("OTA update `{id}` exists")));
+            }
             let (objects, dir) = (&mut s.store.data.objects, &s.store.dir);
             objects.create(BUCKET, now())?;
             for (i, file) in files.iter().enumerate() {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod broker;
+pub mod console;
 mod core;
 pub mod fault;
 pub mod http;

@@ -7,7 +7,7 @@
 use crate::build::{FACTORY, UPDATE};
 use crate::system::{System, loader};
 use crate::view::View;
-use crate::{build, counts, flash, paths, setup, sign};
+use crate::{build, console, counts, flash, paths, setup, sign};
 use anyhow::{Context, Result, bail};
 use cloud::OtaFile;
 use cloud::jobs::{Execution, Status};
@@ -29,6 +29,9 @@ pub struct Options {
     /// Leave the system running at the end, until Ctrl-C
     #[arg(long)]
     pub keep: bool,
+    /// Open the web console, and leave the system running at the end, until Enter
+    #[arg(long)]
+    pub console: bool,
     /// Show what is built already
     #[arg(long)]
     pub no_build: bool,
@@ -56,6 +59,14 @@ pub fn run(options: &Options) -> Result<()> {
         "broker on 127.0.0.1:{}, mutual TLS; thing {}",
         system.cloud.broker.port, system.thing
     ));
+    let server = match options.console {
+        true => Some(console::serve(&system.cloud, None)?),
+        false => None,
+    };
+    if let Some(url) = server.as_ref().map(console::url) {
+        view.line(&format!("console {url}"));
+        console::browse(&url);
+    }
 
     view.title("reset to cloud");
     let mut device = system.boot()?;
@@ -120,6 +131,12 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_vec_pretty(&report)?)?;
         view.line(&format!("report in {}", file.display()));
+    }
+    if let Some(server) = &server {
+        let mut device = system.boot()?;
+        view.line(&format!("left running; console {}", console::url(server)));
+        view.line("Enter or Ctrl-C ends it");
+        return console::until_enter(&mut device);
     }
     if options.keep {
         let mut device = system.boot()?;

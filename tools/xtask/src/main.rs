@@ -9,6 +9,7 @@ mod attest;
 mod audit;
 mod bench;
 mod build;
+mod console;
 mod counts;
 mod demo;
 mod enrol;

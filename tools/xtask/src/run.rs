@@ -21,6 +21,8 @@ pub fn run(user_net: bool) -> Result<()> {
         "run: broker on 127.0.0.1:{} (mutual TLS) and :{} (plain, for mosquitto_sub); Ctrl-C ends it",
         system.cloud.broker.port, system.cloud.broker.plain_port
     );
+    let server = crate::console::serve(&system.cloud, None)?;
+    println!("run: console {}", crate::console::url(&server));
     let mut device = system.boot()?;
     show("secure  | ", device.secure.clone());
     show("console | ", device.console.clone());

@@ -123,7 +123,11 @@ impl System {
         };
         identity(&mut of_device);
         let flash = flash::factory(&scratch.path().join("flash.bin"), &map)?;
-        provision::write(&flash, &map, &of_device)?;
+        let issued = provision::write(&flash, &map, &of_device)?;
+        // As a factory tells the relying party; AWS's registry has no other place for it.
+        let key = attestation_verifier::hex(&issued.attestation_key);
+        let attribute = cloud::console::ATTESTATION_KEY;
+        cloud.core().set_attribute(thing, attribute, &key)?;
         Ok(System {
             cloud,
             link: Some(link),

@@ -145,8 +145,9 @@ pub fn cloud(options: &CloudOptions) -> Result<()> {
             thing.files.1.display()
         );
     }
-    let server = cloud::http::Server::start(cloud.core(), Some(options.http_port))?;
+    let server = crate::console::serve(&cloud, Some(options.http_port))?;
     let url = server.url();
+    println!("cloud: console {}", crate::console::url(&server));
     println!(
         "cloud: control plane {url} (iot, iot-data, iot-jobs-data, s3, sts; docs/cloud-api.md)"
     );

@@ -18,15 +18,24 @@ pub(super) fn publish(core: &Core, request: &Request) -> Answer {
     let (true, Some(topic)) = (request.method == "POST", topic) else {
         return Err(unknown(request));
     };
-    if topic.is_empty() || topic.len() > 256 || topic.contains(['+', '#']) {
-        return Err(Fault::invalid(format!("topic `{topic}`")));
-    }
-    if request.body.len() > 128 * 1024 {
-        return Err(Fault::invalid("a payload has at most 128 KB"));
-    }
+    may_publish(&topic, &request.body)?;
     let qos = u8::from(request.argument("qos") == Some("1"));
     core.publish(&topic, &request.body, qos, request.flag("retain"))?;
     Ok(Reply::json(&json!({})))
+}
+
+/// Whether Publish takes it.
+///
+/// # Errors
+/// Names the topic, or the limit of payloads.
+pub(crate) fn may_publish(topic: &str, payload: &[u8]) -> Result<(), Fault> {
+    if topic.is_empty() || topic.len() > 256 || topic.contains(['+', '#', '\0']) {
+        return Err(Fault::invalid(format!("topic `{topic}`")));
+    }
+    if payload.len() > 128 * 1024 {
+        return Err(Fault::invalid("a payload has at most 128 KB"));
+    }
+    Ok(())
 }
 
 /// `iot-jobs-data`: the same engine as over MQTT, in the shapes of HTTP.

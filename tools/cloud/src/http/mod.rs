@@ -12,6 +12,9 @@ mod ota;
 pub mod request;
 mod s3;
 
+pub(crate) use data::may_publish;
+pub(crate) use s3::time;
+
 use crate::core::Core;
 use crate::fault::Fault;
 use anyhow::{Context, Result};
@@ -54,7 +57,7 @@ impl Server {
         let port = listener.local_addr()?.port();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            .enable_io()
+            .enable_all()
             .build()?;
         let _inside = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -285,7 +288,8 @@ fn unknown(request: &Request) -> Fault {
     Fault::new("UnknownOperationException", 404, what)
 }
 
-fn pairs(query: &str) -> Vec<(String, String)> {
+/// The members of a query string or of a form.
+pub(crate) fn pairs(query: &str) -> Vec<(String, String)> {
     let pair = |p: &str| {
         let (name, value) = p.split_once('=').unwrap_or((p, ""));
         let plain = |s: &str| decode(&s.replace('+', " "));
@@ -299,7 +303,7 @@ fn pairs(query: &str) -> Vec<(String, String)> {
 }
 
 /// Percent decoding; what is no escape stays as it is.
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -256,7 +256,8 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year + era * 400 + u64::from(month <= 2), month, in_month)
 }
 
-fn time(at: u64) -> String {
+/// Epoch seconds as ISO 8601 has them, in UTC.
+pub(crate) fn time(at: u64) -> String {
     let ((y, m, d), s) = (civil(at / 86_400), at % 86_400);
     let (h, min, s) = (s / 3600, s / 60 % 60, s % 60);
     format!("{y:04}-{m:02}-{d:02}T{h:02}:{min:02}:{s:02}.000Z")

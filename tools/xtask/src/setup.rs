@@ -53,6 +53,23 @@ pub fn everything() -> Result<(Toolchain, Duration)> {
     Ok((toolchain, start.elapsed()))
 }
 
+/// The browser that the console is tried with, and its driver; for that case alone.
+///
+/// # Errors
+/// Names the packages and the command that installs them.
+pub fn browser() -> Result<()> {
+    let programs = ["chromium", "chromedriver", "fc-match"];
+    match programs.iter().all(|program| present(program)) {
+        true => Ok(()),
+        false => install(&[
+            "chromium",
+            "chromium-driver",
+            "fontconfig",
+            "fonts-dejavu-core",
+        ]),
+    }
+}
+
 fn packages() -> Result<()> {
     let mut missing: Vec<&str> = PACKAGES
         .iter()

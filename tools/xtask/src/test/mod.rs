@@ -6,6 +6,7 @@
 mod audio;
 mod capsule;
 mod cloud;
+mod console;
 mod e2e;
 mod host;
 pub mod hostile;
@@ -139,6 +140,7 @@ pub fn run(options: &Options) -> Result<()> {
                 &e2e::CASES,
                 &identity::CASES,
                 &audio::CASES,
+                &console::CASES,
             ],
             options.case.as_deref(),
         ))

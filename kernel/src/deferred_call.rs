@@ -29,6 +29,8 @@ impl<DC: DeferredCallClient> Handler for DC {
 struct Table {
     created: Cell<usize>,
     pending: Cell<u32>,
+    /// Which of them may take long.
+    slow: Cell<u32>,
     clients: [Cell<Option<&'static dyn Handler>>; MAX_DEFERRED_CALLS],
 }
 
@@ -37,6 +39,7 @@ impl Table {
         Table {
             created: Cell::new(0),
             pending: Cell::new(0),
+            slow: Cell::new(0),
             clients: [const { Cell::new(None) }; MAX_DEFERRED_CALLS],
         }
     }
@@ -87,6 +90,17 @@ impl DeferredCall {
         })
     }
 
+    /// As [`DeferredCall::new`], for one that may hold up everything for long, such as a call of
+    /// the secure world: a scheduler may let processes run before it.
+    ///
+    /// # Panics
+    /// As [`DeferredCall::new`].
+    pub fn new_slow() -> Self {
+        let call = Self::new();
+        with(|t| t.slow.set(t.slow.get() | 1 << call.idx));
+        call
+    }
+
     /// Names the client that is called.
     pub fn register<DC: DeferredCallClient>(&self, client: &'static DC) {
         with(|t| {
@@ -108,13 +122,23 @@ impl DeferredCall {
 
     /// Makes the lowest-numbered pending call; tells which.
     pub fn service_next_pending() -> Option<usize> {
+        Self::service(|t| t.pending.get())
+    }
+
+    /// As [`DeferredCall::service_next_pending`], of those that are not slow.
+    pub fn service_next_prompt() -> Option<usize> {
+        Self::service(|t| t.pending.get() & !t.slow.get())
+    }
+
+    /// Makes the lowest-numbered call of `choice`, a part of the pending ones.
+    fn service(choice: impl FnOnce(&Table) -> u32) -> Option<usize> {
         let (idx, client) = with(|t| {
-            let bits = t.pending.get();
+            let bits = choice(t);
             if bits == 0 {
                 return None;
             }
             let idx = bits.trailing_zeros() as usize;
-            t.pending.set(bits & (bits - 1));
+            t.pending.set(t.pending.get() & !(1 << idx));
             Some((idx, t.clients.get(idx).and_then(Cell::get)))
         })?;
         if let Some(client) = client {
@@ -126,6 +150,11 @@ impl DeferredCall {
     /// Whether any call is to come.
     pub fn has_tasks() -> bool {
         with(|t| t.pending.get() != 0)
+    }
+
+    /// Whether any is to come that is not slow.
+    pub fn has_prompt_tasks() -> bool {
+        with(|t| t.pending.get() & !t.slow.get() != 0)
     }
 
     /// Checks that each slot taken has its client.

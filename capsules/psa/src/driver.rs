@@ -1,8 +1,8 @@
 //! The engine of the four drivers: decode, decide, call, answer.
 //!
 //! Owns the syscall protocol (docs/syscalls/README.md). A call that completes by upcall waits in
-//! the process's grant; a deferred call makes one of them at a time and the kernel loop runs
-//! between two. Whatever is decided is decided again when the call is made, from the buffers as they
+//! the process's grant; a slow deferred call makes one of them at a time, and the scheduler lets
+//! processes run between two. Whatever is decided is decided again when the call is made, from the buffers as they
 //! are then; the process does not run meanwhile.
 
 use crate::identity::Identities;
@@ -85,7 +85,7 @@ impl<'a, G: Gate> PsaDriver<'a, G> {
             identities,
             apps: grant,
             reap: Cell::new(false),
-            deferred: DeferredCall::new(),
+            deferred: DeferredCall::new_slow(),
         }
     }
 
@@ -284,7 +284,7 @@ impl<G: Gate> DeferredCallClient for PsaDriver<'_, G> {
             // A full queue loses the upcall; the kernel counts that.
             let _ = kernel_data.schedule_upcall(0, words);
         });
-        // One at a time: the rest waits for the next pass of the kernel loop.
+        // One at a time: the scheduler says when the next one's turn is.
         if self.next_pending().is_some() {
             self.deferred.set();
         }

@@ -30,7 +30,7 @@ impl<'a, G: Gate> PsaRng<'a, G> {
             spe,
             client: OptionalCell::empty(),
             asked: Cell::new(false),
-            deferred: DeferredCall::new(),
+            deferred: DeferredCall::new_slow(),
         }
     }
 

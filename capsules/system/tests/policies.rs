@@ -20,7 +20,7 @@ use kernel::process_checker::{
 };
 use kernel::scheduler::{Scheduler, SchedulingDecision};
 use kernel::testing::{TestChip, TestKernel, tbf};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use tock_tbf::parse::parse_tbf_footer;
 use tock_tbf::types::TbfFooterV2Credentials;
 
@@ -60,6 +60,90 @@ fn round_robin_takes_turns_and_gives_the_rest_of_a_slice_back() {
     c.process().terminate(None);
     done(StoppedExecutingReason::NoWorkLeft, Some(10));
     assert_eq!(next(&s), Some((1, full)), "alone, it has every turn");
+}
+
+/// Deferred work that counts its runs.
+struct Work {
+    call: DeferredCall,
+    runs: Cell<u32>,
+}
+
+impl Work {
+    fn new(call: DeferredCall) -> &'static Self {
+        let runs = Cell::new(0);
+        let work: &'static Self = Box::leak(Box::new(Work { call, runs }));
+        work.register();
+        work
+    }
+}
+
+impl DeferredCallClient for Work {
+    fn handle_deferred_call(&self) {
+        self.runs.set(self.runs.get() + 1);
+    }
+    fn register(&'static self) {
+        self.call.register(self);
+    }
+}
+
+#[test]
+fn no_slow_call_follows_another_while_a_process_is_ready_that_has_not_run() {
+    let t = TestKernel::new();
+    let s = RoundRobinSched::new(t.slots());
+    let chip = t.chip();
+    let (a, b) = (t.process("a"), t.process("b"));
+    let (slow, other) = (
+        Work::new(DeferredCall::new_slow()),
+        Work::new(DeferredCall::new_slow()),
+    );
+    let prompt = Work::new(DeferredCall::new());
+    let done = |r, us| Scheduler::<TestChip>::result(&s, r, us);
+    let waits = || !Scheduler::<TestChip>::do_kernel_work_now(&s, chip);
+    // The slot that runs next, entered once and then interrupted.
+    let turn = || {
+        let (slot, _) = next(&s).unwrap();
+        let id = [&a, &b][slot].id();
+        assert!(s.continue_process(id, chip), "it runs although calls wait");
+        done(StoppedExecutingReason::KernelPreemption, Some(100));
+        slot
+    };
+    let both = (turn(), {
+        done(StoppedExecutingReason::NoWorkLeft, None);
+        turn()
+    });
+    assert_eq!(both, (1, 0));
+    slow.call.set();
+    other.call.set();
+    assert!(!s.continue_process(a.id(), chip), "all have run");
+    s.execute_kernel_work(chip);
+    assert_eq!((slow.runs.get(), other.runs.get()), (1, 0), "one at a time");
+    assert!(waits());
+    s.execute_kernel_work(chip);
+    assert_eq!(other.runs.get(), 0);
+    assert_eq!(turn(), 1, "the turn of the one that called is over");
+    assert!(waits(), "a has not run");
+    prompt.call.set();
+    assert!(!waits(), "what is not slow comes first, as ever");
+    assert!(!s.continue_process(b.id(), chip));
+    s.execute_kernel_work(chip);
+    assert_eq!((prompt.runs.get(), other.runs.get()), (1, 0));
+    // Chosen but not entered is not run.
+    done(StoppedExecutingReason::NoWorkLeft, Some(10));
+    assert_eq!(next(&s).map(|n| n.0), Some(0));
+    done(StoppedExecutingReason::KernelPreemption, Some(0));
+    assert!(waits());
+    assert_eq!(turn(), 0);
+    assert!(!waits());
+    s.execute_kernel_work(chip);
+    assert_eq!(other.runs.get(), 1);
+    // Nobody is ready: nobody to wait for.
+    slow.call.set();
+    assert!(waits());
+    a.process().stop();
+    b.process().stop();
+    assert!(!waits());
+    s.execute_kernel_work(chip);
+    assert_eq!(slow.runs.get(), 2);
 }
 
 #[test]

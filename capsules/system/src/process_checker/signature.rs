@@ -34,7 +34,8 @@ impl<'a, V: CredentialVerifier> AppCheckerSignature<'a, V> {
             verifier,
             client: OptionalCell::empty(),
             waiting: OptionalCell::empty(),
-            deferred_call: DeferredCall::new(),
+            // A verification takes long.
+            deferred_call: DeferredCall::new_slow(),
         }
     }
 }

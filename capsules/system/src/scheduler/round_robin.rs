@@ -1,10 +1,14 @@
 //! Round robin with time slices.
 //!
 //! A process that the kernel had to interrupt goes on with what is left of its slice; then comes
-//! the next slot that is ready.
+//! the next slot that is ready. A slow deferred call (of the secure world) waits until each process
+//! that is ready has run since the last one, and ends the turn of the process that ran before it.
+//! So whoever becomes ready during such a call runs behind that one, not behind several.
 
 use core::cell::Cell;
 use core::num::NonZeroU32;
+use kernel::ProcessId;
+use kernel::deferred_call::DeferredCall;
 use kernel::platform::chip::Chip;
 use kernel::process::{ProcessSlot, StoppedExecutingReason};
 use kernel::scheduler::{Scheduler, SchedulingDecision};
@@ -17,6 +21,10 @@ pub struct RoundRobinSched {
     last: Cell<usize>,
     /// What is left of its slice; 0 when its turn is over.
     left_us: Cell<u32>,
+    /// The one whose turn it is was entered.
+    entered: Cell<bool>,
+    /// Slots that were entered since the last slow call, a bit each.
+    had_turn: Cell<u32>,
 }
 
 impl RoundRobinSched {
@@ -37,8 +45,31 @@ impl RoundRobinSched {
             timeslice_us,
             last: Cell::new(0),
             left_us: Cell::new(0),
+            entered: Cell::new(false),
+            had_turn: Cell::new(0),
         }
     }
+
+    /// Whether each process that is ready has run since the last slow call.
+    fn slow_call_may_come(&self) -> bool {
+        let had_turn = self.had_turn.get();
+        let mut slots = self.slots.iter().enumerate();
+        slots.all(|(i, slot)| had_turn & bit(i) != 0 || slot.ready().is_none())
+    }
+
+    /// Whether a deferred call comes before processes.
+    #[inline]
+    fn deferred_now(&self) -> bool {
+        DeferredCall::has_tasks() && (DeferredCall::has_prompt_tasks() || self.slow_call_may_come())
+    }
+}
+
+/// Of a slot; none behind the 32nd, which no slow call waits for.
+fn bit(slot: usize) -> u32 {
+    u32::try_from(slot)
+        .ok()
+        .and_then(|n| 1u32.checked_shl(n))
+        .unwrap_or(0)
 }
 
 impl<C: Chip> Scheduler<C> for RoundRobinSched {
@@ -77,5 +108,33 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         };
         self.left_us
             .set(if left < Self::LEAST_US { 0 } else { left });
+        if self.entered.take() {
+            self.had_turn
+                .set(self.had_turn.get() | bit(self.last.get()));
+        }
+    }
+
+    fn execute_kernel_work(&self, chip: &C) {
+        chip.service_pending_interrupts();
+        while !chip.has_pending_interrupts() && DeferredCall::service_next_prompt().is_some() {}
+        if DeferredCall::has_tasks() && !chip.has_pending_interrupts() && self.slow_call_may_come()
+        {
+            DeferredCall::service_next_pending();
+            self.had_turn.set(0);
+            self.left_us.set(0);
+        }
+    }
+
+    fn do_kernel_work_now(&self, chip: &C) -> bool {
+        chip.has_pending_interrupts() || self.deferred_now()
+    }
+
+    #[inline]
+    fn continue_process(&self, _id: ProcessId, chip: &C) -> bool {
+        let go_on = !(chip.has_pending_interrupts() || self.deferred_now());
+        if go_on {
+            self.entered.set(true);
+        }
+        go_on
     }
 }

@@ -107,7 +107,7 @@ const fn figure(name: &'static str, unit: &'static str, method: &'static str) ->
     }
 }
 
-const KINDS: [Kind; 39] = [
+const KINDS: [Kind; 40] = [
     kind(
         Area::Kernel,
         "null_command",
@@ -134,6 +134,11 @@ const KINDS: [Kind; 39] = [
     reported(
         "systick_interrupt",
         "what a loop of known length takes longer than its instructions, for each slice of 10 ms",
+    ),
+    reported(
+        "alarm_latency_worst",
+        "how late a 10 ms alarm comes to its process at worst while another process generates keys, \
+         signs and verifies in a loop",
     ),
     reported(
         "app_load",
@@ -459,6 +464,16 @@ fn kernel_rows(rows: &mut Vec<Row>) -> Result<()> {
     let each = ((all - alone) / slices).round() as u64;
     rows.push(row("systick_interrupt", each, "1.5 s; -icount shift=5")?);
     drop(device);
+    let latency = kernel::latency::measure()?;
+    let how = format!(
+        "worst of {}; the longest call alone is {}, {} instructions with its system calls; \
+         -icount shift=5",
+        latency.alarms,
+        latency.call,
+        grouped(counts::instructions(latency.alone_us * 32))
+    );
+    let worst = counts::instructions(latency.worst_us * 32);
+    rows.push(row("alarm_latency_worst", worst, &how)?);
     let scratch = Scratch::new("bench")?;
     let released = paths::build().join("kernel_signed.bin");
     let flash = kernel::device_flash(&scratch, &map, &released, &[guest("hello", 0, 0)])?;

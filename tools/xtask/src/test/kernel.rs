@@ -3,6 +3,8 @@
 //! Owns the kernel image with feature `rules`, and its cases: each rule of `tests/rules` is one, by
 //! its own id, all in one boot; the others each have a device of their own.
 
+pub mod latency;
+
 use super::{Case, Outcome, cases, digest, hostile};
 use crate::build::{self, World, firmware, firmware_with};
 use crate::provision::{self, Guests, Identity};
@@ -46,7 +48,11 @@ const HELLO: Guest = Guest {
     ram_size: 0x4000,
 };
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
+    Case {
+        id: "alarm-latency",
+        run: latency::case,
+    },
     Case {
         id: "process-console",
         run: process_console,

@@ -8,5 +8,6 @@
 pub mod process_checker;
 pub mod process_policies;
 pub mod process_printer;
+pub mod process_restart;
 pub mod scheduler;
 pub mod syscall_filter;

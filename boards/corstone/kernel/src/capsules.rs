@@ -70,6 +70,8 @@ pub struct Capsules {
     pub loading_alarm: &'static VirtualAlarm,
     /// For trials of new app versions.
     pub trial_alarm: &'static VirtualAlarm,
+    /// For processes that faulted.
+    pub restart_alarm: &'static VirtualAlarm,
     /// MAC address, or why there is no network.
     pub mac: Result<[u8; 6], ErrorCode>,
 }
@@ -198,6 +200,8 @@ pub fn create(
     process_console::start(kernel, process_console_uart, process_console_alarm);
     let trial_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
     trial_alarm.setup();
+    let restart_alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux_alarm));
+    restart_alarm.setup();
     let rtc = static_init!(Rtc, Rtc);
     let date_time = static_init!(
         DateTimeCapsule<'static>,
@@ -278,6 +282,7 @@ pub fn create(
         alarm,
         loading_alarm,
         trial_alarm,
+        restart_alarm,
         low_level_debug,
         led,
         rng,

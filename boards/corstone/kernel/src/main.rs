@@ -1,7 +1,8 @@
 //! Kernel image of the Corstone boards.
 //!
 //! Composes only: capsules on peripherals, the architecture on the core, processes on flash and RAM
-//! rows of memory.toml. Decides: ten processes, 10 ms slices, four starts for a process that faults.
+//! rows of memory.toml. Decides: ten processes, 10 ms slices, four restarts for a process that
+//! faults, each later than the one before.
 #![no_std]
 #![no_main]
 
@@ -19,9 +20,8 @@ mod start;
 
 use capsules_system::process_checker::signature::AppCheckerSignature;
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
-use capsules_system::process_policies::{
-    IndividualStoragePermissions, ThresholdRestartFaultPolicy,
-};
+use capsules_system::process_policies::IndividualStoragePermissions;
+use capsules_system::process_restart::{Backoff, BackoffRestartFaultPolicy};
 use capsules_system::scheduler::round_robin::RoundRobinSched;
 use chip::ns::devices::{CLOCK, ticks};
 use cortex_v8m::systick::SysTick;
@@ -43,9 +43,19 @@ use processes::{Announcer, SecureVerifier};
 
 /// Most processes at a time.
 pub const NUM_PROCS: u8 = 10;
-/// A process that faults starts again this many times, and once more.
-const RESTARTS: usize = if cfg!(feature = "rules") { 100_000 } else { 3 };
-static FAULT_POLICY: ThresholdRestartFaultPolicy = ThresholdRestartFaultPolicy::new(RESTARTS);
+/// What a process that faults may expect. The rules fault on purpose, and do not wait.
+const BACKOFF: Backoff = Backoff {
+    first_ms: if cfg!(feature = "rules") { 0 } else { 10 },
+    most_ms: 10_000,
+    well_ms: 60_000,
+    limit: if cfg!(feature = "rules") { 100_000 } else { 4 },
+};
+/// What becomes of a process that faulted.
+pub type FaultPolicy = BackoffRestartFaultPolicy<
+    capsules::VirtualAlarm,
+    process_console::Capability,
+    { NUM_PROCS as usize },
+>;
 
 /// The policy below hands out storage permissions.
 struct StorageCapability;
@@ -95,6 +105,18 @@ fn main() -> ! {
         chip.nvic().enable(interrupt);
     }
 
+    let fault_policy = static_init!(
+        FaultPolicy,
+        FaultPolicy::new(
+            kernel,
+            capsules.restart_alarm,
+            BACKOFF,
+            process_console::Capability,
+        )
+    );
+    fault_policy.register();
+    capsules.restart_alarm.set_alarm_client(fault_policy);
+
     start::set_panic_resources(slots, chip);
     let verifier = static_init!(SecureVerifier, SecureVerifier(capsules.spe));
     let checker = static_init!(Checker, AppCheckerSignature::new(verifier));
@@ -123,7 +145,7 @@ fn main() -> ! {
             chip,
             static_init!([FlashRegion; 5], regions.flash),
             regions.app_memory,
-            &FAULT_POLICY,
+            fault_policy,
             storage_permissions,
             names,
             &process_cap,
@@ -154,7 +176,7 @@ fn main() -> ! {
         ipc: IPC::new(kernel, ipc::DRIVER_NUM, &memory_cap),
         scheduler: RoundRobinSched::new(slots),
         systick: SysTick::new(CLOCK),
-        fault_policy: &FAULT_POLICY,
+        fault_policy,
     };
     loader.start();
     kernel.kernel_loop(&platform, chip, Some(&platform.ipc), &main_cap)

@@ -1,9 +1,8 @@
 //! The board as the main loop sees it: drivers, scheduler, timer, and what is said about faults.
 
-use crate::NUM_PROCS;
 use crate::capsules::Capsules;
+use crate::{FaultPolicy, NUM_PROCS};
 use capsules_extra::app_loader;
-use capsules_system::process_policies::ThresholdRestartFaultPolicy;
 use capsules_system::process_printer::ProcessPrinterText;
 use capsules_system::scheduler::round_robin::RoundRobinSched;
 use chip::ns::Peripherals;
@@ -31,7 +30,7 @@ pub struct Platform {
     /// For how long.
     pub systick: SysTick,
     /// What becomes of a process that faulted.
-    pub fault_policy: &'static ThresholdRestartFaultPolicy,
+    pub fault_policy: &'static FaultPolicy,
 }
 
 impl SyscallDriverLookup for Platform {
@@ -54,36 +53,39 @@ impl ProcessFault for Platform {
         self.capsules.process_faulted();
         let slot = process.processid().index().unwrap_or(0);
         let name = process.get_process_name();
-        let (restarts, limit) = (process.get_restart_count(), self.fault_policy.limit());
+        let limit = self.fault_policy.backoff().limit;
+        let restarts = self.fault_policy.faults(process);
         let report = process.get_fault_report();
         let (reason, pc) = report.map_or(("unknown", 0), |r| (r.reason, r.pc));
         let address = report.and_then(|r| r.address);
         // One line whatever is known, so that tests and people can find it.
         match (address, self.fault_policy.will_restart(process)) {
-            (Some(a), true) => debug!(
-                "kernel: process {} {} faulted: {}, pc 0x{:08x}, address 0x{:08x}; restarting ({}/{})",
+            (Some(a), Some(delay)) => debug!(
+                "kernel: process {} {} faulted: {}, pc 0x{:08x}, address 0x{:08x}; restarting ({}/{}) in {} ms",
                 slot,
                 name,
                 reason,
                 pc,
                 a,
                 restarts + 1,
-                limit
+                limit,
+                delay
             ),
-            (None, true) => debug!(
-                "kernel: process {} {} faulted: {}, pc 0x{:08x}; restarting ({}/{})",
+            (None, Some(delay)) => debug!(
+                "kernel: process {} {} faulted: {}, pc 0x{:08x}; restarting ({}/{}) in {} ms",
                 slot,
                 name,
                 reason,
                 pc,
                 restarts + 1,
-                limit
+                limit,
+                delay
             ),
-            (Some(a), false) => debug!(
+            (Some(a), None) => debug!(
                 "kernel: process {} {} faulted: {}, pc 0x{:08x}, address 0x{:08x}; stopped",
                 slot, name, reason, pc, a
             ),
-            (None, false) => debug!(
+            (None, None) => debug!(
                 "kernel: process {} {} faulted: {}, pc 0x{:08x}; stopped",
                 slot, name, reason, pc
             ),

@@ -375,9 +375,13 @@ fn fault_report() -> Result<()> {
     ] {
         t.sees(&line)?;
     }
-    // Three more lives, then never again; nobody else notices.
-    t.sees("; restarting (2/4)")?;
-    t.sees("; restarting (4/4)")?;
+    if !line.contains("; restarting (1/4) in 10 ms") {
+        bail!("`{line}` does not say when it starts again");
+    }
+    // Three more lives, each later, then never again; nobody else notices.
+    t.sees("; restarting (2/4) in 20 ms")?;
+    t.sees("; restarting (3/4) in 40 ms")?;
+    t.sees("; restarting (4/4) in 80 ms")?;
     t.sees(&format!("{name} faulted: data access outside its memory"))?;
     t.sees(TICKS).map(drop)
 }

@@ -1,16 +1,18 @@
 //! The agent's course, driven by messages and time.
 //!
 //! Owns what happens next: subscribe, ask for the next job, download, report, reboot, and the
-//! self-test after it. One report is under way at a time, and is repeated until the service has
+//! self-test or trial after it. One report is under way at a time, and is repeated until the service has
 //! answered it. Invariants: nothing is installed that is not remembered across the reboot; an end
 //! that the cloud has not taken note of is remembered, too.
 
 use crate::checkpoint;
-use crate::document::{self, Code, Execution, JOB_ID, OtaUpdate, TOKEN};
+use crate::document::{self, Code, Execution, JOB_ID, OtaUpdate, TOKEN, version_text};
+use crate::loader::Loader;
 use crate::memory::Memory;
 use crate::report::{After, Report, STEP_TIMEOUT_MINUTES, word};
 use crate::stream::{self, REQUEST, Rejection};
 use crate::target::{Image, Target};
+use crate::trial::{Standing, Trial};
 use crate::update::{Reason, Update};
 use core::fmt::{Arguments, Write};
 use heapless::String;
@@ -103,8 +105,9 @@ enum Stage {
 }
 
 /// The agent for one thing.
-pub struct Agent<T> {
+pub struct Agent<T, L> {
     transport: T,
+    loader: L,
     thing: String<128>,
     online: bool,
     phase: Phase,
@@ -117,6 +120,8 @@ pub struct Agent<T> {
     memory: Option<Memory>,
     /// Until when an image on trial must have proved itself.
     self_test: Option<u64>,
+    /// The app on trial.
+    trial: Option<Trial>,
     /// Blocks at the last line, and at the last report.
     said: u32,
     reported: u32,
@@ -124,15 +129,16 @@ pub struct Agent<T> {
     requests: u32,
 }
 
-impl<T: Transport> Agent<T> {
+impl<T: Transport, L: Loader> Agent<T, L> {
     /// Starts the agent; `now` is in milliseconds and never goes back.
-    pub fn new(transport: T, thing: String<128>, now: u64) -> Self {
+    pub fn new(transport: T, loader: L, thing: String<128>, now: u64) -> Self {
         let on_trial = [COMPONENT_SECURE, COMPONENT_NONSECURE]
             .into_iter()
             .any(|c| fwu::query(&transport, c).is_ok_and(|info| info.state == FwuState::Trial));
         let memory = Memory::load(&transport);
         Agent {
             transport,
+            loader,
             thing,
             online: false,
             phase: Phase::Subscribing(0, None),
@@ -142,6 +148,7 @@ impl<T: Transport> Agent<T> {
             report: None,
             memory,
             self_test: on_trial.then_some(now + SELF_TEST_MS),
+            trial: None,
             said: 0,
             reported: 0,
             requests: 0,
@@ -150,7 +157,7 @@ impl<T: Transport> Agent<T> {
 
     /// Whether a job is being worked on.
     pub fn is_busy(&self) -> bool {
-        self.update.is_some() || self.report.is_some()
+        self.update.is_some() || self.report.is_some() || self.trial.is_some()
     }
 
     /// Takes what happened.
@@ -187,6 +194,7 @@ impl<T: Transport> Agent<T> {
             self.self_test = None;
             self.roll_back(out);
         }
+        self.watch_trial(now, out);
         if !self.online {
             return;
         }
@@ -202,6 +210,24 @@ impl<T: Transport> Agent<T> {
         }
         self.send_report(now, out);
         self.request_blocks(now, out);
+    }
+
+    /// An app on trial is confirmed, or found to be rolled back.
+    fn watch_trial(&mut self, now: u64, out: &mut impl Outlet) {
+        let Some(trial) = &self.trial else { return };
+        match trial.look(&self.loader, self.online, now) {
+            Standing::Open => {}
+            Standing::Passed => {
+                self.trial = None;
+                if let Some(memory) = self.memory.clone() {
+                    self.succeed(&memory, out);
+                }
+            }
+            Standing::Failed(reason) => {
+                self.trial = None;
+                self.fail(reason, out);
+            }
+        }
     }
 
     /// The new image did not prove itself: back to the old one.
@@ -345,7 +371,7 @@ impl<T: Transport> Agent<T> {
         self.phase = Phase::Settled;
         match reply {
             Ok(reply) => match reply.execution {
-                Some(execution) => self.execution(execution, out),
+                Some(execution) => self.execution(execution, now, out),
                 None => {
                     self.drop_job("gone", out);
                     self.forget();
@@ -357,7 +383,7 @@ impl<T: Transport> Agent<T> {
                     version: version.unwrap_or(0),
                     update: Err("malformed job document"),
                 };
-                self.execution(execution, out);
+                self.execution(execution, now, out);
             }
             Err(None) => {
                 self.prove(out);
@@ -374,6 +400,10 @@ impl<T: Transport> Agent<T> {
         let Some(memory) = self.memory.as_ref().filter(|m| m.job == job) else {
             return false;
         };
+        if let Some((short_id, version)) = memory.app {
+            let installed = self.loader.installed(short_id);
+            return installed.is_some_and(|i| i.version == version);
+        }
         let mut wanted = (0..)
             .zip(&memory.wanted)
             .filter_map(|(c, v)| Some((c, v.as_ref()?)));
@@ -382,7 +412,7 @@ impl<T: Transport> Agent<T> {
     }
 
     #[inline(never)]
-    fn execution(&mut self, execution: Execution, out: &mut impl Outlet) {
+    fn execution(&mut self, execution: Execution, now: u64, out: &mut impl Outlet) {
         let Execution {
             job,
             version,
@@ -403,7 +433,12 @@ impl<T: Transport> Agent<T> {
                 return;
             }
             if self.is_wanted_running(&job) {
-                if self.self_test.is_some() {
+                if let Some(app) = memory.app
+                    && self.loader.installed(app.0).is_some_and(|i| i.trial)
+                {
+                    // This agent replaced itself, or started anew meanwhile.
+                    self.try_out(app, memory.updated_by, now);
+                } else if self.self_test.is_some() {
                     self.report = Some(Report::active(memory.updated_by));
                 } else {
                     self.succeed(&memory, out);
@@ -415,7 +450,7 @@ impl<T: Transport> Agent<T> {
                 return;
             }
             out.log(format_args!(
-                "ota-agent: job {job}: the new image did not stay; trying again"
+                "ota-agent: job {job}: the new version did not stay; trying again"
             ));
         } else {
             self.forget();
@@ -438,6 +473,10 @@ impl<T: Transport> Agent<T> {
     /// What the job wanted runs, for good.
     fn succeed(&mut self, memory: &Memory, out: &mut impl Outlet) {
         out.log(format_args!("ota-agent: job {} accepted", memory.job));
+        if let Some((_, version)) = memory.app {
+            self.report = Some(Report::accepted(&version, memory.updated_by));
+            return;
+        }
         let wanted = (0..)
             .zip(&memory.wanted)
             .filter_map(|(c, v)| Some((c, (*v)?)));
@@ -447,8 +486,14 @@ impl<T: Transport> Agent<T> {
             newest = Some(version);
         }
         if let Some(version) = newest {
-            self.report = Some(Report::accepted(&version, memory.updated_by));
+            self.report = Some(Report::accepted(&version_text(&version), memory.updated_by));
         }
+    }
+
+    /// The app runs, on trial.
+    fn try_out(&mut self, app: (u32, u32), updated_by: u32, now: u64) {
+        self.trial = Some(Trial::new(app, now));
+        self.report = Some(Report::active(updated_by));
     }
 
     fn stream(&mut self, topic: &str, payload: &[u8], now: u64, out: &mut impl Outlet) {
@@ -483,7 +528,7 @@ impl<T: Transport> Agent<T> {
                     return;
                 };
                 let place = (data.file, data.index);
-                match update.block(&self.transport, place, data.payload, now) {
+                match update.block(&self.transport, &self.loader, place, data.payload, now) {
                     Ok(true) => self.progressed(out),
                     Ok(false) => {}
                     Err(reason) => self.end_update(reason, out),
@@ -504,7 +549,7 @@ impl<T: Transport> Agent<T> {
             out.log(format_args!(
                 "ota-agent: the stream has changed: beginning anew"
             ));
-            update.discard(&self.transport);
+            update.discard(&self.transport, &self.loader);
         }
         self.report = None;
         self.phase = Phase::Asking;
@@ -516,7 +561,7 @@ impl<T: Transport> Agent<T> {
         let (Some((update, stage)), Some((job, _))) = (&mut self.update, &self.job) else {
             return;
         };
-        match update.open(&self.transport, job, version) {
+        match update.open(&self.transport, &self.loader, job, version) {
             Ok(resumed) => {
                 *stage = Stage::Fetching;
                 let (done, count) = update.progress();
@@ -562,7 +607,7 @@ impl<T: Transport> Agent<T> {
         let (Some((update, _)), Some((job, _))) = (&self.update, &self.job) else {
             return Ok(());
         };
-        update.verify(&self.transport)?;
+        let app = update.verify(&self.transport, &self.loader)?;
         let before = self.memory.as_ref().filter(|m| m.job == *job);
         let mut memory = Memory {
             attempts: before.map_or(0, |m| m.attempts).saturating_add(1),
@@ -576,25 +621,34 @@ impl<T: Transport> Agent<T> {
                 memory.updated_by = word(&part.running);
             }
         }
+        if let Some(app) = app {
+            memory.app = Some((app.short_id, app.version));
+            memory.updated_by = app.running;
+        }
         memory
             .store(&self.transport)
             .map_err(|_| "the job cannot be remembered")?;
         let updated_by = memory.updated_by;
         self.memory = Some(memory);
+        if app.is_some() {
+            self.update = None;
+            self.report = Some(Report::ready(updated_by, After::Load));
+            return Ok(());
+        }
         fwu::install(&self.transport).map_err(|status| match status {
             Status::DEPENDENCY_NEEDED => "needs a newer version of the other image",
             _ => "the installation was refused",
         })?;
         checkpoint::forget(&self.transport);
         self.update = None;
-        self.report = Some(Report::ready(updated_by));
+        self.report = Some(Report::ready(updated_by, After::Reboot));
         Ok(())
     }
 
     /// The update failed: its candidates go, the job is told.
     fn end_update(&mut self, reason: Reason, out: &mut impl Outlet) {
         if let Some((update, _)) = self.update.take() {
-            update.discard(&self.transport);
+            update.discard(&self.transport, &self.loader);
         }
         self.fail(reason, out);
     }
@@ -617,22 +671,30 @@ impl<T: Transport> Agent<T> {
 
     /// The job is no longer ours to finish: nothing of it stays, staged or not.
     fn drop_job(&mut self, why: &str, out: &mut impl Outlet) {
-        let staged = self.report.take().is_some_and(|r| r.after == After::Reboot);
+        let after = self.report.take().map(|r| r.after);
+        let staged = matches!(after, Some(After::Reboot | After::Load));
+        let trial = self.trial.take();
+        if let Some(trial) = &trial {
+            trial.end(&self.loader);
+        }
         let update = self.update.take();
         if let Some((job, _)) = self.job.take()
-            && (staged || update.is_some())
+            && (staged || update.is_some() || trial.is_some())
         {
             out.log(format_args!("ota-agent: job {job} {why}"));
         }
         if let Some((update, _)) = &update {
-            update.discard(&self.transport);
+            update.discard(&self.transport, &self.loader);
         }
-        if staged {
+        if after == Some(After::Load) {
+            self.loader.abort();
+        }
+        if after == Some(After::Reboot) {
             for component in [COMPONENT_SECURE, COMPONENT_NONSECURE] {
                 let _ = Image(&self.transport, component).discard();
             }
         }
-        if staged || update.is_some() {
+        if staged || update.is_some() || trial.is_some() {
             self.forget();
         }
     }
@@ -732,6 +794,12 @@ impl<T: Transport> Agent<T> {
                     self.phase = Phase::Paused(now + PAUSE_MS);
                 }
             }
+            After::Load => self.start_app(now, out),
+            After::SelfTest if self.trial.is_some() => {
+                if let Some(trial) = &mut self.trial {
+                    trial.told = true;
+                }
+            }
             After::SelfTest => {
                 if self.prove(out)
                     && let Some(memory) = self.memory.clone()
@@ -745,6 +813,30 @@ impl<T: Transport> Agent<T> {
                 self.job = None;
                 self.forget();
                 self.phase = Phase::Asking;
+            }
+        }
+    }
+
+    /// Starts the installed app in place of the one that runs; an agent that replaces itself does
+    /// not come back from here.
+    fn start_app(&mut self, now: u64, out: &mut impl Outlet) {
+        let Some((job, app, by)) = self
+            .memory
+            .as_ref()
+            .and_then(|m| Some((&m.job, m.app?, m.updated_by)))
+        else {
+            return;
+        };
+        out.log(format_args!(
+            "ota-agent: job {job}: starting version {} in place of {by}",
+            app.1
+        ));
+        match self.loader.load(SELF_TEST_MS as u32) {
+            Ok(()) => self.try_out(app, by, now),
+            Err(e) => {
+                out.log(format_args!("ota-agent: it does not start: {e:?}"));
+                self.loader.abort();
+                self.fail("the new version does not start", out);
             }
         }
     }

@@ -16,6 +16,10 @@ pub const STREAM: usize = 128;
 pub const SIGNATURE: usize = 512;
 /// Most files of one job: both images.
 pub const FILES: usize = 2;
+/// Longest name of an app, bytes.
+pub const NAME: usize = 32;
+/// [`OtaFile::component`] of a file for an app: none of the FWU service's.
+pub const COMPONENT_APP: u8 = 0x80;
 /// Longest signature, base64 characters.
 const SIGNATURE_TEXT: usize = SIGNATURE.div_ceil(3) * 4;
 
@@ -81,8 +85,10 @@ pub struct OtaFile {
     pub id: u8,
     /// Size, bytes.
     pub size: u32,
-    /// FWU component, from `filepath`.
+    /// FWU component, from `filepath`; [`COMPONENT_APP`] for an app.
     pub component: u8,
+    /// The app, when it is for one.
+    pub app: Option<String<NAME>>,
     /// What the signature is.
     pub kind: SignatureKind,
     /// Signature, without its base64.
@@ -232,14 +238,20 @@ fn update(document: RawDocument<'_>) -> Result<OtaUpdate, &'static str> {
         }
         out.files.push(file).map_err(|_| "too many files")?;
     }
+    if out.files.len() > 1 && out.files.iter().any(|f| f.app.is_some()) {
+        return Err("an app is updated alone");
+    }
     Ok(out)
 }
 
 fn file(file: RawFile<'_>) -> Result<OtaFile, &'static str> {
-    let component = match file.filepath {
-        Some(path) if is(path, "secure image") => psa_interface::fwu::COMPONENT_SECURE,
-        Some(path) if is(path, "non_secure image") => psa_interface::fwu::COMPONENT_NONSECURE,
-        _ => return Err("unknown filepath"),
+    let (component, app) = match file.filepath {
+        Some(path) if is(path, "secure image") => (psa_interface::fwu::COMPONENT_SECURE, None),
+        Some(path) if is(path, "non_secure image") => {
+            (psa_interface::fwu::COMPONENT_NONSECURE, None)
+        }
+        Some(path) => (COMPONENT_APP, Some(app(path).ok_or("unknown filepath")?)),
+        None => return Err("unknown filepath"),
     };
     let size = file.filesize.ok_or("no filesize")?;
     if size == 0 {
@@ -261,6 +273,7 @@ fn file(file: RawFile<'_>) -> Result<OtaFile, &'static str> {
             .ok_or("fileid is none of 0 to 255")?,
         size: u32::try_from(size).map_err(|_| "image too large")?,
         component,
+        app,
         kind,
         signature: decode(signature).ok_or("the signature is no base64")?,
     })
@@ -282,10 +295,21 @@ fn is(text: EscapedStr<'_>, wanted: &str) -> bool {
     unescaped::<32>(text).is_some_and(|t| t == wanted)
 }
 
+/// The name in `apps/<name>`.
+fn app(path: EscapedStr<'_>) -> Option<String<NAME>> {
+    let path: String<{ NAME + 5 }> = unescaped(path)?;
+    let name = path.strip_prefix("apps/")?;
+    is_name(name).then(|| String::try_from(name).ok())?
+}
+
+fn is_name(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    !name.is_empty() && name.bytes().all(legal)
+}
+
 /// A job or stream id: what AWS allows there, so that it may stand in a topic.
 fn name<const N: usize>(text: EscapedStr<'_>) -> Option<String<N>> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    unescaped(text).filter(|name: &String<N>| !name.is_empty() && name.bytes().all(legal))
+    unescaped(text).filter(|name: &String<N>| is_name(name))
 }
 
 fn decode(text: EscapedStr<'_>) -> Option<Vec<u8, SIGNATURE>> {

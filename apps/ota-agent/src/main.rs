@@ -8,12 +8,14 @@
 use core::fmt::Arguments;
 use heapless::String;
 use libtock::alarm::{Alarm, Clock, Milliseconds};
+use libtock::app_loader::AppLoader;
 use libtock::ipc::{IpcInbox, StaticBuffer};
+use libtock::platform::ErrorCode;
 use libtock::psa::Psa;
 use libtock::runtime::TockSyscalls;
 use libtock::{println, set_main, stack_size};
 use mqtt_ipc::{Connection, Event, Link, MESSAGE_BUFFER, PAGE_SIZE, Qos, Status};
-use ota_agent::{Agent, Input, Outlet, UID_THING};
+use ota_agent::{Agent, Input, Installed, Loader, Outlet, UID_THING};
 use psa_client::ps;
 
 set_main! { main }
@@ -51,7 +53,7 @@ fn run() -> Result<(), &'static str> {
     let mut clock = Clock::new::<TockSyscalls>().map_err(|_| "no alarm driver")?;
     let message = MESSAGE.take().ok_or("memory")?;
     let mut wire = Wire(Connection::new(PAGE.take().ok_or("memory")?, &INBOX));
-    let mut agent = Agent::new(&PSA, thing, clock.now_ms::<TockSyscalls>());
+    let mut agent = Agent::new(&PSA, KernelLoader, thing, clock.now_ms::<TockSyscalls>());
     loop {
         let now = clock.now_ms::<TockSyscalls>();
         wire.0.step(now).map_err(|_| "the page cannot be shared")?;
@@ -90,6 +92,53 @@ fn thing() -> Result<String<128>, psa_client::Status> {
 
 fn sleep(milliseconds: u32) -> Result<(), &'static str> {
     Alarm::sleep_for(Milliseconds(milliseconds)).map_err(|_| "no alarm driver")
+}
+
+/// While the kernel takes away what an agent that died had begun: tries, and the pause between them.
+const TAKEN_TRIES: u32 = 20;
+const TAKEN_MS: u32 = 50;
+
+/// The kernel's app loader.
+struct KernelLoader;
+
+impl Loader for KernelLoader {
+    fn installed(&self, short_id: u32) -> Option<Installed> {
+        AppLoader::installed(short_id).map(|i| Installed {
+            version: i.version,
+            trial: i.trial,
+        })
+    }
+    fn begin(&self, address: u32, size: u32) -> Result<(), ErrorCode> {
+        AppLoader::probe(address, size)?;
+        for _ in 0..TAKEN_TRIES {
+            match AppLoader::setup_at(address, size) {
+                Err(ErrorCode::Busy) => {}
+                other => return other,
+            }
+            let _ = sleep(TAKEN_MS);
+        }
+        Err(ErrorCode::Fail)
+    }
+    fn write(&self, offset: u32, bytes: &[u8]) -> Result<(), ErrorCode> {
+        AppLoader::write(offset, bytes)
+    }
+    fn finish(&self) -> Result<(), ErrorCode> {
+        AppLoader::finalize()
+    }
+    fn load(&self, trial_ms: u32) -> Result<(), ErrorCode> {
+        AppLoader::load(trial_ms)
+    }
+    fn abort(&self) {
+        // Refused when there is nothing to give up.
+        let _ = AppLoader::abort();
+    }
+    fn confirm(&self, short_id: u32) -> Result<(), ErrorCode> {
+        AppLoader::confirm(short_id)
+    }
+    fn roll_back(&self, short_id: u32) {
+        // Refused when the kernel has done it already.
+        let _ = AppLoader::roll_back(short_id);
+    }
 }
 
 /// net-mqtt and the console.

@@ -1,7 +1,8 @@
 //! What the agent remembers of a job across a reboot, in Protected Storage.
 //!
 //! Owns the object's format, little-endian: kind 0xA2 u8 · attempts u8 · rejected u8 · wanted u8
-//! (bit i: component i has a wanted version) · job id length u8 · reason length u8 · 0 u16 ·
+//! (bit i: component i has a wanted version; bit 2: the first version's eight bytes are ShortId and
+//! version of an app) · job id length u8 · reason length u8 · 0 u16 ·
 //! updatedBy u32 · two versions (major u8, minor u8, patch u16, build u32) · job id · reason.
 
 use crate::document::{JOB_ID, Version};
@@ -25,6 +26,9 @@ pub struct Memory {
     pub rejected: u8,
     /// Versions that must run in the end, by component.
     pub wanted: [Option<Version>; 2],
+    /// ShortId of the app that is updated, and the version that must run in the end; not together
+    /// with images.
+    pub app: Option<(u32, u32)>,
     /// Version word of the image that ran before.
     pub updated_by: u32,
     /// Job that asked for it.
@@ -58,7 +62,9 @@ impl Memory {
 
     fn emit<'a>(&self, out: &'a mut [u8; FIXED + JOB_ID + REASON]) -> &'a [u8] {
         let [secure, non_secure] = self.wanted;
-        let wanted = u8::from(secure.is_some()) | u8::from(non_secure.is_some()) << 1;
+        let wanted = u8::from(secure.is_some())
+            | u8::from(non_secure.is_some()) << 1
+            | u8::from(self.app.is_some()) << 2;
         out[..6].copy_from_slice(&[
             KIND,
             self.attempts,
@@ -70,6 +76,10 @@ impl Memory {
         out[8..HEAD].copy_from_slice(&self.updated_by.to_le_bytes());
         emit_version(&secure.unwrap_or_default(), &mut out[HEAD..HEAD + 8]);
         emit_version(&non_secure.unwrap_or_default(), &mut out[HEAD + 8..FIXED]);
+        if let Some((short_id, version)) = self.app {
+            out[HEAD..HEAD + 4].copy_from_slice(&short_id.to_le_bytes());
+            out[HEAD + 4..HEAD + 8].copy_from_slice(&version.to_le_bytes());
+        }
         let text = FIXED + self.job.len();
         out[FIXED..text].copy_from_slice(self.job.as_bytes());
         let end = text + self.failed.len();
@@ -103,10 +113,13 @@ impl Memory {
             let bytes = head.get(HEAD + 8 * component..)?.first_chunk()?;
             (wanted >> component & 1 == 1).then(|| parse_version(bytes))
         };
+        let word = |at: usize| Some(u32::from_le_bytes(*head.get(at..)?.first_chunk()?));
+        let app = word(HEAD).zip(word(HEAD + 4));
         Some(Memory {
             attempts,
             rejected,
             wanted: [version(0), version(1)],
+            app: app.filter(|_| wanted & 4 != 0),
             updated_by: u32::from_le_bytes([b0, b1, b2, b3]),
             job: String::try_from(core::str::from_utf8(job).ok()?).ok()?,
             failed: String::try_from(core::str::from_utf8(failed).ok()?).ok()?,
@@ -155,9 +168,14 @@ mod tests {
                 attempts: 3,
                 rejected: 2,
                 wanted: [None, Some(version)],
+                app: None,
                 updated_by: 0x0102_0003,
                 job: String::try_from("j".repeat(JOB_ID).as_str()).unwrap(),
                 failed: String::try_from("r".repeat(REASON).as_str()).unwrap(),
+            },
+            Memory {
+                app: Some((2, u32::MAX)),
+                ..Memory::default()
             },
             Memory {
                 wanted: [Some(version), Some(Version::default())],

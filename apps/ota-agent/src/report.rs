@@ -3,7 +3,7 @@
 //! Owns the message's form (reference/aws-iot.md §2.2, §3.4) and when it is sent again. Does not
 //! own what follows from the answer.
 
-use crate::document::{TOKEN, Version, version_text};
+use crate::document::{TOKEN, Version};
 use core::fmt::Write;
 use heapless::String;
 
@@ -19,6 +19,8 @@ pub enum After {
     Continue,
     /// The images are staged.
     Reboot,
+    /// The app is installed, and waits to be started.
+    Load,
     /// The image on trial has proved itself.
     SelfTest,
     /// The job has ended.
@@ -62,10 +64,10 @@ impl Report {
         Report::new("IN_PROGRESS", After::Continue, details)
     }
 
-    /// The images are verified and staged; `by` is the version word of what runs.
-    pub fn ready(by: u32) -> Report {
+    /// The files are verified and staged; `by` is the version word of what runs.
+    pub fn ready(by: u32, after: After) -> Report {
         let details = format_args!("\"self_test\":\"ready\",\"updatedBy\":\"0x{by:08x}\"");
-        Report::new("IN_PROGRESS", After::Reboot, details)
+        Report::new("IN_PROGRESS", after, details)
     }
 
     /// The new image runs on trial.
@@ -75,8 +77,7 @@ impl Report {
     }
 
     /// It stays.
-    pub fn accepted(version: &Version, by: u32) -> Report {
-        let version = version_text(version);
+    pub fn accepted(version: &dyn core::fmt::Display, by: u32) -> Report {
         let details =
             format_args!("\"reason\":\"accepted v{version}\",\"updatedBy\":\"0x{by:08x}\"");
         Report::new("SUCCEEDED", After::NextJob, details)
@@ -157,8 +158,8 @@ mod tests {
         };
         for report in [
             Report::failed(&reason),
-            Report::accepted(&version, u32::MAX),
-            Report::ready(u32::MAX),
+            Report::accepted(&crate::document::version_text(&version), u32::MAX),
+            Report::ready(u32::MAX, After::Reboot),
             Report::active(1),
             Report::progress(256, 256),
         ] {
@@ -170,7 +171,7 @@ mod tests {
                 assert!(!value.as_str().unwrap().is_empty());
             }
         }
-        let (_, body) = Report::ready(0x0100_0000).body(0, 1).unwrap();
+        let (_, body) = Report::ready(0x0100_0000, After::Load).body(0, 1).unwrap();
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert!(body.get("expectedVersion").is_none());
         assert_eq!(body["statusDetails"]["updatedBy"], "0x01000000");

@@ -8,11 +8,14 @@
 use crate::blocks::Blocks;
 use crate::checkpoint::{self, PART, Plan};
 use crate::document::{FILES, OtaFile, OtaUpdate, STREAM, Version};
+use crate::loader::Loader;
 use crate::memory::{emit_version, parse_version};
+use crate::package::{Chosen, Package};
 use crate::signature;
 use crate::target::{Image, Target};
 use crate::window::Window;
 use heapless::{String, Vec};
+use libtock::platform::ErrorCode;
 use mcuboot_image::Header;
 use psa_client::Transport;
 use psa_client::fwu::{COMPONENT_NONSECURE, COMPONENT_SECURE};
@@ -44,6 +47,9 @@ pub struct Update {
     pub parts: Vec<Part, FILES>,
     /// Blocks under way, of the first file that is not complete.
     pub window: Window,
+    /// Where the one file goes when it is for an app: it is taken front to back, and a reset begins
+    /// anew, since what the kernel's loader has of it does not outlast one.
+    pub package: Option<Package>,
 }
 
 impl Update {
@@ -53,8 +59,20 @@ impl Update {
     /// Why the job cannot run.
     pub fn new(transport: &impl Transport, update: OtaUpdate) -> Result<Update, Reason> {
         let mut parts = Vec::new();
+        let mut package = None;
         for file in update.files {
             signature::check_kind(transport, file.kind)?;
+            if let Some(name) = &file.app {
+                package = Some(Package::new(name.clone()));
+                let part = Part {
+                    blocks: Blocks::new(file.size).ok_or("the file is too large")?,
+                    version: None,
+                    running: Version::default(),
+                    file,
+                };
+                parts.push(part).map_err(|_| "too many files")?;
+                continue;
+            }
             let target = Image(transport, file.component);
             let room = target.room()?;
             let blocks = Blocks::new(file.size).filter(|_| file.size <= room);
@@ -71,6 +89,7 @@ impl Update {
             version: None,
             parts,
             window: Window::new(),
+            package,
         })
     }
 
@@ -81,10 +100,15 @@ impl Update {
     pub fn open(
         &mut self,
         transport: &impl Transport,
+        loader: &impl Loader,
         job: &str,
         version: Option<u16>,
     ) -> Result<bool, Reason> {
         self.version = version;
+        if self.package.is_some() {
+            loader.abort();
+            return Ok(false);
+        }
         let files = self.parts.iter().map(|p| &p.file);
         let plan = Plan::new(job, &self.stream, version, files).ok_or("the job is too long")?;
         let ours = |component| self.parts.iter().any(|p| p.file.component == component);
@@ -140,6 +164,7 @@ impl Update {
     pub fn block(
         &mut self,
         transport: &impl Transport,
+        loader: &impl Loader,
         (file, index): (u64, u32),
         bytes: &[u8],
         now: u64,
@@ -153,6 +178,15 @@ impl Update {
         let Ok(offset) = part.blocks.check(index, bytes.len()) else {
             return Ok(false);
         };
+        if let Some(package) = &mut self.package {
+            if index != part.blocks.done() {
+                return Ok(false);
+            }
+            package.take(loader, bytes)?;
+            part.blocks.set(index);
+            self.window.arrived(index, now);
+            return Ok(true);
+        }
         if index == 0 {
             part.version = Some(newer(bytes, part.running)?);
         }
@@ -177,22 +211,41 @@ impl Update {
         map
     }
 
-    /// Ends the writing and verifies each file; the targets then hold candidates.
+    /// Ends the writing and verifies each file; the targets then hold candidates. What is installed,
+    /// when it is an app.
     ///
     /// # Errors
     /// Why nothing must be installed.
-    pub fn verify(&self, transport: &impl Transport) -> Result<(), Reason> {
+    pub fn verify(
+        &self,
+        transport: &impl Transport,
+        loader: &impl Loader,
+    ) -> Result<Option<Chosen>, Reason> {
         for part in &self.parts {
+            if let Some(package) = &self.package {
+                let (digest, chosen) = package.seal()?;
+                signature::verify(transport, &part.file, &digest)?;
+                loader.finish().map_err(|e| match e {
+                    ErrorCode::Already => "not newer: it runs already",
+                    ErrorCode::Invalid => "the app cannot run from its place",
+                    _ => "installing the app failed",
+                })?;
+                return Ok(Some(chosen));
+            }
             let digest = Image(transport, part.file.component).seal()?;
             signature::verify(transport, &part.file, &digest)?;
             let version = part.version.ok_or("no MCUboot image")?;
             judge(version, part.running)?;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Gives up what was fetched.
-    pub fn discard(&self, transport: &impl Transport) {
+    pub fn discard(&self, transport: &impl Transport, loader: &impl Loader) {
+        if self.package.is_some() {
+            loader.abort();
+            return;
+        }
         checkpoint::forget(transport);
         for part in &self.parts {
             // What stays is given up when the next update begins.

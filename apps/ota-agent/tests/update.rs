@@ -516,9 +516,9 @@ fn both_files_of_a_job_resume() {
     for cut in [5, 21, 26] {
         let mut world = with_both(41);
         let total = |w: &World| -> u32 {
-            let mut map = [0; 48];
+            let mut map = [0; 2 * 41];
             let read = psa_client::its::get(&w.secure(), 0x4F54_4103, 0, &mut map);
-            let bits = map[..16].iter().chain(&map[24..40]);
+            let bits = map[..33].iter().chain(&map[41..74]);
             read.map_or(0, |_| bits.map(|b| b.count_ones()).sum())
         };
         assert!(world.until(60, |w| total(w) >= cut));

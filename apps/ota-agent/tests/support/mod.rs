@@ -5,10 +5,12 @@
 //! signatures are those of `ota-loader`'s own tests.
 #![allow(dead_code)]
 
+pub mod apps;
 pub mod cloud;
 #[path = "../../../../ota-loader/tests/support/mod.rs"]
 pub mod loader;
 
+use self::apps::Apps;
 use self::cloud::{Fake, THING};
 use flash::sim::{Power, SimFlash};
 use loader::{Geometry, Make};
@@ -107,7 +109,7 @@ impl Transport for Wire {
 }
 
 struct Running {
-    agent: Agent<Wire>,
+    agent: Agent<Wire, Apps>,
     secure: Rc<Secure>,
     results: VecDeque<(u32, bool)>,
     linked: bool,
@@ -131,6 +133,8 @@ pub struct World {
     /// Major versions that run.
     pub majors: [u8; 2],
     pub boots: u32,
+    /// The kernel's app loader.
+    pub apps: Apps,
     device: loader::Device,
     storage: Option<(SimFlash, OtpCounters<SimFlash>, SimFlash)>,
     crypto: HostCrypto,
@@ -178,6 +182,7 @@ impl World {
             busy: 0,
             majors: [0; 2],
             boots: 0,
+            apps: Apps::new(),
             device,
             crypto,
             board: Box::leak(Box::default()),
@@ -207,6 +212,7 @@ impl World {
             self.storage = Some((flash, counters, its));
         }
         self.power.power_on();
+        self.apps.reset();
         self.cloud.disconnect(true);
         self.boot();
     }
@@ -245,7 +251,12 @@ impl World {
             crypto: self.crypto.clone(),
         });
         self.running = Some(Running {
-            agent: Agent::new(Wire(secure.clone()), THING.try_into().unwrap(), self.now),
+            agent: Agent::new(
+                Wire(secure.clone()),
+                self.apps.clone(),
+                THING.try_into().unwrap(),
+                self.now,
+            ),
             secure,
             results: VecDeque::new(),
             linked: false,
@@ -320,6 +331,17 @@ impl World {
         };
         let now = outlet.world.now;
         running.agent.tick(now, &mut outlet);
+        let died = self.apps.0.borrow().died;
+        if died {
+            // The successor begins with nothing but what is stored.
+            self.apps.0.borrow_mut().died = false;
+            self.log.push("agent replaced".into());
+            let wire = Wire(running.secure.clone());
+            let thing = THING.try_into().unwrap();
+            running.agent = Agent::new(wire, self.apps.clone(), thing, now);
+            running.results.clear();
+            running.linked = false;
+        }
         self.running = Some(running);
     }
 

@@ -108,7 +108,16 @@ impl Layout {
 /// With a message, when the map is unsound or has no such row.
 pub fn board_layout(map: &str, app: &str) {
     emit(&Layout::of_row(&load(map), app).unwrap_or_else(|e| panic!("{e}")));
+    if let Some(out) = firmware_out() {
+        // What the linker was given, so that host tools link the same code for another place
+        // without compiling it again.
+        let archive = out.join(LINK_ARCHIVE);
+        println!("cargo:rustc-link-arg-bins=--reproduce={}", archive.display());
+    }
 }
+
+/// In `OUT_DIR` of a product app: ld.lld's `--reproduce` archive of its last link.
+pub const LINK_ARCHIVE: &str = "link.tar";
 
 /// For a build script: links the package's binaries into a part of the pools of the map at `map`
 /// (see [`Layout::in_pool`]).
@@ -236,11 +245,16 @@ pub fn emit_for(name: &str, layout: &Layout) {
     emit_as(&format!("bin={name}"), name, layout);
 }
 
+/// `OUT_DIR`, when the package is built for a device.
+fn firmware_out() -> Option<PathBuf> {
+    let device = std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none");
+    device.then(|| PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")))
+}
+
 fn emit_as(which: &str, script: &str, layout: &Layout) {
-    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+    let Some(out) = firmware_out() else {
         return;
-    }
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    };
     let path = out.join(format!("{script}.ld"));
     std::fs::write(&path, layout.script()).expect("OUT_DIR is writable");
     for argument in [

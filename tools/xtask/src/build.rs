@@ -4,7 +4,7 @@
 //! `loader.elf`, `secure.bin`, `kernel.bin` (bare), `*_signed.bin` (MCUboot), `apps/*.tbf`.
 
 use crate::setup::{self, Toolchain};
-use crate::{apps, paths, products, shell, sign, veneers};
+use crate::{apps, paths, products, shell, sign, updates, veneers};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -60,6 +60,7 @@ pub fn all() -> Result<()> {
     }
     for app in &map.app {
         apps::product(&toolchain, &map, &app.name)?;
+        updates::build(&toolchain, &map, &app.name)?;
     }
     products::write()
 }

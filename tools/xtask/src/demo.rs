@@ -7,7 +7,7 @@
 use crate::build::{FACTORY, UPDATE};
 use crate::system::{System, loader};
 use crate::view::View;
-use crate::{build, console, counts, flash, paths, setup, sign};
+use crate::{build, console, counts, flash, paths, setup, sign, updates};
 use anyhow::{Context, Result, bail};
 use cloud::OtaFile;
 use cloud::jobs::{Execution, Status};
@@ -74,15 +74,15 @@ pub fn run(options: &Options) -> Result<()> {
     report["tls"] = connect(&view, &device, 0)?;
     report["messages"] = inference(&view, &system)?;
 
+    view.title("update of one app alone, beside the others");
+    report["jobs"] = json!([app_update(&view, &mut system, &device, "inference")?]);
     view.title("update of the non-secure image, over the air");
     let kernel = paths::build().join("kernel-update_signed.bin");
-    report["jobs"] = json!([update(
-        &view,
-        &mut system,
-        &device,
-        "non_secure image",
-        &kernel
-    )?]);
+    push(
+        &mut report,
+        "jobs",
+        update(&view, &mut system, &device, "non_secure image", &kernel)?,
+    );
     view.title("update of the secure image, over the air");
     let secure = paths::build().join("secure-update_signed.bin");
     push(
@@ -277,6 +277,35 @@ fn update(
     view.line(&line.text);
     let to = image_version(device, path)?;
     Ok(job_report(&done, path, &from, &to))
+}
+
+/// One app's update, seen on the console: no other boot, no other connection than before.
+fn app_update(view: &View, system: &mut System, device: &Device, name: &str) -> Result<Value> {
+    let path = updates::filepath(name);
+    let file = updates::file(name);
+    let (bytes, signature) = (std::fs::read(&file)?, sign::update_signature(&file)?);
+    let id = format!("app-{name}-{}", updates::UPDATE);
+    let files = [OtaFile::rsa(&path, bytes, &signature)];
+    let seen = || {
+        let lines = device.console.lines();
+        let count = |prefix: &str| lines.iter().filter(|l| l.text.starts_with(prefix)).count();
+        (
+            count("kernel: tockstone "),
+            count("net-mqtt: mqtt connected"),
+        )
+    };
+    let before = seen();
+    let job = system.cloud.create_ota_update(&system.thing, &id, &files)?;
+    view.line(&format!("job {job} created"));
+    let done = follow(view, system, device, &job)?;
+    if done.status != Status::Succeeded {
+        bail!("job {job} ended {}: {:?}", done.status.name(), done.details);
+    }
+    if seen() != before {
+        bail!("boots and connections were {before:?} and are {:?}", seen());
+    }
+    view.line("the kernel and net-mqtt's connection are the same as before");
+    Ok(job_report(&done, &path, "1", &updates::UPDATE.to_string()))
 }
 
 /// Waits for a job's end; shows blocks and states on the way.

@@ -25,6 +25,7 @@ mod sign;
 mod size;
 mod system;
 mod test;
+mod updates;
 mod veneers;
 mod verbs;
 mod view;

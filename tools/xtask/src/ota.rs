@@ -30,14 +30,14 @@ enum Verb {
     Push {
         /// File, as `cargo xtask build` makes it: build/net-mqtt-update_signed.bin
         file: PathBuf,
-        /// Path name of the file on the device: "non_secure image", "secure image"
+        /// Path name of the file on the device: "non_secure image", "secure image", "apps/NAME"
         #[arg(long)]
         path: String,
         /// Thing; the only one that there is when absent
         #[arg(long)]
         thing: Option<String>,
-        /// Signature in base64, or a file that holds it; FILE's neighbour update-signature.txt
-        /// when absent
+        /// Signature in base64, or a file that holds it; FILE's neighbour <name>-update-signature.txt or
+        /// update-signature.txt when absent
         #[arg(long)]
         signature: Option<String>,
         /// Algorithm of the signature
@@ -90,7 +90,12 @@ pub fn run(options: &Options) -> Result<()> {
                 Some(given) if PathBuf::from(given).is_file() => std::fs::read_to_string(given)?,
                 Some(given) => given.clone(),
                 None => {
-                    let file = file.with_file_name("update-signature.txt");
+                    // Each product has its own; the non-secure image's is the reference's name.
+                    let own = name.replace("_signed.bin", "-signature.txt");
+                    let own = file.with_file_name(own);
+                    let common = || file.with_file_name("update-signature.txt");
+                    let file = Some(own).filter(|f| f != file && f.is_file());
+                    let file = file.unwrap_or_else(common);
                     std::fs::read_to_string(&file).with_context(|| {
                         format!("no --signature, and no {} beside the file", file.display())
                     })?

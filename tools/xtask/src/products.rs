@@ -3,10 +3,10 @@
 //! Owns the names, which are the reference's (aws-iot.md §5.6): `<image>-update_signed.bin`, the
 //! file that goes to S3; `update-digest.bin`, `update-signature.bin` and `update-signature.txt` of
 //! the non-secure one, the last being the text that the console's "Use my custom signed file"
-//! takes; the same with `secure-` in front for the secure one. Invariant: an update file differs
+//! takes; the same with `secure-` in front for the secure one, and `<app>-` for an app's. Invariant: an update file differs
 //! from what the factory flashes in its version, and in what is computed over it, alone.
 
-use crate::{paths, sign};
+use crate::{paths, sign, updates};
 use anyhow::{Context, Result, ensure};
 use mcuboot_image::Image;
 use sha2::{Digest, Sha256};
@@ -47,21 +47,32 @@ pub fn write() -> Result<()> {
     {
         let file = out.join(format!("{image}-update_signed.bin"));
         differs_in_version_only(&out.join(format!("{image}_signed.bin")), &file)?;
-        let digest = Sha256::digest(std::fs::read(&file)?);
-        std::fs::write(out.join(format!("{prefix}update-digest.bin")), digest)?;
-        let signature = sign::update_signature(&file)?;
-        std::fs::write(
-            out.join(format!("{prefix}update-signature.bin")),
-            base64(&signature)?,
-        )?;
-        std::fs::write(
-            out.join(format!("{prefix}update-signature.txt")),
-            format!("{signature}\n"),
-        )?;
-        println!("build: {} for `{filepath}`", name(&file));
-        println!("build: RSA-3072-PSS, SHA-256. Use this base 64 encoded signature in OTA job:");
-        println!("{signature}");
+        sign_for_job(&file, filepath, prefix)?;
     }
+    for app in &paths::map()?.app {
+        let (name, path) = (&app.name, updates::filepath(&app.name));
+        sign_for_job(&updates::file(name), &path, &format!("{name}-"))?;
+    }
+    Ok(())
+}
+
+/// Writes digest and signature beside an update file, and says them.
+fn sign_for_job(file: &Path, filepath: &str, prefix: &str) -> Result<()> {
+    let out = paths::build();
+    let digest = Sha256::digest(std::fs::read(file)?);
+    std::fs::write(out.join(format!("{prefix}update-digest.bin")), digest)?;
+    let signature = sign::update_signature(file)?;
+    std::fs::write(
+        out.join(format!("{prefix}update-signature.bin")),
+        base64(&signature)?,
+    )?;
+    std::fs::write(
+        out.join(format!("{prefix}update-signature.txt")),
+        format!("{signature}\n"),
+    )?;
+    println!("build: {} for `{filepath}`", name(file));
+    println!("build: RSA-3072-PSS, SHA-256. Use this base 64 encoded signature in OTA job:");
+    println!("{signature}");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Owns how cases run and are counted. A QEMU layer is a list of named cases; two run at a time,
 //! since the machine has two cores; each starts from files of its own.
 
+mod app_ota;
 mod audio;
 mod capsule;
 mod cloud;
@@ -134,6 +135,7 @@ pub fn run(options: &Options) -> Result<()> {
             // One list a line, so that additions do not meet.
             &[
                 &ota::CASES,
+                &app_ota::CASES,
                 &kills::CASES,
                 &network::CASES,
                 &mqtt::CASES,

@@ -112,7 +112,10 @@ pub fn board_layout(map: &str, app: &str) {
         // What the linker was given, so that host tools link the same code for another place
         // without compiling it again.
         let archive = out.join(LINK_ARCHIVE);
-        println!("cargo:rustc-link-arg-bins=--reproduce={}", archive.display());
+        println!(
+            "cargo:rustc-link-arg-bins=--reproduce={}",
+            archive.display()
+        );
     }
 }
 

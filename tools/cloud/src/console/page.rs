@@ -215,7 +215,7 @@ mod tests {
     fn payloads_are_text_where_they_can_be() {
         assert_eq!(payload(b"yes"), "yes");
         assert_eq!(payload(b"{\"a\":1}"), "{\n  \"a\": 1\n}");
-        assert_eq!(payload(&[0xD2, 0x84]), "d284");
+        assert_eq!(payload(&[0xFF, 0x84]), "ff84");
         assert_eq!(payload(b"a\r\x1b[2J"), "610d1b5b324a");
         let long = payload(&[b'x'; SHOWN + 5]);
         assert!(long.ends_with("x… and 5 bytes"));

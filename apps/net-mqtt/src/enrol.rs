@@ -4,7 +4,7 @@
 //! then `net-mqtt: certificate accepted` or `net-mqtt: certificate refused: <why>`. In: the
 //! certificate, DER, as hexadecimal digits over any number of lines, ended by a full stop. Each line
 //! is answered by `net-mqtt: have <bytes>`: whoever sends waits for it, and makes no line longer
-//! than the kernel keeps between two reads (160 characters).
+//! than the kernel keeps between two reads (256 characters).
 //! What is stored is decided in `identity`: a certificate for our key, once.
 
 use super::print_line;

@@ -25,7 +25,7 @@ pub struct Options {
     no_build: bool,
 }
 
-/// Bytes of a line: the device's kernel keeps 160 characters between two reads.
+/// Bytes of a line: the device's kernel keeps 256 characters between two reads.
 const LINE: usize = 24;
 
 /// Enrols a device with a local cloud, and sees it connect.

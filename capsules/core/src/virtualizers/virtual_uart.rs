@@ -14,7 +14,7 @@ use kernel::utilities::cells::{MapCell, OptionalCell, TakeCell};
 /// Shortest receive buffer that the mux can use, bytes.
 pub const RX_BUF_LEN: usize = 64;
 /// Characters kept for a device between two reads; further ones are lost.
-pub const BACKLOG: usize = 160;
+pub const BACKLOG: usize = 256;
 
 struct Transfer {
     buffer: &'static mut [u8],
@@ -544,7 +544,10 @@ mod tests {
     fn what_comes_between_two_reads_is_kept() {
         let (uart, mux, [(a, ca), (b, cb)]) = set_up::<2>();
         assert!(a.receive_buffer(leak([0; 1]), 1).is_ok());
-        assert!(b.receive_buffer(leak([0; 200]), 200).is_ok());
+        assert!(
+            b.receive_buffer(leak([0; 2 * BACKLOG]), 2 * BACKLOG)
+                .is_ok()
+        );
         for byte in *b"abc" {
             arrive(uart, mux, byte);
         }
@@ -560,7 +563,10 @@ mod tests {
         assert_eq!(ca.received.borrow()[2].0, b"d");
         // As much as there is room for, and a read that is larger goes on.
         (0..BACKLOG + 5).for_each(|_| arrive(uart, mux, b'-'));
-        assert!(a.receive_buffer(leak([0; 200]), BACKLOG + 1).is_ok());
+        assert!(
+            a.receive_buffer(leak([0; 2 * BACKLOG]), BACKLOG + 1)
+                .is_ok()
+        );
         arrive(uart, mux, b'd');
         let last = ca.received.borrow()[3].0.clone();
         assert_eq!((last.len(), last[BACKLOG]), (BACKLOG + 1, b'd'));

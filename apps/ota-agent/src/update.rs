@@ -12,6 +12,7 @@ use crate::loader::Loader;
 use crate::memory::{emit_version, parse_version};
 use crate::package::{Chosen, Package};
 use crate::signature;
+use crate::stream::Format;
 use crate::target::{Image, Target};
 use crate::window::Window;
 use heapless::{String, Vec};
@@ -43,6 +44,8 @@ pub struct Update {
     pub stream: String<STREAM>,
     /// Its version, once it was described.
     pub version: Option<u16>,
+    /// What it is asked in.
+    pub format: Format,
     /// The files, in the job's order; fetched one after the other.
     pub parts: Vec<Part, FILES>,
     /// Blocks under way, of the first file that is not complete.
@@ -87,6 +90,7 @@ impl Update {
         Ok(Update {
             stream: update.stream,
             version: None,
+            format: Format::Cbor,
             parts,
             window: Window::new(),
             package,

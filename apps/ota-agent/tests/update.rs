@@ -273,6 +273,36 @@ fn blocks_lost_doubled_late_and_wrong() {
     }
 }
 
+/// A service that speaks JSON alone is found out by its silence, and blocks lost or cut are asked again.
+#[test]
+fn a_stream_in_json_alone() {
+    let mut world = with_job(31, 1, 2);
+    world.cloud.formats = vec![cloud::streams::Format::Json];
+    let mut count = 0;
+    world.cloud.down = Box::new(move |topic, payload| {
+        count += usize::from(topic.ends_with("/data/json"));
+        let kept = match count % 7 {
+            _ if !topic.ends_with("/data/json") => payload.len(),
+            3 => return vec![],
+            5 => payload.len() / 2,
+            _ => payload.len(),
+        };
+        vec![(topic.to_owned(), payload[..kept].to_vec())]
+    });
+    assert_eq!(world.job("j", 300), succeeded(2));
+    assert_eq!(world.majors, [1, 2]);
+    let asked = |level| {
+        world
+            .cloud
+            .heard
+            .iter()
+            .filter(|(t, _)| t.ends_with(level))
+            .count()
+    };
+    assert_eq!((asked("/describe/cbor"), asked("/get/cbor")), (1, 0));
+    assert!(asked("/get/json") > 0);
+}
+
 #[test]
 fn a_stream_that_stays_silent_fails_the_job() {
     let mut world = with_job(8, 1, 2);

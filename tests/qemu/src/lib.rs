@@ -16,9 +16,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A line of a process without the process console's prompt, which may stand before it.
-pub fn without_prompt(line: &str) -> &str {
-    line.trim_start_matches("tock$ ")
+/// What `process` says in a line: the process console's prompt and the echo of what is typed may
+/// stand before it, since both share the UART.
+pub fn said_by<'a>(process: &str, line: &'a str) -> Option<&'a str> {
+    let start = line.find(&format!("{process}: "))?;
+    line.get(start + process.len() + 2..)
 }
 
 static MACHINE: std::sync::OnceLock<String> = std::sync::OnceLock::new();

@@ -30,6 +30,8 @@ pub struct Mischief {
     pub wrong_file: u32,
     /// A block that was sent for the stream before this one comes again, on this stream's topic.
     pub replay_stream: u32,
+    /// Requests to streams in CBOR are not heard when this is 1.
+    pub json_only: u32,
     /// After so many blocks no more is sent, until the mischief changes.
     pub stall_after: u32,
     /// Answer or notification of Jobs is not sent.
@@ -70,6 +72,7 @@ impl std::str::FromStr for Mischief {
                 "oversize" => &mut out.oversize,
                 "wrong_file" => &mut out.wrong_file,
                 "replay_stream" => &mut out.replay_stream,
+                "json_only" => &mut out.json_only,
                 "stall_after" => &mut out.stall_after,
                 "drop_job" => &mut out.drop_job,
                 "duplicate_job" => &mut out.duplicate_job,
@@ -169,8 +172,11 @@ impl Chaos {
     }
 
     /// What becomes of the blocks of one request; `topic` is the stream's, with a slash at its end.
-    pub(crate) fn blocks(&mut self, topic: &str, answers: Vec<streams::Answer>) -> Vec<Step> {
+    pub(crate) fn blocks(&mut self, topic: &str, mut answers: Vec<streams::Answer>) -> Vec<Step> {
         let m = self.mischief;
+        if m.json_only != 0 {
+            answers.retain(|(suffix, _)| suffix.ends_with("/json"));
+        }
         let mut out = Vec::new();
         let mut ready: Vec<Publish> = Vec::new();
         for (suffix, payload) in answers {

@@ -9,7 +9,7 @@ use crate::{build, paths, provision, setup, sign};
 use anyhow::{Context, Result, anyhow, bail};
 use attestation_verifier::{Claims, hex};
 use mcuboot_image::Image;
-use qemu_harness::{Device, without_prompt};
+use qemu_harness::{Device, said_by};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,16 +78,17 @@ pub fn ask(device: &Device, nonce: &[u8]) -> Result<Result<Vec<u8>, i32>> {
     device.console.send(&format!("{}\n", hex(nonce)))?;
     let mut token = Vec::new();
     loop {
-        let ours = |l: &str| without_prompt(l).starts_with("attest: ") || l.contains(" faulted: ");
+        let ours = |l: &str| said_by("attest", l).is_some() || l.contains(" faulted: ");
         let (next, line) = device
             .console
             .wait_from(position, LIMIT, ours, "a line of attest")?;
         position = next;
-        let words: Vec<&str> = without_prompt(&line.text).split(' ').collect();
+        let words = said_by("attest", &line.text).unwrap_or_default();
+        let words: Vec<&str> = words.split(' ').collect();
         match words[..] {
-            [_, "token", digits] => token.extend(bytes(digits).context("digits of a token")?),
-            [_, "refused", status] => return Ok(Err(status.parse()?)),
-            [_, "done", told, size] => {
+            ["token", digits] => token.extend(bytes(digits).context("digits of a token")?),
+            ["refused", status] => return Ok(Err(status.parse()?)),
+            ["done", told, size] => {
                 let (told, size): (usize, usize) = (told.parse()?, size.parse()?);
                 if told != size || size != token.len() {
                     bail!("{} bytes came; {}", token.len(), line.text);

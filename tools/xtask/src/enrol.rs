@@ -9,7 +9,7 @@ use crate::system::System;
 use crate::{build, setup};
 use anyhow::{Context, Result};
 use attestation_verifier::hex;
-use qemu_harness::{Device, without_prompt};
+use qemu_harness::{Device, said_by};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -64,17 +64,17 @@ pub fn without_key(thing: &str) -> Result<System> {
 /// # Errors
 /// When it does not come.
 pub fn request(device: &Device) -> Result<String> {
-    const PREFIX: &str = "net-mqtt: request ";
+    const PREFIX: &str = "request ";
     let mut der = Vec::new();
     let mut position = 0;
     loop {
-        let ours = |l: &str| without_prompt(l).starts_with(PREFIX);
+        let ours = |l: &str| said_by("net-mqtt", l).is_some_and(|l| l.starts_with(PREFIX));
         let (next, line) =
             device
                 .console
                 .wait_from(position, LIMIT, ours, "a certificate request")?;
         position = next;
-        match without_prompt(&line.text).strip_prefix(PREFIX) {
+        match said_by("net-mqtt", &line.text).and_then(|l| l.strip_prefix(PREFIX)) {
             Some("end") => break,
             digits => der.extend(digits.and_then(bytes).context("digits of a request")?),
         }
@@ -96,8 +96,8 @@ pub fn answer(device: &Device, certificate: &[u8]) -> Result<()> {
     let mut position = device.console.position();
     for (i, line) in certificate.chunks(LINE).enumerate() {
         device.console.send(&format!("{}\n", hex(line)))?;
-        let have = format!("net-mqtt: have {}", i * LINE + line.len());
-        let came = |l: &str| without_prompt(l) == have;
+        let have = format!("have {}", i * LINE + line.len());
+        let came = |l: &str| said_by("net-mqtt", l) == Some(&have);
         (position, _) = device.console.wait_from(position, LIMIT, came, &have)?;
     }
     device.console.send(".\n")

@@ -28,6 +28,8 @@ pub struct Fake {
     pub heard: Vec<(String, Vec<u8>)>,
     /// Blocks that were sent.
     pub served: usize,
+    /// What streams are answered in.
+    pub formats: Vec<Format>,
     filters: Vec<String>,
     under_way: VecDeque<(u64, String, Vec<u8>)>,
 }
@@ -41,6 +43,7 @@ impl Fake {
             up: honest(),
             heard: Vec::new(),
             served: 0,
+            formats: vec![Format::Cbor, Format::Json],
             filters: Vec::new(),
             under_way: VecDeque::new(),
         }
@@ -116,12 +119,22 @@ impl Fake {
                 .and_then(|s| s.split_once('/'))
             {
                 let gone = b"\xBF\x61o\x70ResourceNotFound\xFF".to_vec();
-                let answers = match (operation, self.streams.get(name)) {
-                    ("get/cbor", Some(stream)) => stream.get(Format::Cbor, &payload),
-                    ("describe/cbor", Some(stream)) => stream.describe(Format::Cbor, &payload),
-                    _ => vec![("rejected/cbor", gone)],
+                let (verb, level) = operation.split_once('/').unwrap_or_default();
+                let format = Format::of(level).filter(|f| self.formats.contains(f));
+                let answers = match (verb, format, self.streams.get(name)) {
+                    // Nobody listens there.
+                    (_, None, _) => vec![],
+                    ("get", Some(format), Some(stream)) => stream.get(format, &payload),
+                    ("describe", Some(format), Some(stream)) => stream.describe(format, &payload),
+                    (_, Some(Format::Cbor), _) => vec![("rejected/cbor", gone)],
+                    (_, Some(Format::Json), _) => {
+                        vec![("rejected/json", br#"{"o":"ResourceNotFound"}"#.to_vec())]
+                    }
                 };
-                let blocks = answers.iter().filter(|(s, _)| *s == "data/cbor").count();
+                let blocks = answers
+                    .iter()
+                    .filter(|(s, _)| s.starts_with("data/"))
+                    .count();
                 self.served += blocks;
                 let answers = answers.into_iter().map(|(suffix, payload)| Publish {
                     topic: format!("$aws/things/{THING}/streams/{name}/{suffix}"),

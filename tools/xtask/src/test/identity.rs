@@ -93,8 +93,8 @@ fn provision_csr() -> Result<()> {
     ] {
         let position = device.console.position();
         enrol::answer(&device, answer)?;
-        let refused = format!("net-mqtt: certificate refused: {why}");
-        let wanted = |l: &str| qemu_harness::without_prompt(l) == refused;
+        let refused = format!("certificate refused: {why}");
+        let wanted = |l: &str| qemu_harness::said_by("net-mqtt", l) == Some(&refused);
         device
             .console
             .wait_from(position, LIMIT, wanted, &refused)?;

@@ -16,6 +16,7 @@ mod install;
 pub mod kernel;
 mod kills;
 mod loader;
+mod mischief;
 mod mqtt;
 mod network;
 mod ota;
@@ -137,6 +138,7 @@ pub fn run(options: &Options) -> Result<()> {
                 &ota::CASES,
                 &app_ota::CASES,
                 &kills::CASES,
+                &mischief::CASES,
                 &network::CASES,
                 &mqtt::CASES,
                 &e2e::CASES,

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
 const UPDATE_LIMIT: Duration = Duration::from_secs(400);
-const NON_SECURE: &str = "non_secure image";
+pub const NON_SECURE: &str = "non_secure image";
 
 /// The cases, the longest first.
 pub const CASES: [Case; 5] = [
@@ -51,7 +51,7 @@ fn file(path: &str, file: &PathBuf) -> Result<OtaFile> {
 }
 
 /// What the build made for `path`.
-fn built(path: &str) -> Result<OtaFile> {
+pub fn built(path: &str) -> Result<OtaFile> {
     let name = if path == NON_SECURE {
         "kernel"
     } else {
@@ -73,14 +73,14 @@ fn blocks_sent(system: &System) -> Result<u64> {
 }
 
 /// Waits for a job's end.
-fn ended(system: &System, device: &Device, job: &str) -> Result<Execution> {
+pub fn ended(system: &System, device: &Device, job: &str) -> Result<Execution> {
     system
         .cloud
         .wait_job(&system.thing, job, UPDATE_LIMIT, |e| e.status.is_terminal())
         .with_context(|| consoles(device))
 }
 
-fn expect_failed(execution: &Execution, reason: &str) -> Result<()> {
+pub fn expect_failed(execution: &Execution, reason: &str) -> Result<()> {
     let details = format!("{:?}", execution.details);
     ensure!(
         execution.status == Status::Failed && details.contains(reason),

@@ -1,17 +1,13 @@
-//! MQTT file streams in CBOR (reference/aws-iot.md §4).
+//! File streams' messages in CBOR (reference/aws-iot.md §4.3).
 //!
-//! Owns the two requests that are sent and the three answers that are understood. Maps may be definite
-//! or not, keys in any order; unknown keys are skipped.
+//! Owns the bytes of the two requests and the three answers. Maps may be definite or not, keys in any
+//! order; unknown keys are skipped.
 
+use super::{Data, Description, REQUEST, TOKEN};
 use crate::BLOCK;
 use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error};
 use minicbor::encode::write::Cursor;
-
-/// Token that our requests carry.
-const TOKEN: &str = "tockstone";
-/// Room for a request, bytes.
-pub const REQUEST: usize = 64;
 
 /// A request for the blocks of `bits` from `first` on, of the stream's `version` if it is known;
 /// the bytes used of `out`.
@@ -49,15 +45,6 @@ pub fn describe(out: &mut [u8; REQUEST]) -> usize {
         Ok(())
     })();
     e.writer().position()
-}
-
-/// What a description says that matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Description {
-    /// Stream version.
-    pub version: u16,
-    /// Size of the file that was asked about, if it is in the stream.
-    pub size: Option<u64>,
 }
 
 /// Reads `description/cbor`, looking for `file`.
@@ -99,17 +86,6 @@ pub fn description(payload: &[u8], file: u8) -> Result<Description, Error> {
     Ok(Description { version, size })
 }
 
-/// One block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Data<'a> {
-    /// File id.
-    pub file: u64,
-    /// Block index.
-    pub index: u32,
-    /// Its bytes, as long as it says.
-    pub payload: &'a [u8],
-}
-
 /// Reads `data/cbor`.
 ///
 /// # Errors
@@ -140,21 +116,8 @@ pub fn data(payload: &[u8]) -> Result<Data<'_>, Error> {
     }
 }
 
-/// What a rejected request means for the download.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejection {
-    /// Asking again may help, later.
-    Later,
-    /// The stream is not what it was: what was fetched is worth nothing.
-    Changed,
-    /// There is no such stream or file for this thing.
-    Gone,
-    /// Our request breaks a rule of the service.
-    Refused,
-}
-
-/// Reads `rejected/cbor`; what cannot be read may pass.
-pub fn rejection(payload: &[u8]) -> Rejection {
+/// The code in `rejected/cbor`, `""` where there is none to read.
+pub fn rejection(payload: &[u8]) -> &str {
     let mut code = "";
     let _ = map(payload, |key, d| {
         match key {
@@ -163,18 +126,7 @@ pub fn rejection(payload: &[u8]) -> Rejection {
         }
         Ok(())
     });
-    match code {
-        "Unauthorized" | "ResourceNotFound" => Rejection::Gone,
-        "ETagMismatch" | "VersionMismatch" => Rejection::Changed,
-        "BlockSizeOutOfBounds"
-        | "OffsetOutOfBounds"
-        | "BlockCountLimitExceeded"
-        | "BlockBitmapLimitExceeded"
-        | "InvalidRequest"
-        | "InvalidCbor"
-        | "InvalidTopic" => Rejection::Refused,
-        _ => Rejection::Later,
-    }
+    code
 }
 
 /// Walks the one map of a message.
@@ -263,28 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart() {
-        let body = |key: &str, code: &str| {
-            let mut v = vec![0xBF, 0x60 + key.len() as u8];
-            v.extend(key.as_bytes());
-            v.extend([0x78, code.len() as u8]);
-            v.extend(code.as_bytes());
-            v.push(0xFF);
-            v
-        };
-        for (code, meaning) in [
-            ("ResourceNotFound", Rejection::Gone),
-            ("Unauthorized", Rejection::Gone),
-            ("VersionMismatch", Rejection::Changed),
-            ("ETagMismatch", Rejection::Changed),
-            ("BlockBitmapLimitExceeded", Rejection::Refused),
-            ("InternalError", Rejection::Later),
-            ("Something", Rejection::Later),
-        ] {
-            assert_eq!(rejection(&body("o", code)), meaning);
-            assert_eq!(rejection(&body("code", code)), meaning);
+    fn codes_are_found_under_both_names() {
+        for key in ["o", "code"] {
+            let mut body = vec![0xBF, 0x60 + key.len() as u8];
+            body.extend(key.as_bytes());
+            body.extend(b"\x70ResourceNotFound\xFF");
+            assert_eq!(rejection(&body), "ResourceNotFound");
         }
-        assert_eq!(rejection(&[0xFF]), Rejection::Later);
+        assert_eq!(rejection(&[0xFF]), "");
     }
 
     #[test]

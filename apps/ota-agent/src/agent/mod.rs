@@ -5,12 +5,13 @@
 //! answered it. Invariants: nothing is installed that is not remembered across the reboot; an end
 //! that the cloud has not taken note of is remembered, too.
 
+mod download;
+
 use crate::checkpoint;
 use crate::document::{self, Code, Execution, JOB_ID, OtaUpdate, TOKEN, version_text};
 use crate::loader::Loader;
 use crate::memory::Memory;
 use crate::report::{After, Report, STEP_TIMEOUT_MINUTES, word};
-use crate::stream::{self, REQUEST, Rejection};
 use crate::target::{Image, Target};
 use crate::trial::{Standing, Trial};
 use crate::update::{Reason, Update};
@@ -21,15 +22,8 @@ use psa_client::{Status, Transport};
 
 /// Time for a new image to prove itself, milliseconds.
 const SELF_TEST_MS: u64 = 120_000;
-/// Silences in a row, each longer than the last, after which the job fails (five minutes).
-const MAX_SILENCES: u32 = 32;
 /// Silence after which a request is sent again.
 const ANSWER_TIMEOUT_MS: u64 = 10_000;
-/// Silence after which a stream is asked again for its description, and how often.
-const DESCRIBE_TIMEOUT_MS: u64 = 3_000;
-const MAX_DESCRIBES: u8 = 3;
-/// Times that a stream may change under one job.
-const MAX_CHANGES: u8 = 3;
 /// Pause before asking again after an answer that made no sense.
 const PAUSE_MS: u64 = 30_000;
 /// Pause before a refused subscription is tried again.
@@ -39,9 +33,6 @@ const MAX_REJECTED: u8 = 3;
 /// Installations of one job before it fails: a power cut during the trial reverts the image, too,
 /// and cannot be told from an image that crashed.
 const MAX_ATTEMPTS: u8 = 6;
-/// Blocks between two lines of the log, and between two reports.
-const LINE_BLOCKS: u32 = 8;
-const REPORT_BLOCKS: u32 = 32;
 
 /// What reaches the agent.
 #[derive(Debug, Clone, Copy)]
@@ -75,9 +66,9 @@ const FILTERS: [&str; 6] = [
     "jobs/notify-next",
     "jobs/start-next/+",
     "jobs/+/update/+",
-    "streams/+/data/cbor",
-    "streams/+/description/cbor",
-    "streams/+/rejected/cbor",
+    "streams/+/data/+",
+    "streams/+/description/+",
+    "streams/+/rejected/+",
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -496,113 +487,6 @@ impl<T: Transport, L: Loader> Agent<T, L> {
         self.report = Some(Report::active(updated_by));
     }
 
-    fn stream(&mut self, topic: &str, payload: &[u8], now: u64, out: &mut impl Outlet) {
-        let Some((update, stage)) = &mut self.update else {
-            return;
-        };
-        let ours = topic.strip_prefix(update.stream.as_str());
-        match (ours, *stage) {
-            (Some("/rejected/cbor"), _) => match stream::rejection(payload) {
-                Rejection::Later => {}
-                Rejection::Gone => self.end_update("the stream is not to be had", out),
-                Rejection::Refused => self.end_update("the stream refuses our requests", out),
-                Rejection::Changed => self.stream_changed(out),
-            },
-            (Some("/description/cbor"), Stage::Describing(1.., _)) => {
-                let mut version = None;
-                for part in &update.parts {
-                    let Ok(description) = stream::description(payload, part.file.id) else {
-                        return;
-                    };
-                    if description.size != Some(u64::from(part.file.size)) {
-                        self.end_update("the stream has another file", out);
-                        return;
-                    }
-                    version = Some(description.version);
-                }
-                self.open(version, out);
-            }
-            (Some("/data/cbor"), Stage::Fetching) => {
-                // A block that makes no sense is as good as lost: the timeout asks again.
-                let Ok(data) = stream::data(payload) else {
-                    return;
-                };
-                let place = (data.file, data.index);
-                match update.block(&self.transport, &self.loader, place, data.payload, now) {
-                    Ok(true) => self.progressed(out),
-                    Ok(false) => {}
-                    Err(reason) => self.end_update(reason, out),
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// What was fetched is of another file: job and stream are asked for anew.
-    fn stream_changed(&mut self, out: &mut impl Outlet) {
-        self.changes += 1;
-        if self.changes > MAX_CHANGES {
-            self.end_update("the stream keeps changing", out);
-            return;
-        }
-        if let Some((update, _)) = self.update.take() {
-            out.log(format_args!(
-                "ota-agent: the stream has changed: beginning anew"
-            ));
-            update.discard(&self.transport, &self.loader);
-        }
-        self.report = None;
-        self.phase = Phase::Asking;
-    }
-
-    /// The stream is known, or will not say more: blocks are fetched from here on.
-    #[inline(never)]
-    fn open(&mut self, version: Option<u16>, out: &mut impl Outlet) {
-        let (Some((update, stage)), Some((job, _))) = (&mut self.update, &self.job) else {
-            return;
-        };
-        match update.open(&self.transport, &self.loader, job, version) {
-            Ok(resumed) => {
-                *stage = Stage::Fetching;
-                let (done, count) = update.progress();
-                if resumed {
-                    out.log(format_args!(
-                        "ota-agent: job {job}: resumed, {done} of {count} blocks are there"
-                    ));
-                }
-                (self.said, self.reported) = (done, done);
-                if done == count {
-                    self.finish(out);
-                }
-            }
-            Err(reason) => self.end_update(reason, out),
-        }
-    }
-
-    /// Says how far it is, now and then; ends the download when all is there.
-    fn progressed(&mut self, out: &mut impl Outlet) {
-        let (Some((update, _)), Some((job, _))) = (&self.update, &self.job) else {
-            return;
-        };
-        let (done, count) = update.progress();
-        if done == count || done >= self.said + LINE_BLOCKS {
-            self.said = done;
-            out.log(format_args!("ota-agent: job {job}: {done}/{count} blocks"));
-        }
-        if done == count {
-            self.finish(out);
-        } else if (done == 1 || done >= self.reported + REPORT_BLOCKS) && self.report.is_none() {
-            self.reported = done;
-            self.report = Some(Report::progress(done, count));
-        }
-    }
-
-    fn finish(&mut self, out: &mut impl Outlet) {
-        if let Err(reason) = self.install() {
-            self.end_update(reason, out);
-        }
-    }
-
     fn install(&mut self) -> Result<(), Reason> {
         let (Some((update, _)), Some((job, _))) = (&self.update, &self.job) else {
             return Ok(());
@@ -838,58 +722,6 @@ impl<T: Transport, L: Loader> Agent<T, L> {
                 self.loader.abort();
                 self.fail("the new version does not start", out);
             }
-        }
-    }
-
-    fn request_blocks(&mut self, now: u64, out: &mut impl Outlet) {
-        let Some((update, stage)) = &mut self.update else {
-            return;
-        };
-        if self.phase != Phase::Settled {
-            return;
-        }
-        let mut topic = String::<256>::new();
-        let mut body = [0; REQUEST];
-        if let Stage::Describing(askings, again) = *stage {
-            if now < again {
-                return;
-            }
-            if askings == MAX_DESCRIBES {
-                // Not every service describes; a stream that is not there says so to `get`.
-                self.open(None, out);
-                return;
-            }
-            let length = stream::describe(&mut body);
-            let written = write!(
-                topic,
-                "$aws/things/{}/streams/{}/describe/cbor",
-                self.thing, update.stream
-            );
-            let body = body.get(..length).unwrap_or_default();
-            if written.is_ok() && out.publish(&topic, body, false).is_some() {
-                *stage = Stage::Describing(askings + 1, now + DESCRIBE_TIMEOUT_MS);
-            }
-            return;
-        }
-        if update.window.expire(now) && update.window.silences() >= MAX_SILENCES {
-            self.end_update("no blocks arrive", out);
-            return;
-        }
-        let written = write!(
-            topic,
-            "$aws/things/{}/streams/{}/get/cbor",
-            self.thing, update.stream
-        );
-        if written.is_err() {
-            return;
-        }
-        while let Some((file, first, bits)) = update.request() {
-            let length = stream::request(update.version, file, first, bits, &mut body);
-            let body = body.get(..length).unwrap_or_default();
-            if out.publish(&topic, body, false).is_none() {
-                return;
-            }
-            update.window.asked(first, bits, now);
         }
     }
 }

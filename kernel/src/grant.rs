@@ -199,6 +199,22 @@ pub(crate) fn subscribe(
     })
 }
 
+/// The function that a process subscribed with a driver, and its data, if it did.
+pub(crate) fn upcall(process: &dyn Process, upcall_id: UpcallId) -> Option<Upcall> {
+    let num = process.lookup_grant_from_driver_num(upcall_id.driver_num);
+    let ptr = process.enter_grant(num.ok()?).ok()?;
+    // SAFETY: as in `with_kernel_part`.
+    let part = unsafe { KernelPart::from_ptr(ptr) };
+    let saved = part.upcalls.get(upcall_id.subscribe_num);
+    let upcall = saved.map(|saved| Upcall {
+        upcall_id,
+        appdata: saved.0.get().into(),
+        fn_ptr: saved.1.get().into(),
+    });
+    process.leave_grant(num.ok()?);
+    upcall.filter(|u| !u.fn_ptr.is_null())
+}
+
 /// Swaps a read-only buffer; returns the address and length before.
 pub(crate) fn allow_ro(
     process: &dyn Process,

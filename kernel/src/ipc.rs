@@ -9,6 +9,11 @@
 //!
 //! RW allow `i` is what this process shares with slot `i`; upcall `i` is called with (sender slot,
 //! length, address). On delivery the shared buffer becomes an MPU region of the receiver.
+//! When the process that shares ends, whatever ends it, the receiver keeps the region until its next
+//! yield, which calls the same upcall with (sender slot, 0, 0) before anything else: from then on
+//! the region is gone. Only then the memory gets a new use. A receiver that uses up twenty slices
+//! without a yield loses the region all the same, as one that is stopped does at once. Upstream
+//! leaves the region for ever, over whatever becomes of the memory.
 //! A buffer that is not made of whole 32-byte blocks is delivered as (slot, 0, 0): upstream delivers
 //! its address without opening it, and the receiver faults on the sender's mistake.
 
@@ -75,7 +80,7 @@ impl<const NUM_PROCS: u8> IPC<NUM_PROCS> {
             .filter(|(_, len)| *len > 0);
         let opened = shared.filter(|(ptr, len)| {
             let process = self.data.kernel.process_ref(process_id);
-            process.is_some_and(|p| p.add_mpu_region(*ptr, *len, *len).is_some())
+            process.is_some_and(|p| p.open_share(*ptr, *len, which))
         });
         let (ptr, len) = opened.unwrap_or((core::ptr::null_mut(), 0));
         self.data.enter(process_id, |_, kernel_data| {

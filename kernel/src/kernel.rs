@@ -35,6 +35,8 @@ pub struct Kernel {
     next_identifier: Cell<usize>,
     grant_counter: Cell<usize>,
     grants_finalized: Cell<bool>,
+    /// Whom to call when a window on a dead process's memory was closed.
+    closed: Cell<Option<&'static DeferredCall>>,
 }
 
 impl Kernel {
@@ -45,6 +47,7 @@ impl Kernel {
             next_identifier: Cell::new(0),
             grant_counter: Cell::new(0),
             grants_finalized: Cell::new(false),
+            closed: Cell::new(None),
         }
     }
 
@@ -72,17 +75,61 @@ impl Kernel {
         self.slots.iter().filter_map(ProcessSlot::get)
     }
 
-    /// Ends the process in a slot and frees slot, RAM and what it shared with others. Not from
-    /// inside a system call: the main loop holds on to the process that it runs.
-    pub(crate) fn release(&self, index: usize) {
+    /// Ends the process in a slot and frees slot and RAM; false while another process still has a
+    /// window on that RAM (see [`Self::end_shares`]): then ask again when called
+    /// ([`Self::call_when_closed`]). Not from inside a system call: the main loop holds on to the
+    /// process that it runs.
+    pub(crate) fn release(&self, index: usize) -> bool {
         let Some((slot, process)) = self.slot(index).and_then(|s| Some((s, s.get()?))) else {
-            return;
+            return true;
         };
         process.terminate(None);
         let a = process.get_addresses();
-        slot.proc.set(None);
+        let free = !self.is_held(a.sram_start, a.sram_end);
+        if free {
+            slot.proc.set(None);
+        }
+        free
+    }
+
+    /// The process in a slot is dead, and what it shared out of `[start, end)` with it. Whoever has
+    /// a window there may be in the middle of using it, so that it is closed at its next yield, in
+    /// which it is told; until then nobody else gets the memory.
+    pub(crate) fn end_shares(&self, slot: usize, start: usize, end: usize) {
+        for other in self.processes().filter(|p| p.processid().slot() != slot) {
+            other.end_shares(slot, start, end);
+        }
+    }
+
+    /// Whether a process has a window on `[start, end)`.
+    pub(crate) fn is_held(&self, start: usize, end: usize) -> bool {
+        self.processes().any(|p| p.has_share_within(start, end))
+    }
+
+    /// Closes the windows on the RAM of the process in a slot, whatever their holders are doing.
+    pub(crate) fn close_shares(&self, slot: usize) {
+        let Some(process) = self.process_at(slot).filter(|p| !p.is_running()) else {
+            return;
+        };
+        let a = process.get_addresses();
         for other in self.processes() {
-            other.remove_mpu_regions_within(a.sram_start, a.sram_end);
+            other.close_shares_within(a.sram_start, a.sram_end);
+        }
+    }
+
+    /// Whom to call whenever a window was closed.
+    pub(crate) fn call_when_closed(&self, call: &'static DeferredCall) {
+        self.closed.set(Some(call));
+    }
+
+    /// A window on a dead process's memory was closed.
+    #[cold]
+    pub(crate) fn share_closed(&self) {
+        for process in self.processes() {
+            process.share_closed();
+        }
+        if let Some(call) = self.closed.get() {
+            call.set();
         }
     }
 

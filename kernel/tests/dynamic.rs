@@ -583,6 +583,60 @@ fn stopped_and_started_without_touching_flash() {
     assert_eq!(versions(&after, "app"), [2], "{:?}", after.said);
 }
 
+/// Another process may be in the middle of what the old version shares with it.
+#[test]
+fn the_new_version_waits_for_windows_on_the_old_one() {
+    let start = Device::factory();
+    for insist in [false, true] {
+        let after = start.boot(None, if insist { replace_and_insist } else { replace });
+        assert_eq!(versions(&after, "app"), [3], "{:?}", after.said);
+    }
+    fn replace(rig: &Rig) {
+        replace_held(rig, |rig, holder| {
+            holder.set_yielded_state();
+            assert!(holder.dequeue_task().is_none(), "nothing to call");
+            rig.t.run();
+        });
+    }
+    fn replace_and_insist(rig: &Rig) {
+        replace_held(rig, |rig, _| {
+            rig.storage.insist();
+            rig.t.run();
+        });
+    }
+    fn replace_held(rig: &Rig, let_go: fn(&Rig, &dyn kernel::process::Process)) {
+        let named = |name: &str| {
+            let mut all = (0..8).filter_map(|i| rig.t.slot(i));
+            all.find(|p| p.get_process_name() == name).unwrap()
+        };
+        let (old, holder) = (named("app"), named("first"));
+        let page = core::ptr::without_provenance(old.get_addresses().sram_start);
+        assert!(holder.open_share(page, 32, 0));
+        // In the middle of its code, for ever as far as this kernel knows.
+        let yielded = kernel::process::UpcallId {
+            driver_num: 1,
+            subscribe_num: 1,
+        };
+        holder.set_process_function(kernel::process::FunctionCall {
+            source: kernel::process::FunctionCallSource::Kernel,
+            argument0: 0,
+            argument1: 0,
+            argument2: 0,
+            argument3: 0usize.into(),
+            pc: 0usize.into(),
+        });
+        holder.set_yielded_for_state(yielded);
+        assert!(rig.store(Some(3), &app(0x2400, "app", 3, APP)));
+        assert!(!rig.ok(rig.storage.load(), "load"), "it waits");
+        assert!(!old.is_running() && rig.storage.on_trial().is_none());
+        assert_eq!(rig.storage.abort(), Err(ErrorCode::BUSY));
+        holder.set_syscall_return_value(kernel::syscall::SyscallReturn::YieldWaitFor(0, 0, 0));
+        let_go(rig, holder);
+        assert_eq!(rig.log.said.borrow().last().unwrap(), "load");
+        assert!(rig.storage.on_trial().is_some());
+    }
+}
+
 #[test]
 fn what_must_not_be_installed_is_not() {
     let start = Device::factory();

@@ -164,3 +164,149 @@ fn a_full_queue_of_notices_gives_way_to_a_drivers_event() {
         assert!(service.process().remove_upcall(id).is_some());
     }
 }
+
+/// A client of slot 0 and a service of slot 1 that has a window on 2 KiB of it, and stands in the
+/// middle of its code.
+fn shared<'a>(t: &'a TestKernel, ipc: &'static IPC<8>) -> (TestProcess<'a>, TestProcess<'a>) {
+    let (client, service) = (started(t, "client"), started(t, "service"));
+    let f = service.process().get_addresses().flash_non_protected_start;
+    service.subscribe(DRIVER_NUM, 1, f, 0);
+    share(&client, &service, t, ipc);
+    (client, service)
+}
+
+fn share(client: &TestProcess, service: &TestProcess, t: &TestKernel, ipc: &'static IPC<8>) {
+    let slot = client.id().index().unwrap();
+    client.allow_rw(DRIVER_NUM, 1, client.ram(1024), 2048);
+    assert_eq!(client.command(DRIVER_NUM, 2, 1, 0), SyscallReturn::Success);
+    service.events();
+    service.queue(WAIT);
+    t.run_with_ipc(ipc);
+    assert_eq!(upcalls(service), [(slot, 2048, client.ram(1024))]);
+    service.wake();
+}
+
+fn has_window(holder: &TestProcess, of: &TestProcess) -> bool {
+    let a = of.process().get_addresses();
+    holder.process().has_share_within(a.sram_start, a.sram_end)
+}
+
+#[test]
+fn a_share_ends_in_a_yield_that_tells_it_first() {
+    let (t, ipc) = board();
+    let (client, service) = shared(&t, ipc);
+    // What waits already comes after the news, and an opening that was not told is not told.
+    assert_eq!(client.command(DRIVER_NUM, 2, 1, 0), SyscallReturn::Success);
+    let own = service.command(DRIVER_NUM, 2, 1, 0);
+    assert_eq!(own, SyscallReturn::Success);
+    client.process().terminate(None);
+    assert!(has_window(&service, &client), "it may be using it");
+    service.events();
+    service.queue(WAIT);
+    t.run_with_ipc(ipc);
+    assert_eq!(upcalls(&service).first(), Some(&(0, 0, 0)));
+    assert!(!has_window(&service, &client));
+}
+
+#[test]
+fn the_next_life_waits_until_windows_on_the_last_are_closed() {
+    let (t, ipc) = board();
+    let (client, service) = shared(&t, ipc);
+    let before = client.id();
+    client.process().try_restart(None);
+    assert_ne!(client.id(), before, "it is another run at once");
+    assert!(!client.process().ready() && has_window(&service, &client));
+    let runs = client.runs();
+    // A wait for one event calls nothing, and so takes nothing away.
+    service.queue(Syscall::Yield {
+        yield_type: YieldVariant::WaitFor {
+            driver_number: 0x30007,
+            subdriver_number: 1,
+        },
+    });
+    t.run_with_ipc(ipc);
+    assert!(has_window(&service, &client) && client.runs() == runs);
+    service
+        .process()
+        .set_syscall_return_value(SyscallReturn::YieldWaitFor(0, 0, 0));
+    service.events();
+    t.run_with_ipc(ipc);
+    assert_eq!(upcalls(&service), [(0, 0, 0)]);
+    assert!(!has_window(&service, &client));
+    assert!(client.runs() > runs, "it starts");
+    // And shares anew.
+    client.memop(0, client.ram(8192));
+    service.wake();
+    share(&client, &service, &t, ipc);
+    assert!(has_window(&service, &client));
+}
+
+#[test]
+fn who_polls_hears_of_the_end_too() {
+    let (t, ipc) = board();
+    let (client, service) = shared(&t, ipc);
+    client.process().terminate(None);
+    service.events();
+    service.queue(Syscall::Yield {
+        yield_type: YieldVariant::NoWait {
+            ptr: core::ptr::null_mut(),
+        },
+    });
+    t.run_with_ipc(ipc);
+    assert_eq!(upcalls(&service), [(0, 0, 0)]);
+}
+
+#[test]
+fn each_window_stays_until_its_own_end_was_told() {
+    let (t, ipc) = board();
+    let (client, service) = shared(&t, ipc);
+    let other = started(&t, "other");
+    share(&other, &service, &t, ipc);
+    client.process().terminate(None);
+    other.process().terminate(None);
+    service.events();
+    // One yield, whose upcall runs on in the middle of the code.
+    service.process().set_yielded_state();
+    let told = service.process().dequeue_task();
+    assert!(told.is_some());
+    assert!(!has_window(&service, &client) && has_window(&service, &other));
+    service.process().dequeue_task();
+    assert!(!has_window(&service, &other));
+}
+
+#[test]
+fn who_never_yields_or_is_stopped_loses_it_all_the_same() {
+    let (t, ipc) = board();
+    let (client, service) = shared(&t, ipc);
+    client.process().terminate(None);
+    for _ in 0..19 {
+        service.process().debug_timeslice_expired();
+    }
+    assert!(has_window(&service, &client));
+    service.process().debug_timeslice_expired();
+    assert!(!has_window(&service, &client));
+    service.events();
+    t.run_with_ipc(ipc);
+    assert_eq!(upcalls(&service), [(0, 0, 0)], "the news stays");
+
+    let (client, service) = (client, service);
+    client.process().start(&kernel::testing::Everything);
+    t.run_with_ipc(ipc);
+    client.memop(0, client.ram(8192));
+    service.wake();
+    share(&client, &service, &t, ipc);
+    service.process().stop();
+    client.process().terminate(None);
+    assert!(!has_window(&service, &client));
+}
+
+/// The dead have no windows, and nobody waits for them.
+#[test]
+fn a_holder_that_ends_lets_go() {
+    let (t, ipc) = board();
+    let (client, service) = shared(&t, ipc);
+    client.process().try_restart(None);
+    assert!(!client.process().ready());
+    service.process().terminate(None);
+    assert!(client.process().ready());
+}

@@ -159,11 +159,13 @@ fn run() -> Result<(), &'static str> {
         // Lowered before the step that empties the buffers, so that no frame is slept over.
         let _ = FRAME_ARRIVED.take();
         while let Some(notice) = INBOX.take() {
-            if let Some(page) = notice.memory {
-                let index = notice.sender as usize;
-                if !shared.service().borrow_mut().attach(index, page) {
-                    print_line(format_args!("net-mqtt: no room for client {index}"));
-                }
+            let index = notice.sender as usize;
+            let mut service = shared.service().borrow_mut();
+            match notice.memory {
+                Some(page) if service.attach(index, page) => {}
+                Some(_) => print_line(format_args!("net-mqtt: no room for client {index}")),
+                // It ended, and took its page with it; or it rings without one, and is no client.
+                None => service.gone(index),
             }
         }
         let sleep_us = shared.step(session.as_mut());

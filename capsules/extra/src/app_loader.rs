@@ -42,8 +42,10 @@ use kernel::{ErrorCode, ProcessId};
 pub const DRIVER_NUM: usize = 0x10001;
 /// Milliseconds of trial when the caller names none: as long as an image's (ARCHITECTURE §5).
 pub const TRIAL_MS: u32 = 180_000;
-/// Milliseconds between two looks at the process on trial.
+/// Milliseconds between two looks at the process on trial, or at what is under way.
 const LOOK_MS: u32 = 100;
+/// Looks at one operation after which nobody else's use of the old process's memory holds it up.
+const PATIENCE: u32 = 10;
 
 mod upcall {
     pub const SETUP: usize = 0;
@@ -112,6 +114,8 @@ pub struct AppLoader<'a, S: Storage, A: Alarm<'a>> {
     pending: Cell<Pending>,
     /// Milliseconds of trial, for the load that is under way and left of the one that runs.
     trial_ms: Cell<u32>,
+    /// Looks at the operation that is under way.
+    looks: Cell<u32>,
 }
 
 impl<'a, S: Storage, A: Alarm<'a>> AppLoader<'a, S, A> {
@@ -133,6 +137,7 @@ impl<'a, S: Storage, A: Alarm<'a>> AppLoader<'a, S, A> {
             owner: OptionalCell::empty(),
             pending: Cell::new(Pending::Nothing),
             trial_ms: Cell::new(0),
+            looks: Cell::new(0),
         }
     }
 
@@ -176,7 +181,7 @@ impl<'a, S: Storage, A: Alarm<'a>> AppLoader<'a, S, A> {
         let held = self.owner.contains(&process_id);
         self.own(process_id)?;
         self.pending.set(pending);
-        start().inspect_err(|_| {
+        start().inspect(|()| self.watch(pending)).inspect_err(|_| {
             self.pending.set(Pending::Nothing);
             // A refused first step leaves it to others; later ones can be tried again or aborted.
             if !held {
@@ -265,6 +270,20 @@ impl<'a, S: Storage, A: Alarm<'a>> AppLoader<'a, S, A> {
             12 => self.storage.remove(id),
             _ => self.storage.start(id),
         })
+    }
+
+    /// Starts to look, if it is of the kind that may have to wait for another process.
+    fn watch(&self, pending: Pending) {
+        let waits = matches!(
+            pending,
+            Pending::Load | Pending::Unload | Pending::Update(_)
+        );
+        if waits {
+            self.looks.set(0);
+            if self.storage.on_trial().is_none() {
+                self.look_again();
+            }
+        }
     }
 
     fn look_again(&self) {
@@ -439,7 +458,17 @@ impl<'a, S: Storage, A: Alarm<'a>> DynamicProcessUpdateClient for AppLoader<'a, 
 
 impl<'a, S: Storage, A: Alarm<'a>> AlarmClient for AppLoader<'a, S, A> {
     fn alarm(&self) {
+        let busy = self.pending.get() != Pending::Nothing;
+        if busy {
+            self.looks.set(self.looks.get().saturating_add(1));
+            if self.looks.get() >= PATIENCE {
+                self.storage.insist();
+            }
+        }
         let Some(trial) = self.storage.on_trial() else {
+            if busy {
+                self.look_again();
+            }
             return;
         };
         let left = self.trial_ms.get().saturating_sub(LOOK_MS);
@@ -452,6 +481,8 @@ impl<'a, S: Storage, A: Alarm<'a>> AlarmClient for AppLoader<'a, S, A> {
             && self.storage.roll_back(id).is_ok()
         {
             self.pending.set(Pending::Own);
+            self.looks.set(0);
+            self.look_again();
             self.trial_ended(id.get(), Err(ErrorCode::CANCEL));
             return;
         }

@@ -120,6 +120,9 @@ impl DynamicProcessUpdate for FakeStorage {
     fn start(&self, short_id: NonZeroU32) -> Result<(), ErrorCode> {
         self.ask(format!("start {short_id}"))
     }
+    fn insist(&self) {
+        let _ = self.ask("insist");
+    }
     fn set_update_client(&self, _: &'static dyn DynamicProcessUpdateClient) {}
 }
 
@@ -372,8 +375,17 @@ fn a_trial_ends_by_time_or_fault_and_all_installers_hear_of_it() {
         assert_eq!(b.upcalls(), told);
         // Until the old version runs again, nothing else begins.
         assert_eq!(b.command(APP, 1, 100, 0), Failure(ErrorCode::BUSY));
+        // What waits for another process does so for a second.
+        for look in 1..=12 {
+            assert_eq!(rig.alarm.0.take(), Some(100));
+            rig.loader.alarm();
+            let insists = vec!["insist"; usize::from(look >= 10)];
+            assert_eq!(rig.storage.asked(), insists);
+        }
         rig.loader.update_done(Ok(()));
-        assert_eq!(rig.alarm.0.get(), None);
+        rig.alarm.0.take();
+        rig.loader.alarm();
+        assert_eq!(rig.alarm.0.get(), None, "nothing to look at");
         assert_eq!(b.command(APP, 1, 100, 0), Success);
     }
 }

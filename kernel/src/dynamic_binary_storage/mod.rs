@@ -137,6 +137,8 @@ pub trait DynamicProcessUpdate {
     /// # Errors
     /// `INVAL` nothing of that name, `ALREADY` it runs, `BUSY` not idle.
     fn start(&self, short_id: NonZeroU32) -> Result<(), ErrorCode>;
+    /// What waits for other processes to let go of the old version's memory waits no longer.
+    fn insist(&self) {}
     /// Whom to tell.
     fn set_update_client(&self, client: &'static dyn DynamicProcessUpdateClient);
 }

@@ -60,6 +60,8 @@ enum State {
     Ready,
     /// Its credentials are being checked.
     Checking,
+    /// The old version is ended: the new one gets its slot and RAM.
+    Replacing,
     /// It may not run: it is taken away.
     Discarding(ProcessLoadError),
     /// It runs: the record of a new application is closed.
@@ -153,8 +155,10 @@ pub struct SequentialDynamicBinaryStorage<'a, C: Chip + 'static, F> {
     restart: Cell<Option<Restart>>,
     /// What is told as soon as the caller has returned.
     refused: Cell<Option<ErrorCode>>,
-    /// A script waits for its first step.
+    /// A script waits for its first step, or to go on.
     begun: Cell<bool>,
+    /// The slot whose RAM it waits for: other processes have windows on it.
+    held: Cell<Option<usize>>,
     store_client: OptionalCell<&'static dyn DynamicBinaryStoreClient>,
     load_client: OptionalCell<&'static dyn DynamicProcessLoadClient>,
     unload_client: OptionalCell<&'static dyn DynamicProcessUnloadClient>,
@@ -194,6 +198,7 @@ where
             restart: Cell::new(None),
             refused: Cell::new(None),
             begun: Cell::new(false),
+            held: Cell::new(None),
             store_client: OptionalCell::empty(),
             load_client: OptionalCell::empty(),
             unload_client: OptionalCell::empty(),
@@ -315,6 +320,7 @@ where
                 self.check_again();
             }
             State::Starting => self.check_again(),
+            State::Replacing => self.replaced(),
             State::Idle | State::Writing | State::Ready | State::Checking | State::Restoring(_) => {
             }
         }
@@ -446,8 +452,15 @@ where
                 len: a.flash_end - a.flash_start,
             },
         };
-        self.loader.release(running.slot);
         self.running.set(Some(running));
+        self.begin(State::Replacing, &[Some(Step::Release(running.slot))]);
+    }
+
+    /// The old version has ended.
+    fn replaced(&self) {
+        let Some(running) = self.running.get() else {
+            return self.close();
+        };
         match self.loader.create_checked(Some(running.slot)) {
             Ok(_) => {
                 self.close();
@@ -556,9 +569,11 @@ where
                     Err(ErrorCode::INVAL)
                 }
             }
-            State::Setup | State::Chunk | State::Finalizing | State::Checking => {
-                Err(ErrorCode::BUSY)
-            }
+            State::Setup
+            | State::Chunk
+            | State::Finalizing
+            | State::Checking
+            | State::Replacing => Err(ErrorCode::BUSY),
             _ => Err(ErrorCode::INVAL),
         }
     }
@@ -667,7 +682,10 @@ where
     }
 
     fn on_trial(&self) -> Option<Trial> {
-        self.running.get().map(|r| r.trial)
+        let running = self.running.get();
+        running
+            .filter(|_| self.state.get() != State::Replacing)
+            .map(|r| r.trial)
     }
 
     fn trial_failed(&self) -> bool {
@@ -748,6 +766,12 @@ where
         let release = restart.slot.map(Step::Release);
         self.begin(State::Starting, &[release]);
         Ok(())
+    }
+
+    fn insist(&self) {
+        if let Some(slot) = self.held.get() {
+            self.kernel.close_shares(slot);
+        }
     }
 
     fn set_update_client(&self, client: &'static dyn DynamicProcessUpdateClient) {

@@ -670,13 +670,14 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
     }
 
     /// Ends the process in a slot and takes its regions out of the MPU, so that the kernel may write
-    /// to the flash that it ran from.
-    pub(crate) fn release(&self, slot: usize) {
-        self.kernel.release(slot);
+    /// to the flash that it ran from. False while others have a window on its RAM.
+    pub(crate) fn release(&self, slot: usize) -> bool {
+        let released = self.kernel.release(slot);
         if let Some(none) = self.chip.mpu().new_config() {
             // SAFETY: it opens nothing; the next process loads its own.
             unsafe { self.chip.mpu().configure_mpu(&none) };
         }
+        released
     }
 
     /// Whom to tell of [`Self::check_new_binary`].

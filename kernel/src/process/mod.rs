@@ -481,8 +481,23 @@ pub trait Process {
     /// `INVAL` when it is not there.
     fn remove_mpu_region(&self, region: mpu::Region) -> Result<(), ErrorCode>;
 
-    /// Takes away every region that others shared out of `[start, end)`: their owner is gone.
-    fn remove_mpu_regions_within(&self, _start: usize, _end: usize) {}
+    /// As [`Self::add_mpu_region`] for IPC: `which` is the IPC driver's subscription that hears of
+    /// the region, and of its end. Whether it is there.
+    fn open_share(&self, start: *const u8, len: usize, which: usize) -> bool {
+        let _ = which;
+        self.add_mpu_region(start, len, len).is_some()
+    }
+    /// The process in a slot is dead: regions that it shared out of `[start, end)` end at the next
+    /// yield, which then calls the IPC upcall with (slot, 0, 0) before anything else.
+    fn end_shares(&self, _slot: usize, _start: usize, _end: usize) {}
+    /// Whether it has a region that others shared out of `[start, end)`.
+    fn has_share_within(&self, _start: usize, _end: usize) -> bool {
+        false
+    }
+    /// Regions of the dead in `[start, end)` end now; a process that uses one faults.
+    fn close_shares_within(&self, _start: usize, _end: usize) {}
+    /// Somebody's region of a dead process ended; one that is started waits for that.
+    fn share_closed(&self) {}
 
     /// Allocates a grant.
     ///

@@ -8,6 +8,7 @@
 //! process buffers.
 
 mod block;
+mod shares;
 
 use super::*;
 use crate::collections::queue::Queue;
@@ -20,6 +21,7 @@ use crate::utilities::cells::{MapCell, NumericCellExt};
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
 use core::mem::{align_of, size_of};
+use shares::Share;
 use tock_tbf::types::{CommandPermissions, TbfHeader};
 
 /// Entries of the task queue: upcalls, events and IPC notifications together.
@@ -63,7 +65,13 @@ pub struct ProcessStandard<C: 'static + Chip> {
     state: Cell<State>,
     stored_state: RefCell<State_<C>>,
     mpu_config: RefCell<Config<C>>,
-    ipc_regions: [Cell<Option<mpu::Region>>; MAX_IPC_REGIONS],
+    ipc_regions: [Cell<Option<Share>>; MAX_IPC_REGIONS],
+    /// How many of them are not open any more.
+    ended_shares: Cell<u8>,
+    /// Slices used up since one ended.
+    slices_since: Cell<u8>,
+    /// It was restarted, and starts when nobody has a window on its last life.
+    start_waits: Cell<bool>,
     restart_count: Cell<usize>,
     completion_code: Cell<Option<Option<u32>>>,
     stack_start: Cell<Option<usize>>,
@@ -125,6 +133,11 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     }
 
     fn dequeue_task(&self) -> Option<Task> {
+        if self.ended_shares.get() > 0
+            && let Some(call) = self.next_ended()
+        {
+            return Some(Task::FunctionCall(call));
+        }
         self.tasks.and_then(|t| t.dequeue())
     }
 
@@ -148,7 +161,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         self.tasks.map_or(false, |t| {
             t.retain(|task| !matches!(task, Task::ReturnValue(_)));
             t.has_elements()
-        })
+        }) || self.hears_of_end()
     }
 
     fn get_state(&self) -> State {
@@ -158,7 +171,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     fn ready(&self) -> bool {
         match self.state.get() {
             State::Running => true,
-            State::Yielded => self.has_tasks(),
+            State::Yielded => self.has_tasks() || self.ended_shares.get() > 0,
             State::YieldedFor(id) => self
                 .tasks
                 .map_or(false, |t| t.iter().any(|task| event_of(task) == Some(id))),
@@ -230,6 +243,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     }
 
     fn terminate(&self, completion_code: Option<u32>) {
+        self.start_waits.set(false);
         if !self.is_running() {
             return;
         }
@@ -240,6 +254,10 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         }
         self.completion_code.set(Some(completion_code));
         self.state.set(State::Terminated);
+        self.drop_shares();
+        let (start, end) = (self.memory_start.addr(), self.memory_end());
+        let id = self.process_id.get();
+        id.kernel().end_shares(id.slot(), start, end);
     }
 
     fn brk(&self, new_break: *const u8) -> Result<CapabilityPtr, Error> {
@@ -385,7 +403,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         min_region_size: usize,
     ) -> Option<mpu::Region> {
         let wanted = mpu::Region::new(unallocated_memory_start, unallocated_memory_size);
-        if self.ipc_regions.iter().any(|r| r.get() == Some(wanted)) {
+        if self.share(wanted).is_some() {
             return Some(wanted);
         }
         let free = self.ipc_regions.iter().find(|r| r.get().is_none())?;
@@ -398,27 +416,32 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
                 config,
             )
         })??;
-        free.set(Some(region));
+        free.set(Some(Share::new(region)));
         Some(region)
     }
 
     fn remove_mpu_region(&self, region: mpu::Region) -> Result<(), ErrorCode> {
-        let held = self.ipc_regions.iter().find(|r| r.get() == Some(region));
-        let held = held.ok_or(ErrorCode::INVAL)?;
-        self.regions(|c| self.chip.mpu().remove_memory_region(region, c))
-            .unwrap_or(Err(()))
-            .map_err(|()| ErrorCode::INVAL)?;
+        let held = self.share(region).ok_or(ErrorCode::INVAL)?;
+        self.close_region(region)?;
         held.set(None);
         Ok(())
     }
 
-    fn remove_mpu_regions_within(&self, start: usize, end: usize) {
-        for region in self.ipc_regions.iter().filter_map(Cell::get) {
-            if Self::within(region.start_address().addr(), region.size(), start, end) {
-                // Held, so it is there.
-                let _ = self.remove_mpu_region(region);
-            }
-        }
+    fn open_share(&self, start: *const u8, len: usize, which: usize) -> bool {
+        self.add_mpu_region(start, len, len)
+            .is_some_and(|region| self.told_by(region, which))
+    }
+    fn end_shares(&self, slot: usize, start: usize, end: usize) {
+        self.end_within(slot, start, end);
+    }
+    fn has_share_within(&self, start: usize, end: usize) -> bool {
+        self.holds_within(start, end)
+    }
+    fn close_shares_within(&self, start: usize, end: usize) {
+        self.close_within(start, end);
+    }
+    fn share_closed(&self) {
+        self.start_if_free();
     }
 
     fn allocate_grant(
@@ -640,6 +663,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
     }
     fn debug_timeslice_expired(&self) {
         self.expirations.increment();
+        self.slice_used_up();
     }
 }
 

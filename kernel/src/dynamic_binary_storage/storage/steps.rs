@@ -132,8 +132,15 @@ where
             }
             Step::Record(trial) => self.trials.set(trial).map(|()| false),
             Step::Release(slot) => {
-                self.loader.release(slot);
-                Ok(false)
+                if self.loader.release(slot) {
+                    return Ok(false);
+                }
+                self.push(&[step]);
+                self.current.set(None);
+                self.held.set(Some(slot));
+                // The kernel sets the deferred call when a window on its RAM was closed.
+                self.begun.set(true);
+                Ok(true)
             }
             Step::Copies(id) => {
                 let copy = self.objects().find(|o| {
@@ -266,11 +273,13 @@ where
             self.give_back(error);
         }
         if self.begun.take() {
+            self.held.set(None);
             self.work();
         }
     }
 
     fn register(&'static self) {
         self.deferred_call.register(self);
+        self.kernel.call_when_closed(&self.deferred_call);
     }
 }

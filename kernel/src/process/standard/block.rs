@@ -146,6 +146,9 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             stored_state: RefCell::new(Default::default()),
             mpu_config: RefCell::new(config),
             ipc_regions: [const { Cell::new(None) }; MAX_IPC_REGIONS],
+            ended_shares: Cell::new(0),
+            slices_since: Cell::new(0),
+            start_waits: Cell::new(false),
             restart_count: Cell::new(0),
             completion_code: Cell::new(None),
             stack_start: Cell::new(None),
@@ -298,9 +301,6 @@ impl<C: 'static + Chip> ProcessStandard<C> {
         self.stack_start.set(None);
         self.stack_min.set(None);
         self.heap_start.set(None);
-        for region in &self.ipc_regions {
-            region.set(None);
-        }
         let kernel_size = self.memory_end() - self.initial_kernel_break.addr();
         let rebuilt = self.regions(|config| {
             let mpu = self.chip.mpu();
@@ -325,7 +325,10 @@ impl<C: 'static + Chip> ProcessStandard<C> {
         });
         self.restart_count.increment();
         self.state.set(State::Yielded);
-        rebuilt == Some(true) && self.initialize()
+        rebuilt == Some(true) && {
+            self.start_waits.set(true);
+            self.start_if_free()
+        }
     }
 
     pub(super) fn restart(&self) {

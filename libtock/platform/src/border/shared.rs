@@ -12,11 +12,20 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed};
 const GRANULE: usize = 32;
 
 /// A window on memory that another process can write. Copies of it name the same bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct SharedMemory {
     address: *mut u8,
     length: usize,
+    /// Where the newest window of the process that shares is kept; `None` for our own memory.
+    newest: Option<&'static AtomicPtr<u8>>,
 }
+
+impl PartialEq for SharedMemory {
+    fn eq(&self, other: &Self) -> bool {
+        (self.address, self.length) == (other.address, other.length)
+    }
+}
+impl Eq for SharedMemory {}
 
 impl SharedMemory {
     /// Shares `buffer` under (driver, buffer number) for ever, and keeps a window on it. For IPC
@@ -40,21 +49,37 @@ impl SharedMemory {
         unsafe {
             raw_allow::<S, { syscall_class::ALLOW_RW }>(driver_num, buffer_num, address, length)
         }?;
-        Ok(SharedMemory { address, length })
+        Ok(SharedMemory {
+            address,
+            length,
+            newest: None,
+        })
     }
 
     /// A window from what the kernel said in an IPC upcall. `None` when nothing is shared, or
     /// when the share is not on MPU granules: the kernel delivers such an upcall without a region.
     ///
     /// # Safety
-    /// `address` and `length` come from an IPC upcall of the kernel.
-    unsafe fn from_upcall(address: *mut u8, length: usize) -> Option<SharedMemory> {
+    /// `window` is written by IPC upcalls of the kernel only.
+    unsafe fn from_upcall(window: &'static (AtomicPtr<u8>, AtomicUsize)) -> Option<SharedMemory> {
+        let (address, length) = (window.0.load(Relaxed), window.1.load(Relaxed));
         let sound = length != 0
             && !address.is_null()
             && address.addr().is_multiple_of(GRANULE)
             && length.is_multiple_of(GRANULE)
             && address.addr().checked_add(length).is_some();
-        sound.then_some(SharedMemory { address, length })
+        sound.then_some(SharedMemory {
+            address,
+            length,
+            newest: Some(&window.0),
+        })
+    }
+
+    /// Whether it still is there: the process that shares it has not ended, and shares nothing else.
+    /// That changes only in a yield of ours.
+    pub fn is_there(&self) -> bool {
+        self.newest
+            .is_none_or(|newest| newest.load(Relaxed) == self.address)
     }
 
     /// Bytes in the window.
@@ -70,12 +95,13 @@ impl SharedMemory {
     /// Copies bytes out.
     ///
     /// # Errors
-    /// `Size` when the range does not lie in the window; nothing is copied then.
+    /// `Size` when the range does not lie in the window, `NoDevice` when it is not there any more;
+    /// nothing is copied then.
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), ErrorCode> {
         self.check(offset, into.len())?;
         for (i, byte) in into.iter_mut().enumerate() {
-            // SAFETY: offset + i lies in the window (checked), which stays mapped while this
-            // process lives; volatile, because the other side may write.
+            // SAFETY: offset + i lies in the window, which is there (checked), and the kernel takes
+            // it away only in a yield; volatile, because the other side may write.
             *byte = unsafe { self.address.add(offset + i).read_volatile() };
         }
         Ok(())
@@ -84,7 +110,7 @@ impl SharedMemory {
     /// Copies bytes in.
     ///
     /// # Errors
-    /// `Size` when the range does not lie in the window; nothing is copied then.
+    /// As [`Self::read`].
     pub fn write(&self, offset: usize, from: &[u8]) -> Result<(), ErrorCode> {
         self.check(offset, from.len())?;
         for (i, byte) in from.iter().enumerate() {
@@ -96,6 +122,7 @@ impl SharedMemory {
 
     fn check(&self, offset: usize, length: usize) -> Result<(), ErrorCode> {
         match offset.checked_add(length) {
+            _ if !self.is_there() => Err(ErrorCode::NoDevice),
             Some(end) if end <= self.length => Ok(()),
             _ => Err(ErrorCode::Size),
         }
@@ -119,7 +146,8 @@ pub struct IpcInbox {
 pub struct IpcNotice {
     /// Slot index of the sender.
     pub sender: u32,
-    /// What it shares with us, if anything that we can reach.
+    /// What it shares with us, if anything that we can reach. Nothing also when it has ended: what it
+    /// shared before is gone.
     pub memory: Option<SharedMemory>,
 }
 
@@ -145,7 +173,7 @@ impl IpcInbox {
     }
 
     /// The notice of the lowest slot that has one. Several notices of one sender are one.
-    pub fn take(&self) -> Option<IpcNotice> {
+    pub fn take(&'static self) -> Option<IpcNotice> {
         let pending = self.pending.load(Relaxed);
         if pending == 0 {
             return None;
@@ -153,10 +181,9 @@ impl IpcInbox {
         let sender = pending.trailing_zeros();
         // One thread: upcalls run only inside a yield.
         self.pending.store(pending & (pending - 1), Relaxed);
-        let (address, length) = self.windows.get(sender as usize)?;
+        let window = self.windows.get(sender as usize)?;
         // SAFETY: only `ipc_upcall` stores here, and only the kernel calls that.
-        let memory =
-            unsafe { SharedMemory::from_upcall(address.load(Relaxed), length.load(Relaxed)) };
+        let memory = unsafe { SharedMemory::from_upcall(window) };
         Some(IpcNotice { sender, memory })
     }
 

@@ -1,8 +1,8 @@
 //! The end-to-end layer's updates of one app alone, beside all others, without a reset.
 //!
 //! Owns the versions of `inference` and `ota-agent` that the jobs carry and where power goes in the
-//! middle of one. Each case counts the device's boots. It cannot yet ask that
-//! net-mqtt keeps its session: it faults on the IPC page of a client that was replaced (docs/ota.md).
+//! middle of one. Each case counts the device's boots, the faults, and the connections of net-mqtt,
+//! which serves the app that is replaced.
 
 use super::Case;
 use super::kills::consoles;
@@ -86,12 +86,23 @@ fn count(device: &Device, prefix: &str) -> usize {
     lines.iter().filter(|l| l.text.starts_with(prefix)).count()
 }
 
-/// One boot: nothing was reset.
-fn undisturbed(device: &Device) -> Result<()> {
-    let line = "kernel: tockstone ";
-    let times = count(device, line);
-    ensure!(times == 1, "`{line}` {times} times\n{}", consoles(device));
+/// One boot, one connection, and nobody but the app itself faulted: the others heard nothing of it.
+fn undisturbed_but(device: &Device, app: Option<&str>) -> Result<()> {
+    for line in ["kernel: tockstone ", "net-mqtt: mqtt connected as "] {
+        let times = count(device, line);
+        ensure!(times == 1, "`{line}` {times} times\n{}", consoles(device));
+    }
+    let faults = device.console.lines().into_iter().filter(|l| {
+        let other = app.is_none_or(|app| !l.text.contains(&format!(" {app} faulted")));
+        l.text.starts_with("kernel: process ") && l.text.contains(" faulted") && other
+    });
+    let faults: Vec<String> = faults.map(|l| l.text).collect();
+    ensure!(faults.is_empty(), "{faults:?}\n{}", consoles(device));
     Ok(())
+}
+
+fn undisturbed(device: &Device) -> Result<()> {
+    undisturbed_but(device, None)
 }
 
 /// Results reach the broker once more.
@@ -182,10 +193,10 @@ fn rolled_back() -> Result<()> {
         consoles(&device)
     );
     publishes(&system)?;
-    undisturbed(&device)?;
+    undisturbed_but(&device, Some(APP))?;
     let good = self::job(&mut system, APP, 3)?;
     succeeded(&system, &device, &good)?;
-    undisturbed(&device)
+    undisturbed_but(&device, Some(APP))
 }
 
 /// Power goes in the download, before the start, and on trial; each job ends well all the same.

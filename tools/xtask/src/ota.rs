@@ -10,8 +10,6 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Where `cargo xtask cloud` serves by default.
-pub const ENDPOINT: &str = "http://127.0.0.1:4566";
 const BUCKET: &str = "tockstone-updates";
 
 /// What `ota` was asked for.
@@ -20,7 +18,7 @@ pub struct Options {
     #[command(subcommand)]
     verb: Verb,
     /// Control plane of the local cloud
-    #[arg(long, global = true, default_value = ENDPOINT)]
+    #[arg(long, global = true, default_value_t = format!("http://127.0.0.1:{}", cloud::http::PORT))]
     endpoint: String,
 }
 
@@ -105,8 +103,8 @@ pub fn run(options: &Options) -> Result<()> {
                 Some(thing) => thing.clone(),
                 None => cloud.only_thing()?,
             };
-            let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-            let id = id.clone().unwrap_or_else(|| format!("push-{seconds}"));
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+            let id = id.clone().unwrap_or_else(|| format!("push-{now}"));
             let arn = cloud.iot("GET", &format!("/things/{thing}"), None)?["thingArn"].clone();
             cloud.send("s3", "PUT", &format!("/{BUCKET}"), Vec::new())?;
             let key = format!("{id}/{name}");

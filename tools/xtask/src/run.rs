@@ -21,8 +21,14 @@ pub fn run(user_net: bool) -> Result<()> {
         "run: broker on 127.0.0.1:{} (mutual TLS) and :{} (plain, for mosquitto_sub); Ctrl-C ends it",
         system.cloud.broker.port, system.cloud.broker.plain_port
     );
-    let server = crate::console::serve(&system.cloud, None)?;
+    // Where `ota push` and docs/ look for it, unless another cloud is there.
+    let server = crate::console::serve(&system.cloud, Some(cloud::http::PORT))
+        .or_else(|_| crate::console::serve(&system.cloud, None))?;
     println!("run: console {}", crate::console::url(&server));
+    println!(
+        "run: updates by `cargo xtask ota push FILE --path PATH --endpoint {}`",
+        server.url()
+    );
     let mut device = system.boot()?;
     show("secure  | ", device.secure.clone());
     show("console | ", device.console.clone());

@@ -48,7 +48,7 @@ pub struct CloudOptions {
     #[arg(long)]
     pub port: Option<u16>,
     /// Port of the control plane, in AWS's shapes over HTTP
-    #[arg(long, default_value = "4566")]
+    #[arg(long, default_value_t = cloud::http::PORT)]
     pub http_port: u16,
     /// What goes wrong: seed=7,drop=20,… (docs/cloud-api.md)
     #[arg(long)]

@@ -30,6 +30,9 @@ use std::sync::Arc;
 /// Longest body, bytes: an object for a stream has at most 24 MB.
 const BODY: usize = 64 << 20;
 
+/// Port of the control plane where nothing else is asked for.
+pub const PORT: u16 = 4566;
+
 /// A running server; it stops when dropped.
 pub struct Server {
     /// Its port on 127.0.0.1.

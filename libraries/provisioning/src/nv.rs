@@ -10,7 +10,7 @@
 
 use crate::word;
 use flash::{Flash, FlashError};
-use sha2::{Digest, Sha256};
+use symmetric::sha256::Sha256;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TSSD");
 const RECORD: usize = 88;
@@ -114,8 +114,8 @@ fn record(sequence: u32, seed: &[u8; SEED]) -> [u8; RECORD] {
     }
     let mut h = Sha256::new();
     h.update(b"Tockstone seed record");
-    h.update(out);
-    for (o, b) in out.iter_mut().skip(8 + SEED).zip(h.finalize()) {
+    h.update(&out);
+    for (o, b) in out.iter_mut().skip(8 + SEED).zip(h.finish()) {
         *o = b;
     }
     out
@@ -127,10 +127,10 @@ fn derive(label: &[u8; 4], sequence: u32, seed: &[u8; SEED], mix: &[u8]) -> [u8;
         let mut h = Sha256::new();
         h.update(seed);
         h.update(label);
-        h.update([half as u8]);
-        h.update(sequence.to_le_bytes());
+        h.update(&[half as u8]);
+        h.update(&sequence.to_le_bytes());
         h.update(mix);
-        to.copy_from_slice(&h.finalize());
+        to.copy_from_slice(&h.finish());
     }
     out
 }

@@ -20,7 +20,7 @@
 use crate::crc::crc32;
 use crate::word;
 use flash::{Flash, FlashError};
-use sha2::{Digest, Sha256};
+use symmetric::sha256::Sha256;
 use zeroize::Zeroize;
 
 const CRC_AT: usize = 128;
@@ -72,8 +72,8 @@ impl RootOfTrust {
     pub fn device_id(&self) -> [u8; 32] {
         let mut h = Sha256::new();
         h.update(b"Tockstone device id");
-        h.update(self.huk);
-        h.finalize().into()
+        h.update(&self.huk);
+        h.finish()
     }
 }
 

@@ -6,13 +6,11 @@
 mod encoding;
 mod montgomery;
 mod pss;
-mod sha256;
 
 pub(crate) use encoding::{ecdsa_signature, p256_public_key, rsa3072_modulus};
 
 pub use montgomery::{Row, row};
-use sha256::Sha256;
-pub use sha256::{Compress, compress};
+use symmetric::sha256::Sha256;
 
 /// A SHA-256 value.
 pub type Digest256 = [u8; 32];
@@ -32,24 +30,22 @@ pub trait Verify {
     ) -> bool;
 }
 
-/// P-256 by `p256-cm4` or `p256`; hash and RSA by this crate.
+/// P-256 by `p256-cm4` or `p256`; hash by `symmetric`, RSA by this crate.
 #[derive(Debug, Clone, Copy)]
 pub struct Software {
-    /// The compression function of SHA-256: [`compress`], or a board's own.
-    pub compress: Compress,
     /// The inner loop of RSA: [`row`], or a board's own.
     pub row: Row,
 }
 
 impl Default for Software {
     fn default() -> Self {
-        Software { compress, row }
+        Software { row }
     }
 }
 
 impl Verify for Software {
     fn sha256(&mut self, data: &[u8]) -> Digest256 {
-        Sha256::new(self.compress).chain(data).finish()
+        Sha256::of(&[data])
     }
 
     fn ecdsa_p256(&mut self, key: &[u8; 64], digest: &Digest256, signature: &[u8; 64]) -> bool {

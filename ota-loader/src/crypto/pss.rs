@@ -4,8 +4,8 @@
 //! exponent 65537.
 
 use super::montgomery::power_65537;
-use super::sha256::{Compress, Sha256};
 use super::{Digest256, Software};
+use symmetric::sha256::Sha256;
 
 /// Encoded message, bytes (emBits = 3071).
 const EM_LEN: usize = 384;
@@ -22,10 +22,10 @@ pub(super) fn verify(
 ) -> bool {
     // The modulus has its full length, so that emBits is 3071: `power_65537` looks at its top bit.
     power_65537(modulus, signature, software.row)
-        .is_some_and(|encoded| emsa_pss_verify(&encoded, digest, software.compress))
+        .is_some_and(|encoded| emsa_pss_verify(&encoded, digest))
 }
 
-fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256, compress: Compress) -> bool {
+fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256) -> bool {
     let Some((masked, rest)) = encoded.split_first_chunk::<DB_LEN>() else {
         return false;
     };
@@ -37,10 +37,7 @@ fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256, compress: Compres
         return false;
     }
     for (counter, block) in db.chunks_mut(HASH_LEN).enumerate() {
-        let mask = Sha256::new(compress)
-            .chain(hash)
-            .chain(&(counter as u32).to_be_bytes())
-            .finish();
+        let mask = Sha256::of(&[hash, &(counter as u32).to_be_bytes()]);
         for (byte, mask) in block.iter_mut().zip(mask) {
             *byte ^= mask;
         }
@@ -52,10 +49,6 @@ fn emsa_pss_verify(encoded: &[u8; EM_LEN], digest: &Digest256, compress: Compres
     let Some((1, zeros)) = padding.split_last() else {
         return false;
     };
-    let expected = Sha256::new(compress)
-        .chain(&[0; 8])
-        .chain(digest)
-        .chain(salt)
-        .finish();
+    let expected = Sha256::of(&[&[0; 8], digest, salt]);
     zeros.iter().all(|b| *b == 0) && expected[..] == hash[..]
 }

@@ -9,9 +9,9 @@ use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use provisioning::Lifecycle;
 use spe_crypto::primitives::hash::HashAlg;
-use spe_crypto::primitives::sha256::Sha256;
 use spm::{Call, ClientId, Input, Output, Service};
 use std::cell::Cell;
+use symmetric::sha256::Sha256;
 
 /// TF-M's dummy attestation key (`reference/tfm.md` §F.1) and what follows from it.
 const IAK: [u8; 32] = [

@@ -3,8 +3,8 @@
 //! Does not own the seed: who stores it gets the next one together with the generator, and writes
 //! it before the first byte is served.
 
-use chacha20::cipher::{KeyIvInit, StreamCipher};
 use psa_interface::Status;
+use symmetric::chacha20::ChaCha20;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::primitives::hash::{self, HashAlg};
@@ -68,13 +68,12 @@ impl Drbg {
 impl Entropy for Drbg {
     fn fill(&mut self, out: &mut [u8]) -> Result<(), Status> {
         // A fresh key each time: the nonce may stay zero. 2^32 blocks are more than memory holds.
-        let mut stream = chacha20::ChaCha20::new(&self.key.into(), &[0; 12].into());
+        let mut stream = ChaCha20::new(&self.key, &[0; 12], 0);
         self.key.fill(0);
-        stream.apply_keystream(&mut self.key);
+        stream.apply(&mut self.key);
         out.fill(0);
-        stream
-            .try_apply_keystream(out)
-            .map_err(|_| Status::INSUFFICIENT_ENTROPY)
+        stream.apply(out);
+        Ok(())
     }
 }
 

@@ -9,9 +9,7 @@
 //! that a failed call wrote stays in an output; a private or symmetric key without EXPORT leaves
 //! by no path; secrets are erased when dropped; no call panics, whatever its bytes.
 #![cfg_attr(not(any(test, feature = "host")), no_std)]
-// Only the assembler's wrapper is exempt.
-#![cfg_attr(not(feature = "sha256-asm"), forbid(unsafe_code))]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod aead;
 mod arguments;

@@ -9,8 +9,8 @@ use flash::Flash;
 use mcuboot_image::{Image, MagicState, pair, trailer};
 use psa_interface::Status;
 use psa_interface::fwu::{FwuComponentInfo, FwuState, FwuVersion};
-use sha2::{Digest, Sha256};
 use spm::Input;
+use symmetric::sha256::Sha256;
 
 /// The two slots of a component.
 #[derive(Debug)]
@@ -228,11 +228,11 @@ impl<F: Flash> Component<F> {
                 let n = (self.record.end - at).min(512);
                 let part = buf.get_mut(..n as usize).ok_or(Status::GENERIC_ERROR)?;
                 storage(self.slots.secondary.read(at, part))?;
-                hash.update(&*part);
+                hash.update(part);
                 at += n;
             }
         }
-        let digest = hash.finalize().into();
+        let digest = hash.finish();
         self.digest = Some(digest);
         Ok(digest)
     }

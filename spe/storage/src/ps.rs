@@ -16,14 +16,15 @@
 
 use crate::its::{check_set, name, refuse_write_once, room};
 use crate::journal::{CHUNK, Entry, Journal, Kind, Name, New};
-use crate::seal::{Keys, Sealer, TAG};
+use crate::seal::{Keys, Sealer, TAG, same_tag};
 use crate::service::Storage;
 use crate::{MAX_OBJECTS, PS_MAX_SIZE};
 use flash::Flash;
-use poly1305::universal_hash::UniversalHash;
 use provisioning::{Counter, NvCounters};
 use psa_interface::{Status, StorageInfo};
 use spm::{ClientId, Input, Output};
+use symmetric::Padded;
+use symmetric::poly1305::Poly1305;
 
 const BEGUN: Counter = Counter::Ps0;
 const FINISHED: Counter = Counter::Ps1;
@@ -112,11 +113,8 @@ impl<F: Flash, C: NvCounters> Ps<F, C> {
                 }
             })?;
             let entries = self.journal.entries().iter().copied();
-            if self
-                .table_mac(generation, entries)?
-                .verify(&stored.into())
-                .is_err()
-            {
+            let table = self.table_mac(generation, entries).into_inner().finish();
+            if !same_tag(&table, &stored) {
                 return self.refuse(PsFault::Table);
             }
         }
@@ -139,16 +137,13 @@ impl<F: Flash, C: NvCounters> Ps<F, C> {
             .map_err(|_| Status::STORAGE_FAILURE)
     }
 
-    fn table_mac(
-        &self,
-        generation: u32,
-        entries: impl Iterator<Item = Entry>,
-    ) -> Result<poly1305::Poly1305, Status> {
-        let mut mac = self.keys.table(generation)?;
+    fn table_mac(&self, generation: u32, entries: impl Iterator<Item = Entry>) -> Padded<Poly1305> {
+        let mut mac = self.keys.table(generation);
         for e in entries {
-            mac.update_padded(&describe(e.name, e.sequence, e.len, e.flags));
+            mac.update(&describe(e.name, e.sequence, e.len, e.flags));
+            mac.pad();
         }
-        Ok(mac)
+        mac
     }
 
     fn find(&mut self, client: ClientId, uid: u64) -> Result<Option<Entry>, Status> {
@@ -177,16 +172,18 @@ impl<F: Flash, C: NvCounters> Ps<F, C> {
         };
         let before = self.journal.entries().iter().filter(|e| e.name < name);
         let after = self.journal.entries().iter().filter(|e| e.name > name);
-        let mut mac = self.table_mac(generation, before.copied())?;
+        let mut mac = self.table_mac(generation, before.copied());
         if data.is_some() {
-            mac.update_padded(&describe(name, generation, len, flags));
+            mac.update(&describe(name, generation, len, flags));
+            mac.pad();
         }
         for e in after {
-            mac.update_padded(&describe(e.name, e.sequence, e.len, e.flags));
+            mac.update(&describe(e.name, e.sequence, e.len, e.flags));
+            mac.pad();
         }
-        let table: [u8; TAG] = mac.finalize().into();
+        let table = mac.into_inner().finish();
 
-        let mut sealer = self.sealer(name, generation, len, flags)?;
+        let mut sealer = self.sealer(name, generation, len, flags);
         let mut failed = Ok(());
         let new = New {
             kind,
@@ -211,10 +208,10 @@ impl<F: Flash, C: NvCounters> Ps<F, C> {
         })
     }
 
-    fn sealer(&self, name: Name, generation: u32, len: u16, flags: u8) -> Result<Sealer, Status> {
-        let mut sealer = self.keys.object(name.client, name.uid, generation)?;
+    fn sealer(&self, name: Name, generation: u32, len: u16, flags: u8) -> Sealer {
+        let mut sealer = self.keys.object(name.client, name.uid, generation);
         sealer.aad(&describe(name, generation, len, flags));
-        Ok(sealer)
+        sealer
     }
 }
 
@@ -242,7 +239,7 @@ impl<F: Flash, C: NvCounters> Storage for Ps<F, C> {
         let size = plain_size(&entry)?;
         let left = size.checked_sub(offset).ok_or(Status::INVALID_ARGUMENT)?;
         let n = left.min(room(out));
-        let mut sealer = self.sealer(entry.name, entry.sequence, entry.len, entry.flags)?;
+        let mut sealer = self.sealer(entry.name, entry.sequence, entry.len, entry.flags);
         let mut tag = [0; TAG];
         let start = TAG as u32;
         self.journal
@@ -253,7 +250,7 @@ impl<F: Flash, C: NvCounters> Storage for Ps<F, C> {
             }
         })?;
         sealer.verify(&tag)?;
-        sealer.seek(offset)?;
+        sealer.seek(offset);
         let mut done = Ok(());
         self.journal.visit(&entry, start + offset, n, |part| {
             let mut buf = [0; CHUNK];
@@ -262,7 +259,8 @@ impl<F: Flash, C: NvCounters> Storage for Ps<F, C> {
                 return;
             };
             piece.copy_from_slice(part);
-            if sealer.open(piece).is_err() || !out.append(piece) {
+            sealer.open(piece);
+            if !out.append(piece) {
                 done = Err(Status::GENERIC_ERROR);
             }
         })?;
@@ -334,7 +332,7 @@ fn fill(
         if data.read(from, body) != body.len() {
             return Err(Status::GENERIC_ERROR);
         }
-        sealer.seal(body)?;
+        sealer.seal(body);
     }
     if !tail.is_empty() {
         let skip = (from + body.len()).saturating_sub(size);

@@ -107,7 +107,6 @@ fn run(mut hardware: Hardware) -> ! {
         key_hashes: root.key_hashes,
         counters,
         crypto: Software {
-            compress: spe_crypto::primitives::sha256::compress,
             #[cfg(target_feature = "dsp")]
             row: chip::montgomery::row,
             #[cfg(not(target_feature = "dsp"))]

@@ -8,7 +8,7 @@ use provisioning::{Lifecycle, otp};
 use spe_attestation::{Constants, Device};
 use spe_crypto::primitives::hash::HashAlg;
 use spe_crypto::primitives::p256;
-use spe_crypto::primitives::sha256::Sha256;
+use symmetric::sha256::Sha256;
 
 /// The immutable part of the root of trust: our loader as this board's mask ROM. The board's name
 /// is that of the package, which is its secure image.

@@ -4,12 +4,14 @@
 //! decrypts must take back what it released when the tag does not match.
 
 use aes::cipher::{
-    BlockCipherEncrypt, InnerIvInit, KeyInit, KeyIvInit, StreamCipher, StreamCipherCoreWrapper,
+    BlockCipherEncrypt, InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper,
 };
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
-use poly1305::Poly1305;
 use psa_interface::{Algorithm, KeyType, Status};
+use symmetric::chacha20::ChaCha20;
+use symmetric::poly1305::Poly1305;
+use symmetric::{Blocks, Padded};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Full tag length, bytes.
@@ -22,13 +24,13 @@ type Counter<C> = StreamCipherCoreWrapper<CounterCore<C>>;
 enum Keystream {
     Aes128(Counter<aes::Aes128Enc>),
     Aes256(Counter<aes::Aes256Enc>),
-    ChaCha20(chacha20::ChaCha20),
+    ChaCha20(ChaCha20),
 }
 
 #[allow(clippy::large_enum_variant)] // As above; on the target they are alike.
 enum Mac {
-    Ghash(Blocks<GHash>),
-    Poly1305(Blocks<Poly1305>),
+    Ghash(Padded<Ghash>),
+    Poly1305(Padded<Poly1305>),
 }
 
 /// One encryption or decryption under way.
@@ -84,16 +86,16 @@ impl Aead {
                 _ => Err(Status::NOT_SUPPORTED),
             },
             Algorithm::CHACHA20_POLY1305 => {
-                let mut stream = chacha20::ChaCha20::new_from_slices(key, nonce)
-                    .map_err(|_| Status::INVALID_ARGUMENT)?;
+                let (Ok(key), Ok(nonce)) = (key.try_into(), nonce.try_into()) else {
+                    return Err(Status::INVALID_ARGUMENT);
+                };
                 // Block 0 gives the one-time key; text starts with block 1 (RFC 8439 §2.6).
-                let mut block = Zeroizing::new([0; 64]);
-                stream.apply_keystream(&mut block[..]);
-                let mac =
-                    Poly1305::new_from_slice(&block[..32]).map_err(|_| Status::INVALID_ARGUMENT)?;
+                let mut stream = ChaCha20::new(key, nonce, 0);
+                let mut one_time = Zeroizing::new([[0; 32]; 2]);
+                stream.apply(one_time.as_flattened_mut());
                 Ok(Aead {
                     keystream: Keystream::ChaCha20(stream),
-                    mac: Mac::Poly1305(Blocks::new(mac)),
+                    mac: Mac::Poly1305(Padded::new(Poly1305::new(&one_time[0]))),
                     mask: Zeroizing::new([0; TAG]),
                     ad_len: 0,
                     text_len: 0,
@@ -113,7 +115,7 @@ impl Aead {
     {
         let mut h = ghash::Block::default();
         cipher.encrypt_block(&mut h);
-        let ghash = GHash::new(&h);
+        let ghash = Ghash(GHash::new(&h));
         h.zeroize();
         let mut j0 = [0; 16];
         if nonce.is_empty() {
@@ -122,17 +124,16 @@ impl Aead {
             j0[..12].copy_from_slice(nonce);
             j0[15] = 1;
         } else {
-            let mut of_nonce = Blocks::new(ghash.clone());
+            let mut of_nonce = Padded::new(ghash.clone());
             of_nonce.update(nonce);
-            of_nonce.pad();
-            j0 = of_nonce.finish_with_lengths(0, (nonce.len() as u64) << 3, true);
+            j0 = of_nonce.into_inner().finish(0, nonce.len() as u64);
         }
         let mut counter = Counter::from_core(CounterCore::inner_iv_init(cipher, &j0.into()));
         let mut mask = Zeroizing::new([0; TAG]);
         counter.apply_keystream(&mut mask[..]);
         Ok(Aead {
             keystream: keystream(counter),
-            mac: Mac::Ghash(Blocks::new(ghash)),
+            mac: Mac::Ghash(Padded::new(ghash)),
             mask,
             ad_len: 0,
             text_len: 0,
@@ -166,13 +167,14 @@ impl Aead {
         self.begin_text();
         let (ad, text) = (self.ad_len, self.text_len);
         let mut tag = match self.mac {
-            Mac::Ghash(mut mac) => {
-                mac.pad();
-                mac.finish_with_lengths(ad << 3, text << 3, true)
-            }
-            Mac::Poly1305(mut mac) => {
-                mac.pad();
-                mac.finish_with_lengths(ad, text, false)
+            Mac::Ghash(mac) => mac.into_inner().finish(ad, text),
+            Mac::Poly1305(mac) => {
+                let mut mac = mac.into_inner();
+                let mut lengths = [0; 16];
+                let parts = [ad.to_le_bytes(), text.to_le_bytes()];
+                lengths.copy_from_slice(parts.as_flattened());
+                mac.blocks(&[lengths]);
+                mac.finish()
             }
         };
         for (to, mask) in tag.iter_mut().zip(self.mask.iter()) {
@@ -206,80 +208,29 @@ impl Aead {
         let _ = match &mut self.keystream {
             Keystream::Aes128(s) => s.try_apply_keystream(text),
             Keystream::Aes256(s) => s.try_apply_keystream(text),
-            Keystream::ChaCha20(s) => s.try_apply_keystream(text),
+            Keystream::ChaCha20(s) => {
+                s.apply(text);
+                Ok(())
+            }
         };
     }
 }
 
-/// A universal hash fed with chunks of any length.
-struct Blocks<M> {
-    mac: M,
-    partial: [u8; 16],
-    len: usize,
+/// GHASH (SP 800-38D §6.4).
+#[derive(Clone)]
+struct Ghash(GHash);
+
+impl Blocks for Ghash {
+    fn blocks(&mut self, blocks: &[[u8; 16]]) {
+        self.0.update_padded(blocks.as_flattened());
+    }
 }
 
-impl<M> Blocks<M>
-where
-    M: UniversalHash
-        + ghash::universal_hash::common::BlockSizeUser<
-            BlockSize = poly1305::universal_hash::consts::U16,
-        >,
-{
-    fn new(mac: M) -> Self {
-        Blocks {
-            mac,
-            partial: [0; 16],
-            len: 0,
-        }
-    }
-
-    fn update(&mut self, mut data: &[u8]) {
-        if self.len != 0 {
-            let room = 16 - self.len.min(16);
-            let (head, rest) = data.split_at(room.min(data.len()));
-            for (to, byte) in self.partial.iter_mut().skip(self.len).zip(head) {
-                *to = *byte;
-            }
-            self.len += head.len();
-            data = rest;
-            if self.len < 16 {
-                return;
-            }
-            self.mac.update_padded(&self.partial);
-            self.len = 0;
-        }
-        let whole = data.len() & !15;
-        let (blocks, tail) = data.split_at(whole);
-        self.mac.update_padded(blocks);
-        for (to, byte) in self.partial.iter_mut().zip(tail) {
-            *to = *byte;
-        }
-        self.len = tail.len();
-    }
-
-    /// Fills up with zeros to a whole block.
-    fn pad(&mut self) {
-        if self.len != 0 {
-            self.mac
-                .update_padded(self.partial.get(..self.len).unwrap_or_default());
-            self.len = 0;
-        }
-    }
-
-    fn finish_with_lengths(mut self, a: u64, b: u64, big_endian: bool) -> [u8; 16] {
-        let mut block = [0; 16];
-        let (first, second) = block.split_at_mut(8);
-        first.copy_from_slice(&if big_endian {
-            a.to_be_bytes()
-        } else {
-            a.to_le_bytes()
-        });
-        second.copy_from_slice(&if big_endian {
-            b.to_be_bytes()
-        } else {
-            b.to_le_bytes()
-        });
-        self.mac.update_padded(&block);
-        self.mac.finalize().into()
+impl Ghash {
+    /// After the lengths of additional data and text, bytes.
+    fn finish(mut self, ad: u64, text: u64) -> [u8; TAG] {
+        let parts = [(ad << 3).to_be_bytes(), (text << 3).to_be_bytes()];
+        self.0.update_padded(parts.as_flattened());
+        self.0.finalize().into()
     }
 }

@@ -3,9 +3,9 @@
 use core::ops::Deref;
 
 use psa_interface::Algorithm;
+use symmetric::sha256::Sha256;
 use zeroize::Zeroize;
 
-use super::sha256::Sha256;
 use super::sha512::Sha512;
 
 /// Longest digest, bytes.

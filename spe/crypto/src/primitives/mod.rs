@@ -24,9 +24,6 @@ mod rfc6979;
 pub mod rsa;
 #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
 pub mod rsa_private;
-pub mod sha256;
-#[cfg(all(feature = "sha256-asm", target_arch = "arm"))]
-mod sha256_asm;
 mod sha512;
 #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
 pub mod tls12_prf;

@@ -3,6 +3,7 @@
 //! Owns how cases run and are counted. A QEMU layer is a list of named cases; two run at a time,
 //! since the machine has two cores; each starts from files of its own.
 
+mod answers;
 mod app_ota;
 mod audio;
 mod capsule;
@@ -118,7 +119,10 @@ pub fn run(options: &Options) -> Result<()> {
         Ok(kernel::run(only)?.and(cases(&[&install::CASES], only)))
     })?;
     timed("capsule", &mut || {
-        Ok(cases(&[&capsule::CASES], options.case.as_deref()))
+        Ok(cases(
+            &[&capsule::CASES, &answers::CASES],
+            options.case.as_deref(),
+        ))
     })?;
     timed("hostile", &mut || hostile::run(options.case.as_deref()))?;
     timed("loader", &mut || {

@@ -1,0 +1,7 @@
+//! Links the binary into the first 64 KiB of the flash pool and 32 KiB of the RAM pool, where
+//! `cargo xtask test` puts it; no other test app is flashed beside it.
+
+fn main() {
+    let map = "../../../boards/mps3-an547/memory.toml";
+    libtock_build_scripts::pool_layout(map, 0, 0x1_0000, 0, 0x8000);
+}

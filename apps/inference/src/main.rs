@@ -31,8 +31,8 @@ const STEP_US: u64 = 20_000;
 const MAX_LAG_US: u64 = 2_000_000;
 /// Before looking again for what is missing, microseconds.
 const RETRY_US: u64 = 5_000_000;
-/// Nothing but states and results comes to us.
-const MESSAGE: usize = 64;
+/// Nothing but results and states, with the thing's name, comes to us.
+const MESSAGE: usize = mqtt_ipc::MAX_THING;
 
 static PAGE: StaticBuffer<PAGE_SIZE> = StaticBuffer::new();
 static INBOX: IpcInbox = IpcInbox::new();
@@ -133,11 +133,19 @@ impl Broker {
     }
 
     fn step(&mut self, now_us: u64) -> Result<(), &'static str> {
-        if self.topic.is_empty() && now_us >= self.look {
-            self.look = now_us + RETRY_US;
-            match topic() {
-                Ok(topic) => self.topic = topic,
-                Err(status) => println!("inference: thing name (PS {UID_THING}): PSA {status}"),
+        if self.topic.is_empty() {
+            if let Some(topic) = self.connection.thing().and_then(topic_of) {
+                self.topic = topic;
+            } else if now_us >= self.look {
+                self.look = now_us + RETRY_US;
+                match topic() {
+                    Ok(topic) => self.topic = topic,
+                    // A fleet's thing: net-mqtt will tell.
+                    Err(psa_client::Status::DOES_NOT_EXIST) => {}
+                    Err(status) => {
+                        println!("inference: thing name (PS {UID_THING}): PSA {status}");
+                    }
+                }
             }
         }
         let now = now_us / 1000;
@@ -180,16 +188,20 @@ impl Broker {
     }
 }
 
-/// `<thing>/ml/inference`.
+/// `<thing>/ml/inference` of the factory's name.
 fn topic() -> Result<String<160>, psa_client::Status> {
     let mut name = [0; 128];
     let length = ps::get(&PSA, UID_THING, 0, &mut name)?;
     let name = name.get(..length).unwrap_or_default();
-    let name = core::str::from_utf8(name).map_err(|_| psa_client::Status::DATA_INVALID)?;
+    let name = core::str::from_utf8(name).ok().filter(|n| !n.is_empty());
+    name.and_then(topic_of)
+        .ok_or(psa_client::Status::DATA_INVALID)
+}
+
+/// `<thing>/ml/inference`.
+fn topic_of(thing: &str) -> Option<String<160>> {
     let mut topic = String::new();
     // 128 + 13 bytes fit.
-    if name.is_empty() || write!(topic, "{name}/ml/inference").is_err() {
-        return Err(psa_client::Status::DATA_INVALID);
-    }
-    Ok(topic)
+    write!(topic, "{thing}/ml/inference").ok()?;
+    Some(topic)
 }

@@ -3,6 +3,7 @@
 //! Owns the state behind the cells and the order of a turn. Does not own the session's logic
 //! (`session.rs`), which runs as one future between turns.
 
+use crate::claim::Claim;
 use crate::config::Config;
 use crate::dns::{Cache, Socket};
 use crate::link::Link;
@@ -19,6 +20,7 @@ use core::net::Ipv4Addr;
 use core::pin::Pin;
 use core::task::{Context, Waker};
 use mqtt_ipc::{MAX_REQUEST, Memory as PageMemory, Status};
+use psa_client::Transport;
 use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_psa::Provider;
@@ -74,6 +76,9 @@ pub struct Shared<'b, S, E, M> {
     /// The session's future made progress this turn: poll again before sleeping.
     pub(crate) busy: Cell<bool>,
     pub(crate) online: Cell<bool>,
+    /// The claim has become an identity.
+    pub(crate) claimed: Cell<bool>,
+    pub(crate) key_id: u32,
     /// Data is expected until this time, microseconds.
     pub(crate) expecting_until: Cell<u64>,
     /// Addresses of the endpoint's name.
@@ -142,6 +147,8 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
             provider,
             busy: Cell::new(false),
             online: Cell::new(false),
+            claimed: Cell::new(false),
+            key_id,
             expecting_until: Cell::new(0),
             addresses: RefCell::default(),
             sntp: RefCell::new(Sntp::new(config.time_server.clone())),
@@ -154,7 +161,23 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
 
     /// The session, to be pinned and given to each [`Shared::step`].
     pub fn session<'a>(&'a self, mqtt: MqttBuffers<'a>) -> impl Future<Output = ()> + 'a {
-        session::run(self, mqtt)
+        session::serve(self, mqtt)
+    }
+
+    /// In place of the session for a device whose configuration is a claim's: makes an identity of
+    /// it, stored through `psa`, and then does nothing more.
+    pub fn claim<'a>(
+        &'a self,
+        claim: Claim,
+        psa: &'a dyn Transport,
+        mqtt: MqttBuffers<'a>,
+    ) -> impl Future<Output = ()> + 'a {
+        session::claim(self, claim, psa, mqtt)
+    }
+
+    /// Whether the claim has become an identity: the process has to start anew with it.
+    pub fn is_claimed(&self) -> bool {
+        self.claimed.get()
     }
 
     /// The clients of the IPC service.

@@ -31,6 +31,10 @@ pub const UID_ENDPOINT: u64 = 8;
 pub const UID_THING: u64 = 9;
 /// PS uid of the time server's name; optional, for networks whose DHCP names none.
 pub const UID_TIME_SERVER: u64 = 10;
+/// PS uid of the provisioning template's name; there while the device has a claim only.
+pub const UID_TEMPLATE: u64 = 12;
+/// PS uid of the serial number that goes with a claim.
+pub const UID_SERIAL: u64 = 13;
 /// Largest object we read, bytes.
 const MAX_OBJECT: u32 = 8192;
 /// Longest thing name and client id, bytes (reference/aws-iot.md §1.4).
@@ -91,6 +95,8 @@ impl fmt::Display for ConfigError {
             UID_ENDPOINT => "endpoint",
             UID_THING => "thing name",
             UID_TIME_SERVER => "time server",
+            UID_TEMPLATE => "provisioning template",
+            UID_SERIAL => "serial number",
             _ => "object",
         };
         match status {
@@ -106,22 +112,31 @@ impl Config {
     /// # Errors
     /// Which object is missing or malformed.
     pub fn load(transport: &dyn Transport) -> Result<Config, ConfigError> {
-        let text = |uid| {
-            let bytes = get(transport, uid).map_err(|status| ConfigError::Read(uid, status))?;
-            String::from_utf8(bytes).map_err(|_| ConfigError::Malformed(uid))
-        };
-        let thing = text(UID_THING)?;
-        // AWS: [a-zA-Z0-9:_-]+ (reference/aws-iot.md §1.4).
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
-        if thing.is_empty() || thing.len() > MAX_THING || !thing.chars().all(legal) {
+        let thing = text(transport, UID_THING)?;
+        if !is_thing(&thing) {
             return Err(ConfigError::Malformed(UID_THING));
         }
-        let time_server = match text(UID_TIME_SERVER) {
+        let own = (DEVICE_CERTIFICATE, UID_CERTIFICATE, DEVICE_PRIVATE_KEY);
+        match Config::of(transport, thing.clone(), own) {
+            Err(ConfigError::Token(DEVICE_CERTIFICATE, CKR_OBJECT_HANDLE_INVALID)) => {
+                Err(ConfigError::NoCertificate(thing))
+            }
+            config => config,
+        }
+    }
+
+    /// The rest, for a client of that name with that certificate and key.
+    pub(crate) fn of(
+        transport: &dyn Transport,
+        thing: String,
+        (certificate, certificate_uid, key): (&'static str, u64, &'static str),
+    ) -> Result<Config, ConfigError> {
+        let time_server = match text(transport, UID_TIME_SERVER) {
             Ok(name) => Some(String::from(name.trim())),
             Err(ConfigError::Read(_, Status::DOES_NOT_EXIST)) => None,
             Err(error) => return Err(error),
         };
-        let endpoint = text(UID_ENDPOINT)?;
+        let endpoint = text(transport, UID_ENDPOINT)?;
         let endpoint = Endpoint::parse(&endpoint).ok_or(ConfigError::Malformed(UID_ENDPOINT))?;
         let refused = |label| move |code| ConfigError::Token(label, code);
         let mut token = Token::open(transport).map_err(refused("token"))?;
@@ -130,17 +145,12 @@ impl Config {
             pem::certificates(&bytes).ok_or(ConfigError::Malformed(uid))
         };
         let roots = certificates(ROOT_CERTIFICATE, UID_ROOTS)?;
-        let certificates = match certificates(DEVICE_CERTIFICATE, UID_CERTIFICATE) {
-            Err(ConfigError::Token(_, CKR_OBJECT_HANDLE_INVALID)) => {
-                return Err(ConfigError::NoCertificate(thing));
-            }
-            found => found?,
-        };
+        let certificates = certificates(certificate, certificate_uid)?;
         // The key is used by the handshake; that it is there and cannot be read is said here.
-        match token.read(DEVICE_PRIVATE_KEY, CKA_EXTRACTABLE) {
+        match token.read(key, CKA_EXTRACTABLE) {
             Ok(flag) if flag == [0] => {}
-            Ok(_) => return Err(ConfigError::Token(DEVICE_PRIVATE_KEY, CKR_FUNCTION_FAILED)),
-            Err(code) => return Err(ConfigError::Token(DEVICE_PRIVATE_KEY, code)),
+            Ok(_) => return Err(ConfigError::Token(key, CKR_FUNCTION_FAILED)),
+            Err(code) => return Err(ConfigError::Token(key, code)),
         }
         Ok(Config {
             time_server,
@@ -150,6 +160,12 @@ impl Config {
             roots,
         })
     }
+}
+
+/// Whether AWS takes it as a thing's name: [a-zA-Z0-9:_-]+ (reference/aws-iot.md §1.4).
+pub(crate) fn is_thing(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+    !name.is_empty() && name.len() <= MAX_THING && name.chars().all(legal)
 }
 
 impl Endpoint {
@@ -172,6 +188,12 @@ impl Endpoint {
             address,
         })
     }
+}
+
+/// A text of protected storage.
+pub(crate) fn text(transport: &dyn Transport, uid: u64) -> Result<String, ConfigError> {
+    let bytes = get(transport, uid).map_err(|status| ConfigError::Read(uid, status))?;
+    String::from_utf8(bytes).map_err(|_| ConfigError::Malformed(uid))
 }
 
 /// One object of protected storage.

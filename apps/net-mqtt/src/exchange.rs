@@ -9,6 +9,7 @@
 use crate::Why;
 use crate::mqtt::{Client as Session, Event, Failure, Refusal, Settings};
 use crate::service::{Client, FilterWork, Offer, PACKET_OVERHEAD, Service, Work};
+use crate::session::Conversation;
 use alloc::format;
 use alloc::string::String;
 use mqtt_ipc::{Link, MAX_REQUEST, MAX_TOPIC, Memory, Qos, Status};
@@ -268,19 +269,47 @@ impl<'b> Exchange<'b> {
     }
 
     fn failed(&mut self, failure: Failure) -> Why {
-        match failure {
-            Failure::Refused(reason) => {
-                // Not authorised may mean the will's topic: the next CONNECT tells.
-                self.without_will = reason == 0x87 && !self.without_will;
-                Why::MqttRefused(reason)
-            }
-            Failure::Disconnected(reason) => Why::MqttDisconnected(reason),
-            Failure::Violation(violation) => Why::MqttProtocol(violation),
-            Failure::NoConnAck => Why::TimedOut("CONNACK"),
-            Failure::NoPingResp => Why::TimedOut("PINGRESP"),
-            Failure::NoAck => Why::TimedOut("acknowledgement"),
-            Failure::Stalled => Why::TimedOut("sending"),
+        if let Failure::Refused(reason) = failure {
+            // Not authorised may mean the will's topic: the next CONNECT tells.
+            self.without_will = reason == 0x87 && !self.without_will;
         }
+        failure.into()
+    }
+}
+
+impl Conversation for Exchange<'_> {
+    const FAILED: [&'static str; 2] = ["connect failed", "connection lost"];
+
+    fn connect(&mut self, now_us: u64) {
+        self.connect(now_us);
+    }
+
+    fn is_up(&self) -> bool {
+        self.is_up()
+    }
+
+    fn output(&mut self, now_us: u64) -> &[u8] {
+        self.output(now_us)
+    }
+
+    fn wrote(&mut self, len: usize, now_us: u64) {
+        self.wrote(len, now_us);
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        self.room()
+    }
+
+    fn arrived(&mut self, len: usize, now_us: u64) {
+        self.arrived(len, now_us);
+    }
+
+    fn turn<M: Memory>(&mut self, service: &mut Service<'_, M>, now_us: u64) -> Result<bool, Why> {
+        self.turn(service, now_us)
+    }
+
+    fn disconnected<M: Memory>(&mut self, service: &mut Service<'_, M>, now_us: u64) {
+        self.disconnected(service, now_us);
     }
 }
 

@@ -154,6 +154,17 @@ impl<'a> Token<'a> {
         Ok(())
     }
 
+    /// Destroys the object with that label, if there is one.
+    ///
+    /// # Errors
+    /// Of the token.
+    pub fn destroy(&mut self, label: &str) -> Result<(), CkRv> {
+        match self.find(label)? {
+            Some(object) => self.pkcs11.C_DestroyObject(self.session, object),
+            None => Ok(()),
+        }
+    }
+
     fn generate(&mut self) -> Result<ObjectHandle, CkRv> {
         let attribute = |kind, value| Attribute { kind, value };
         let public = [

@@ -19,6 +19,7 @@ extern crate alloc;
 
 mod app;
 pub mod backoff;
+pub mod claim;
 mod clock;
 pub mod config;
 pub mod dns;
@@ -37,6 +38,7 @@ mod tls;
 mod why;
 
 pub use app::{App, Environment, Memory, POOL, Shared};
+pub use claim::Claim;
 pub use config::{Config, ConfigError, Endpoint};
 pub use session::MqttBuffers;
 pub use tls::{INCOMING, OUTGOING, TlsBuffers};

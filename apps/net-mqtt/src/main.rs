@@ -13,7 +13,8 @@ mod enrol;
 use alloc::boxed::Box;
 use core::cell::{Cell, RefCell};
 use core::fmt::{Arguments, Write};
-use core::pin::pin;
+use core::future::Future;
+use core::pin::{Pin, pin};
 use libtock::alarm::{Alarm, Clock, Milliseconds};
 use libtock::console::Console;
 use libtock::date_time::DateTime;
@@ -23,15 +24,17 @@ use libtock::platform::{ErrorCode, Event, Syscalls, YieldNoWaitReturn};
 use libtock::psa::Psa;
 use libtock::runtime::TockSyscalls;
 use libtock::{heap, set_main, stack_size};
-use net_mqtt::config::DEVICE_KEY;
+use net_mqtt::claim::CLAIM_KEY;
+use net_mqtt::config::{DEVICE_KEY, UID_THING};
 use net_mqtt::service::MAX_CLIENTS;
 use net_mqtt::stack::{
     FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND, UdpBuffers,
 };
 use net_mqtt::{
-    Config, ConfigError, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared,
+    Claim, Config, ConfigError, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared,
     TlsBuffers,
 };
+use psa_interface::Status;
 use rustls_psa::Provider;
 
 set_main! { main }
@@ -82,19 +85,9 @@ type Device = Shared<'static, Stack<'static, Frames>, System, SharedMemory>;
 /// Puts the process together. Apart from the loop, and not inlined, so that what is moved about
 /// here is off the stack when a handshake needs it.
 #[inline(never)]
-fn start() -> Result<&'static Device, &'static str> {
+fn start() -> Result<(&'static Device, Option<Claim>), &'static str> {
     let provider = Provider::new(&PSA);
-    let config = loop {
-        match Config::load(&PSA) {
-            Ok(config) => break config,
-            Err(ConfigError::NoCertificate(thing)) => match enrol::enrol(&PSA, &thing) {
-                Ok(()) => continue,
-                Err(code) => print_line(format_args!("net-mqtt: no certificate request: {code}")),
-            },
-            Err(error) => print_line(format_args!("net-mqtt: {error}")),
-        }
-        sleep(RETRY_MS);
-    };
+    let (config, claim) = identity();
     let system = System::start()?;
     let frames = Ethernet::start(
         FRAMES_A.take().ok_or("memory")?,
@@ -129,14 +122,49 @@ fn start() -> Result<&'static Device, &'static str> {
         },
         pool: MQTT_POOL.take().ok_or("memory")?,
     };
-    match Shared::new(
-        config, DEVICE_KEY, TIME_FLOOR, provider, stack, system, memory,
-    ) {
-        Ok(shared) => Ok(Box::leak(Box::new(shared))),
+    let key = claim.as_ref().map_or(DEVICE_KEY, |_| CLAIM_KEY);
+    match Shared::new(config, key, TIME_FLOOR, provider, stack, system, memory) {
+        Ok(shared) => Ok((Box::leak(Box::new(shared)), claim)),
         Err(error) => {
             print_line(format_args!("net-mqtt: {error}"));
             Err("provisioned objects do not fit together")
         }
+    }
+}
+
+/// Who we are, or the claim to become somebody. Says what is missing, and looks again.
+#[inline(never)]
+fn identity() -> (Config, Option<Claim>) {
+    loop {
+        match Config::load(&PSA) {
+            Ok(config) => {
+                match Claim::forget(&PSA) {
+                    Ok(false) => {}
+                    Ok(true) => print_line(format_args!("net-mqtt: the claim is dropped")),
+                    // The identity stands all the same, and the next start tries again.
+                    Err(error) => print_line(format_args!("net-mqtt: claim: {error}")),
+                }
+                return (config, None);
+            }
+            // Without a name or a certificate of its own.
+            Err(
+                error @ (ConfigError::NoCertificate(_)
+                | ConfigError::Read(UID_THING, Status::DOES_NOT_EXIST)),
+            ) => match (Claim::load(&PSA), error) {
+                (Ok(Some((config, claim))), _) => return (config, Some(claim)),
+                (Ok(None), ConfigError::NoCertificate(thing)) => match enrol::enrol(&PSA, &thing) {
+                    Ok(()) => continue,
+                    Err(code) => {
+                        print_line(format_args!("net-mqtt: no certificate request: {code}"));
+                    }
+                },
+                (Ok(None), error) | (Err(error), _) => {
+                    print_line(format_args!("net-mqtt: {error}"));
+                }
+            },
+            Err(error) => print_line(format_args!("net-mqtt: {error}")),
+        }
+        sleep(RETRY_MS);
     }
 }
 
@@ -148,14 +176,40 @@ fn run() -> Result<(), &'static str> {
         // Who rang before now rings again; most slots are empty, or no clients.
         let _ = Ipc::notify_client(client);
     }
-    let shared = start()?;
+    let (shared, claim) = start()?;
     let mqtt = MqttBuffers {
         receive: MQTT_RX.take().ok_or("memory")?,
         send: MQTT_TX.take().ok_or("memory")?,
     };
-    let mut session = pin!(shared.session(mqtt));
+    match claim {
+        None => serve(shared, mqtt),
+        Some(claim) => become_somebody(shared, claim, mqtt),
+    }
+}
+
+#[inline(never)]
+fn serve(shared: &'static Device, mqtt: MqttBuffers<'static>) -> Result<(), &'static str> {
+    turns(shared, pin!(shared.session(mqtt)))
+}
+
+/// Fleet provisioning; then the process starts anew, with nothing of the claim in its memory.
+#[inline(never)]
+fn become_somebody(
+    shared: &'static Device,
+    claim: Claim,
+    mqtt: MqttBuffers<'static>,
+) -> Result<(), &'static str> {
+    turns(shared, pin!(shared.claim(claim, &PSA, mqtt)))?;
+    TockSyscalls::exit_restart(0)
+}
+
+/// The loop; ends when a claim has become an identity.
+fn turns(
+    shared: &'static Device,
+    mut session: Pin<&mut dyn Future<Output = ()>>,
+) -> Result<(), &'static str> {
     let mut online = false;
-    loop {
+    while !shared.is_claimed() {
         // Lowered before the step that empties the buffers, so that no frame is slept over.
         let _ = FRAME_ARRIVED.take();
         while let Some(notice) = INBOX.take() {
@@ -191,6 +245,7 @@ fn run() -> Result<(), &'static str> {
             shared.environment().slept_since(asleep_at);
         }
     }
+    Ok(())
 }
 
 /// Tells clients whose mailbox changed; a full queue is made up by the next notice.

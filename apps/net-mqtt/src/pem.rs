@@ -25,7 +25,12 @@ pub fn certificates(bytes: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
         while let Some(start) = find(rest, BEGIN) {
             let body = rest.get(start + BEGIN.len()..)?;
             let end = find(body, END)?;
-            found.push(CertificateDer::from(base64(body.get(..end)?)?));
+            let mut der = Vec::new();
+            pkcs11::pem::base64(body.get(..end)?, |byte| {
+                der.push(byte);
+                Some(())
+            })?;
+            found.push(CertificateDer::from(der));
             rest = body.get(end + END.len()..)?;
         }
     }
@@ -55,41 +60,6 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack
         .windows(needle.len())
         .position(|window| window == needle)
-}
-
-/// RFC 4648 base64 with any white space; `None` on another character or a bad end.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count, mut padding) = (0u32, 0, 0);
-    for &c in text {
-        let value = match c {
-            b' ' | b'\t' | b'\r' | b'\n' => continue,
-            b'=' => {
-                padding += 1;
-                continue;
-            }
-            _ if padding > 0 => return None,
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 1;
-        if count == 4 {
-            out.extend_from_slice(&bits.to_be_bytes()[1..]);
-            (bits, count) = (0, 0);
-        }
-    }
-    match (count, padding) {
-        (0, 0) => {}
-        (2, 2) => out.push((bits >> 4) as u8),
-        (3, 1) => out.extend_from_slice(&((bits >> 2) as u16).to_be_bytes()),
-        _ => return None,
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -147,6 +147,8 @@ pub struct Service<'b, M> {
     filters: [Option<Filter>; MAX_FILTERS],
     inbound: Inbound<'b>,
     link: Link,
+    /// The thing's name, for clients to know; empty while there is none.
+    thing: String,
     notify: u8,
     dropped: u32,
     unwanted: u32,
@@ -168,6 +170,7 @@ impl<'b, M: Memory> Service<'b, M> {
             filters: [const { None }; MAX_FILTERS],
             inbound: Inbound::new(pool),
             link: Link::Offline,
+            thing: String::new(),
             notify: 0,
             dropped: 0,
             unwanted: 0,
@@ -251,6 +254,11 @@ impl<'b, M: Memory> Service<'b, M> {
     /// Whether a client waits for something from the broker.
     pub fn is_waiting(&self) -> bool {
         self.slots.iter().flatten().any(|slot| slot.outstanding > 0)
+    }
+
+    /// Clients are told this name of the thing with the state of the link.
+    pub fn set_thing(&mut self, name: &str) {
+        self.thing = name.into();
     }
 
     /// The link went up or down: every client is told.
@@ -696,7 +704,8 @@ impl<'b, M: Memory> Service<'b, M> {
                 }
                 sent
             } else if let Some(link) = slot.state {
-                slot.port.send_state(link).inspect(|()| slot.state = None)
+                let sent = slot.port.send_state(link, &self.thing);
+                sent.inspect(|()| slot.state = None)
             } else if slot.missed > 0 {
                 let missed = slot.missed;
                 slot.stalled = false;

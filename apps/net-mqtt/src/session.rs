@@ -6,8 +6,10 @@
 
 use crate::app::{Environment, Shared};
 use crate::backoff::Backoff;
+use crate::claim::{Claim, Claiming};
 use crate::dns::{DnsError, Lookup, Socket, dynamic_port};
 use crate::exchange::Exchange;
+use crate::service::Service;
 use crate::{Channel, Stream, StreamState, Why};
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
@@ -15,6 +17,7 @@ use core::net::Ipv4Addr;
 use core::pin::pin;
 use core::task::Poll;
 use mqtt_ipc::Memory;
+use psa_client::Transport;
 use rustls::client::UnbufferedClientConnection;
 
 /// Time for a time server to answer, before we go on with the clock that we have, milliseconds.
@@ -32,12 +35,78 @@ pub struct MqttBuffers<'b> {
     pub send: &'b mut [u8],
 }
 
-/// Runs for ever.
-pub(crate) async fn run<S: Stream, E: Environment, M: Memory>(
+/// What is said over a connection, and what for.
+pub(crate) trait Conversation {
+    /// What the console calls the end of a connection that was not made, and of one that was.
+    const FAILED: [&'static str; 2];
+    /// Begins over a transport that is open.
+    fn connect(&mut self, now_us: u64);
+    /// Whether the broker has accepted us.
+    fn is_up(&self) -> bool;
+    /// Whether all is said: no other connection is needed.
+    fn is_over(&self) -> bool {
+        false
+    }
+    /// What to write next.
+    fn output(&mut self, now_us: u64) -> &[u8];
+    /// `len` bytes of it were written.
+    fn wrote(&mut self, len: usize, now_us: u64);
+    /// Where to put what arrives.
+    fn room(&mut self) -> &mut [u8];
+    /// `len` bytes arrived.
+    fn arrived(&mut self, len: usize, now_us: u64);
+    /// One turn; whether something happened.
+    fn turn<M: Memory>(&mut self, service: &mut Service<'_, M>, now_us: u64) -> Result<bool, Why>;
+    /// The connection is over, for whatever reason.
+    fn disconnected<M: Memory>(&mut self, service: &mut Service<'_, M>, now_us: u64);
+}
+
+/// The session: serves the clients, for ever.
+pub(crate) async fn serve<S: Stream, E: Environment, M: Memory>(
     shared: &Shared<'_, S, E, M>,
     buffers: MqttBuffers<'_>,
 ) {
     let mut exchange = Exchange::new(&shared.config.thing, buffers.receive, buffers.send);
+    shared.service.borrow_mut().set_thing(&shared.config.thing);
+    run(shared, &mut exchange, |shared| {
+        shared.online.set(true);
+        shared.line(format_args!(
+            "net-mqtt: mqtt connected as {}",
+            shared.config.thing
+        ));
+    })
+    .await;
+}
+
+/// A claim, until it has become an identity; then nothing more, for ever.
+pub(crate) async fn claim<S: Stream, E: Environment, M: Memory>(
+    shared: &Shared<'_, S, E, M>,
+    claim: Claim,
+    psa: &dyn Transport,
+    buffers: MqttBuffers<'_>,
+) {
+    let mut claiming = Claiming::new(claim, psa, buffers.receive, buffers.send);
+    run(shared, &mut claiming, |shared| {
+        shared.line(format_args!(
+            "net-mqtt: claiming an identity as {}",
+            shared.config.thing
+        ));
+    })
+    .await;
+    shared.line(format_args!(
+        "net-mqtt: claimed, this is thing {}",
+        claiming.thing()
+    ));
+    shared.claimed.set(true);
+    core::future::pending::<()>().await;
+}
+
+/// Connects again and again until all is said; `up` at each time that the broker accepts us.
+async fn run<S: Stream, E: Environment, M: Memory, C: Conversation>(
+    shared: &Shared<'_, S, E, M>,
+    conversation: &mut C,
+    up: impl Fn(&Shared<'_, S, E, M>),
+) {
     let mut backoff = Backoff::default();
     loop {
         poll_fn(|_| match shared.link.borrow().stream.address() {
@@ -46,16 +115,17 @@ pub(crate) async fn run<S: Stream, E: Environment, M: Memory>(
         })
         .await;
         let mut online_since = None;
-        let why = attempt(shared, &mut exchange, &mut backoff, &mut online_since).await;
+        let end = attempt(shared, conversation, &mut backoff, &up, &mut online_since).await;
         shared.online.set(false);
         shared.link.borrow_mut().drop_connection();
-        let outcome = match online_since {
-            Some(since) => {
-                backoff.lived(shared.now_us().saturating_sub(since) / 1000);
-                "connection lost"
-            }
-            None => "connect failed",
+        let Some(why) = end else {
+            return;
         };
+        if let Some(since) = online_since {
+            backoff.lived(shared.now_us().saturating_sub(since) / 1000);
+        }
+        let [refused, lost] = C::FAILED;
+        let outcome = online_since.map_or(refused, |_| lost);
         let delay_ms = backoff.next(why.class(), shared.now_us(), random(shared));
         shared.line(format_args!(
             "net-mqtt: {outcome}: {why}, retry in {delay_ms} ms"
@@ -69,15 +139,17 @@ pub(crate) async fn run<S: Stream, E: Environment, M: Memory>(
     }
 }
 
-/// One connection from start to end; why it ended. `online_since` is set once MQTT is up.
-async fn attempt<S: Stream, E: Environment, M: Memory>(
+/// One connection from start to end; why it ended, if not because all is said. `online_since` is
+/// set once MQTT is up.
+async fn attempt<S: Stream, E: Environment, M: Memory, C: Conversation>(
     shared: &Shared<'_, S, E, M>,
-    exchange: &mut Exchange<'_>,
+    exchange: &mut C,
     backoff: &mut Backoff,
+    up: &impl Fn(&Shared<'_, S, E, M>),
     online_since: &mut Option<u64>,
-) -> Why {
+) -> Option<Why> {
     if let Err(why) = secure(shared).await {
-        return why;
+        return Some(why);
     }
     // However quick the handshake was: AWS takes one CONNECT a second of a client.
     poll_fn(|_| match backoff.may_connect(shared.now_us()) {
@@ -89,15 +161,14 @@ async fn attempt<S: Stream, E: Environment, M: Memory>(
     exchange.connect(shared.now_us());
     let why = loop {
         if let Err(why) = turn(shared, exchange) {
-            break why;
+            break Some(why);
+        }
+        if exchange.is_over() {
+            break None;
         }
         if exchange.is_up() && online_since.is_none() {
             *online_since = Some(shared.now_us());
-            shared.online.set(true);
-            shared.line(format_args!(
-                "net-mqtt: mqtt connected as {}",
-                shared.config.thing
-            ));
+            up(shared);
         }
         next_turn().await;
     };
@@ -105,16 +176,16 @@ async fn attempt<S: Stream, E: Environment, M: Memory>(
     let _ = write(shared, exchange);
     exchange.disconnected(&mut shared.service.borrow_mut(), shared.now_us());
     match why {
-        Why::Disconnected if online_since.is_none() => Why::MqttClosedBeforeConnack,
+        Some(Why::Disconnected) if online_since.is_none() => Some(Why::MqttClosedBeforeConnack),
         why => why,
     }
 }
 
 /// Moves bytes between TLS and the exchange, and lets it work.
 #[inline(never)]
-fn turn<S: Stream, E: Environment, M: Memory>(
+fn turn<S: Stream, E: Environment, M: Memory, C: Conversation>(
     shared: &Shared<'_, S, E, M>,
-    exchange: &mut Exchange<'_>,
+    exchange: &mut C,
 ) -> Result<(), Why> {
     let now_us = shared.now_us();
     let mut busy = false;
@@ -150,9 +221,9 @@ fn turn<S: Stream, E: Environment, M: Memory>(
 }
 
 /// Writes what TLS takes now; whether that was anything.
-fn write<S: Stream, E: Environment, M: Memory>(
+fn write<S: Stream, E: Environment, M: Memory, C: Conversation>(
     shared: &Shared<'_, S, E, M>,
-    exchange: &mut Exchange<'_>,
+    exchange: &mut C,
 ) -> Result<bool, Why> {
     let now_us = shared.now_us();
     let link = &mut *shared.link.borrow_mut();
@@ -288,7 +359,7 @@ async fn secure<S: Stream, E: Environment, M: Memory>(
         shared.line(format_args!(
             "net-mqtt: tls {} {suite}, key in SPE (id {})",
             version.replace('_', "."),
-            crate::config::DEVICE_KEY
+            shared.key_id
         ));
     }
     Ok(())

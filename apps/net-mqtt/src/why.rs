@@ -2,7 +2,8 @@
 
 use crate::backoff::Class;
 use crate::dns::DnsError;
-use crate::mqtt::{Violation, reason_name};
+use crate::mqtt::{Failure, Violation, reason_name};
+use alloc::string::String;
 use core::fmt;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
@@ -53,6 +54,8 @@ pub enum Why {
     Disconnected,
     /// Local limits (thing name, queue) do not allow it.
     Local(&'static str),
+    /// The cloud, or the token, refuses what fleet provisioning asks: which, in its own words.
+    Claim(String),
 }
 
 impl Why {
@@ -61,7 +64,7 @@ impl Why {
         match self {
             // On AWS: a certificate that it does not know or that is not active; nothing else
             // that keeps happening looks like that (reference/aws-iot.md §1.2).
-            Why::MqttClosedBeforeConnack => Class::Refused,
+            Why::MqttClosedBeforeConnack | Why::Claim(_) => Class::Refused,
             // Protocol version, client identifier, user name, authorisation, ban, method.
             Why::MqttRefused(0x84..=0x87 | 0x8A | 0x8C) => Class::Refused,
             Why::MqttDisconnected(0x87 | 0x98) => Class::Refused,
@@ -113,6 +116,7 @@ impl fmt::Display for Why {
             }
             Why::Disconnected => f.write_str("closed by broker"),
             Why::Local(what) => f.write_str(what),
+            Why::Claim(what) => f.write_str(what),
         }
     }
 }
@@ -136,6 +140,20 @@ fn alert_name(alert: AlertDescription) -> Option<&'static str> {
         AlertDescription::CertificateRequired => "certificate required",
         _ => return None,
     })
+}
+
+impl From<Failure> for Why {
+    fn from(failure: Failure) -> Why {
+        match failure {
+            Failure::Refused(reason) => Why::MqttRefused(reason),
+            Failure::Disconnected(reason) => Why::MqttDisconnected(reason),
+            Failure::Violation(violation) => Why::MqttProtocol(violation),
+            Failure::NoConnAck => Why::TimedOut("CONNACK"),
+            Failure::NoPingResp => Why::TimedOut("PINGRESP"),
+            Failure::NoAck => Why::TimedOut("acknowledgement"),
+            Failure::Stalled => Why::TimedOut("sending"),
+        }
+    }
 }
 
 impl From<TlsError> for Why {

@@ -43,17 +43,13 @@ fn main() {
 
 /// Ends only when the process cannot work at all.
 fn run() -> Result<(), &'static str> {
-    let thing = loop {
-        match thing() {
-            Ok(thing) => break thing,
-            Err(status) => println!("ota-agent: thing name (PS {UID_THING}): PSA {status}"),
-        }
-        sleep(RETRY_MS)?;
-    };
     let mut clock = Clock::new::<TockSyscalls>().map_err(|_| "no alarm driver")?;
     let message = MESSAGE.take().ok_or("memory")?;
     let mut wire = Wire(Connection::new(PAGE.take().ok_or("memory")?, &INBOX));
+    let (thing, online) = name(&mut wire.0, &mut clock, message)?;
     let mut agent = Agent::new(&PSA, KernelLoader, thing, clock.now_ms::<TockSyscalls>());
+    let link = Input::Link(online);
+    agent.input(link, clock.now_ms::<TockSyscalls>(), &mut wire);
     loop {
         let now = clock.now_ms::<TockSyscalls>();
         wire.0.step(now).map_err(|_| "the page cannot be shared")?;
@@ -77,6 +73,41 @@ fn run() -> Result<(), &'static str> {
         agent.tick(clock.now_ms::<TockSyscalls>(), &mut wire);
         let longest = if agent.is_busy() { BUSY_MS } else { IDLE_MS };
         Alarm::wait(Milliseconds(longest), || INBOX.is_pending()).map_err(|_| "no alarm driver")?;
+    }
+}
+
+/// The thing's name, as the factory provisioned it or as net-mqtt tells it (a fleet's things get
+/// theirs from the cloud), and whether there is a connection. Waits until there is a name.
+fn name(
+    connection: &mut Connection<TockSyscalls>,
+    clock: &mut Clock,
+    message: &mut [u8],
+) -> Result<(String<128>, bool), &'static str> {
+    let (mut online, mut look) = (false, 0);
+    loop {
+        let now = clock.now_ms::<TockSyscalls>();
+        connection
+            .step(now)
+            .map_err(|_| "the page cannot be shared")?;
+        while let Ok(Some(event)) = connection.poll(message) {
+            if let Event::State(link) = event {
+                online = link == Link::Online;
+            }
+        }
+        if let Some(told) = connection.thing().and_then(|t| String::try_from(t).ok()) {
+            return Ok((told, online));
+        }
+        if now >= look {
+            look = now + u64::from(RETRY_MS);
+            match thing() {
+                Ok(thing) => return Ok((thing, online)),
+                Err(psa_client::Status::DOES_NOT_EXIST) => {
+                    println!("ota-agent: no thing name yet");
+                }
+                Err(status) => println!("ota-agent: thing name (PS {UID_THING}): PSA {status}"),
+            }
+        }
+        Alarm::wait(Milliseconds(IDLE_MS), || INBOX.is_pending()).map_err(|_| "no alarm driver")?;
     }
 }
 

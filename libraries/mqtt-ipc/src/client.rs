@@ -4,7 +4,7 @@
 //! after each IPC upcall (and once after start), retry on [`Error::Busy`].
 
 use crate::mailbox::{Header, Kind, Mailbox, Memory};
-use crate::{Error, Link, MAX_TOPIC, Qos, Status};
+use crate::{Error, Link, MAX_THING, MAX_TOPIC, Qos, Status};
 
 /// Something the service reported; `'b` is the buffer given to [`Client::poll`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Client<M, N> {
     seq: u32,
     /// Polls since the last ring that found our request still there.
     unheard: u8,
+    thing: [u8; MAX_THING],
+    thing_len: usize,
 }
 
 impl<M: Memory, N: Bell> Client<M, N> {
@@ -67,6 +69,8 @@ impl<M: Memory, N: Bell> Client<M, N> {
             notify,
             seq: 0,
             unheard: 0,
+            thing: [0; MAX_THING],
+            thing_len: 0,
         };
         // The mailbox was emptied just now, so this cannot find it full.
         let _ = client.request(Kind::Open, Qos::AtMostOnce, b"", b"");
@@ -151,11 +155,15 @@ impl<M: Memory, N: Bell> Client<M, N> {
             return Ok(None);
         };
         match header.kind {
-            Kind::State => match header.status {
-                0 => Ok(Some(Event::State(Link::Offline))),
-                1 => Ok(Some(Event::State(Link::Online))),
-                _ => Err(Error::Malformed),
-            },
+            Kind::State => {
+                let thing = buf.get(..header.topic_len.into());
+                self.learn(thing.ok_or(Error::Malformed)?)?;
+                match header.status {
+                    0 => Ok(Some(Event::State(Link::Offline))),
+                    1 => Ok(Some(Event::State(Link::Online))),
+                    _ => Err(Error::Malformed),
+                }
+            }
             Kind::Result => Ok(Some(Event::Result {
                 seq: header.seq,
                 status: Status::from_number(header.status).ok_or(Error::Malformed)?,
@@ -175,6 +183,20 @@ impl<M: Memory, N: Bell> Client<M, N> {
             }
             _ => Err(Error::Malformed),
         }
+    }
+
+    /// The name of this thing, once the service has told it; it comes with each
+    /// [`Event::State`].
+    pub fn thing(&self) -> Option<&str> {
+        let name = self.thing.get(..self.thing_len)?;
+        core::str::from_utf8(name).ok().filter(|n| !n.is_empty())
+    }
+
+    fn learn(&mut self, thing: &[u8]) -> Result<(), Error> {
+        let to = self.thing.get_mut(..thing.len());
+        to.ok_or(Error::Malformed)?.copy_from_slice(thing);
+        self.thing_len = thing.len();
+        Ok(())
     }
 
     fn request(

@@ -41,6 +41,8 @@ pub const PACKAGE: &str = "net-mqtt";
 pub const PAGE_SIZE: usize = 8192;
 /// Longest topic or filter, bytes (AWS IoT Core's limit, reference/aws-iot.md §1.4).
 pub const MAX_TOPIC: usize = 256;
+/// Longest name of a thing, bytes (reference/aws-iot.md §1.4).
+pub const MAX_THING: usize = 128;
 /// Longest payload of a message to a client, bytes: a 4 KiB stream block and what wraps it.
 pub const MAX_PAYLOAD: usize = 6144;
 /// Topic (padded to 4) and payload of a publish, together, bytes; larger is [`Error::TooLarge`].

@@ -102,12 +102,14 @@ impl<M: Memory> Port<M> {
         self.put(seq, Kind::Result, Qos::AtMostOnce, status as u16, b"", b"")
     }
 
-    /// Reports the link state (then notify the client).
+    /// Reports the link state and the thing's name, empty while there is none (then notify the
+    /// client).
     ///
     /// # Errors
     /// [`Error::Busy`] when the mailbox is full.
-    pub fn send_state(&mut self, link: Link) -> Result<(), Error> {
-        self.put(0, Kind::State, Qos::AtMostOnce, link as u16, b"", b"")
+    pub fn send_state(&mut self, link: Link, thing: &str) -> Result<(), Error> {
+        let (link, thing) = (link as u16, thing.as_bytes());
+        self.put(0, Kind::State, Qos::AtMostOnce, link, thing, b"")
     }
 
     /// Tells that `count` messages were lost because the client did not read (then notify it).
@@ -243,8 +245,10 @@ mod tests {
                 status: Status::Refused
             }))
         );
-        port.send_state(Link::Online).unwrap();
+        assert_eq!(client.thing(), None);
+        port.send_state(Link::Online, "lamp-7").unwrap();
         assert_eq!(client.poll(&mut buf), Ok(Some(Event::State(Link::Online))));
+        assert_eq!(client.thing(), Some("lamp-7"));
         assert_eq!(client.poll(&mut buf), Ok(None));
         assert_eq!(bells.get(), 6, "three requests, three messages taken");
         client.query().unwrap();

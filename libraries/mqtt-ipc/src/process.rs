@@ -152,6 +152,14 @@ impl<S: Syscalls> Connection<S> {
         Ok(event)
     }
 
+    /// As [`Client::thing`].
+    pub fn thing(&self) -> Option<&str> {
+        match &self.state {
+            State::Open(client) => client.thing(),
+            _ => None,
+        }
+    }
+
     /// As [`Client::publish`].
     ///
     /// # Errors

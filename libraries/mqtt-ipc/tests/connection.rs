@@ -80,7 +80,7 @@ fn net_mqtt_may_come_late_restart_and_fall_silent() {
     );
     let online = Ok(Some(Event::State(Link::Online)));
     let offline = Ok(Some(Event::State(Link::Offline)));
-    service.port.send_state(Link::Online).unwrap();
+    service.port.send_state(Link::Online, "thing").unwrap();
     assert_eq!(connection.poll(&mut buf), online);
 
     // A query each 5 s; its answer is no news.
@@ -93,7 +93,7 @@ fn net_mqtt_may_come_late_restart_and_fall_silent() {
         connection.poll(&mut buf),
         Ok(Some(Event::Result { .. }))
     ));
-    service.port.send_state(Link::Online).unwrap();
+    service.port.send_state(Link::Online, "thing").unwrap();
     assert_eq!(connection.poll(&mut buf), Ok(None));
 
     // Restarted: it knows nothing of us, although it is online.
@@ -105,11 +105,11 @@ fn net_mqtt_may_come_late_restart_and_fall_silent() {
         connection.subscribe("t", Qos::AtLeastOnce),
         Err(Error::Busy)
     );
-    service.port.send_state(Link::Online).unwrap();
+    service.port.send_state(Link::Online, "thing").unwrap();
     assert_eq!(connection.poll(&mut buf), Ok(None));
     connection.step(10_501).unwrap();
     service.takes(Request::Open);
-    service.port.send_state(Link::Online).unwrap();
+    service.port.send_state(Link::Online, "thing").unwrap();
     assert_eq!(connection.poll(&mut buf), online);
     assert!(connection.subscribe("t", Qos::AtLeastOnce).is_ok());
 
@@ -124,6 +124,6 @@ fn net_mqtt_may_come_late_restart_and_fall_silent() {
         filter: "t",
         qos: Qos::AtLeastOnce,
     });
-    service.port.send_state(Link::Online).unwrap();
+    service.port.send_state(Link::Online, "thing").unwrap();
     assert_eq!(connection.poll(&mut buf), online);
 }

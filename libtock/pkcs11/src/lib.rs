@@ -16,7 +16,7 @@
 #![allow(non_snake_case)]
 
 pub mod objects;
-mod pem;
+pub mod pem;
 mod session;
 pub mod types;
 

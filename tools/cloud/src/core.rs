@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::jobs::{Execution, Publish};
 use crate::mischief::Mischief;
 use crate::pki::{self, Authority, Subject};
-use crate::registry::Thing;
+use crate::registry::{CertificateRecord, TemplateRecord, Thing};
 use crate::service::{Message, Presence, Service, State};
 use crate::store::Store;
 use crate::{OtaFile, now};
@@ -191,6 +191,97 @@ impl Core {
         pki::der_of(&pem).context("openssl made no certificate")
     }
 
+    /// CreateProvisioningTemplate, enabled.
+    ///
+    /// # Errors
+    /// Names what a template must not have.
+    pub fn create_template(&self, name: &str, body: &Value) -> Result<()> {
+        let body = body.to_string();
+        crate::provisioning::check(&body)?;
+        Ok(self.change(|s| {
+            let registry = &mut s.store.data.registry;
+            if registry.policy(DEVICE_POLICY).is_err() {
+                registry.create_policy(DEVICE_POLICY, &device_policy(), now())?;
+            }
+            let template = TemplateRecord {
+                body,
+                description: String::new(),
+                enabled: true,
+                role: arn("role/fleet"),
+                created: now(),
+                modified: now(),
+            };
+            registry.templates.insert(name.into(), template);
+            Ok(((), Vec::new()))
+        })?)
+    }
+
+    /// Switches a template on or off, as UpdateProvisioningTemplate does.
+    ///
+    /// # Errors
+    /// Names an unknown template.
+    pub fn enable_template(&self, name: &str, enabled: bool) -> Result<()> {
+        Ok(self.change(|s| {
+            let missing = || Fault::missing(format!("no template `{name}`"));
+            let templates = &mut s.store.data.registry.templates;
+            templates.get_mut(name).ok_or_else(missing)?.enabled = enabled;
+            Ok(((), Vec::new()))
+        })?)
+    }
+
+    /// A claim for devices that a template provisions: certificate and key, active, in these files
+    /// (PEM).
+    ///
+    /// # Errors
+    /// Names an unknown template.
+    pub fn create_claim(&self, template: &str) -> Result<(PathBuf, PathBuf)> {
+        let subject = Subject {
+            name: "claim",
+            dns: &[],
+            validity: None,
+        };
+        let files = self
+            .authority
+            .issue(&format!("claim-{template}"), &subject)?;
+        let pem = std::fs::read_to_string(&files.0)?;
+        let id = pki::certificate_id(&pki::der_of(&pem).context("openssl made no certificate")?);
+        self.change(|s| {
+            let registry = &mut s.store.data.registry;
+            Ok((
+                registry.add_certificate(&id, &pem, "ACTIVE", now())?,
+                Vec::new(),
+            ))
+        })?;
+        self.make_claim(template, &id)?;
+        Ok(files)
+    }
+
+    /// Lets a certificate do what a claim for `template` does.
+    pub(crate) fn make_claim(&self, template: &str, certificate: &str) -> Result<(), Fault> {
+        self.change(|s| {
+            let registry = &mut s.store.data.registry;
+            let missing = || Fault::missing(format!("no template `{template}`"));
+            registry.templates.get(template).ok_or_else(missing)?;
+            let policy = format!("provisioning-claim-{template}");
+            if registry.policy(&policy).is_err() {
+                registry.create_policy(&policy, &claim_policy(template), now())?;
+            }
+            registry.attach_policy(&policy, certificate, true)?;
+            Ok(((), Vec::new()))
+        })
+    }
+
+    /// Ids of a thing's certificates.
+    pub fn certificates_of(&self, thing: &str) -> Vec<String> {
+        let of = |c: &CertificateRecord| c.things.iter().any(|t| t == thing);
+        self.read(|s| {
+            let all = s.store.data.registry.certificates.iter();
+            all.filter(|(_, c)| of(c))
+                .map(|(id, _)| id.clone())
+                .collect()
+        })
+    }
+
     fn make_device(&self, name: &str) -> Result<(PathBuf, PathBuf)> {
         self.make_thing(name)?;
         let subject = Subject {
@@ -334,5 +425,22 @@ pub fn device_policy() -> String {
             "Resource": own},
         {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": own_filter},
     ]})
+    .to_string()
+}
+
+/// What a claim for `template` may do: ask for a certificate, and for what the template makes.
+fn claim_policy(template: &str) -> String {
+    let both = |kind: &str| {
+        [
+            arn(&format!("{kind}/$aws/certificates/create*")),
+            arn(&format!(
+                "{kind}/$aws/provisioning-templates/{template}/provision/*"
+            )),
+        ]
+    };
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"},
+        {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": both("topic")},
+        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": both("topicfilter")}]})
     .to_string()
 }

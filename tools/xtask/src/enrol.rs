@@ -1,15 +1,18 @@
 //! `cargo xtask enrol`: a device that makes its key itself, from certificate request to connection.
 //!
-//! Owns the factory's side of the conversation with net-mqtt over the console. The device's key
-//! is made in its secure world and is never anywhere else; the record has neither key nor
-//! certificate.
+//! Owns the factory's side of the conversation with net-mqtt over the console, and a fleet's claim
+//! and template. The device's key is made in its secure world and is never anywhere else; the
+//! record has neither key nor certificate of the device's own.
 
 use crate::attest::bytes;
+use crate::provision::{self, Identity};
 use crate::system::System;
 use crate::{build, setup};
 use anyhow::{Context, Result};
 use attestation_verifier::hex;
+use cloud::pki;
 use qemu_harness::{Device, said_by};
+use serde_json::json;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -20,6 +23,10 @@ pub struct Options {
     /// Thing name
     #[arg(long, default_value = "tockstone-enrol")]
     thing: String,
+    /// Over MQTT with a claim that devices share, as a fleet does, and not over the console; the
+    /// thing is then `fleet-NAME`
+    #[arg(long)]
+    claim: bool,
     /// Use the images that are built already
     #[arg(long)]
     no_build: bool,
@@ -38,6 +45,9 @@ pub fn run(options: &Options) -> Result<()> {
     } else {
         build::all()?;
     }
+    if options.claim {
+        return by_claim(&options.thing);
+    }
     let system = without_key(&options.thing)?;
     let device = system.boot()?;
     let request = request(&device)?;
@@ -49,6 +59,58 @@ pub fn run(options: &Options) -> Result<()> {
     let line = device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
     println!("{}", line.text);
     Ok(())
+}
+
+fn by_claim(serial: &str) -> Result<()> {
+    let system = with_claim(serial)?;
+    let device = system.boot()?;
+    for step in [
+        "net-mqtt: claiming",
+        "net-mqtt: claimed",
+        "net-mqtt: mqtt connected",
+    ] {
+        println!("{}", device.console.wait(step, LIMIT)?.text);
+    }
+    Ok(())
+}
+
+/// Name of the template of [`with_claim`].
+pub const TEMPLATE: &str = "fleet";
+
+/// A device with a claim for [`TEMPLATE`], which makes things `fleet-<serial number>`.
+///
+/// # Errors
+/// See [`System::new`].
+pub fn with_claim(serial: &str) -> Result<System> {
+    let system = System::new(serial)?;
+    let core = system.cloud.core();
+    let certificate = json!({"Ref": "AWS::IoT::Certificate::Id"});
+    let body = json!({
+        "Parameters": {
+            "SerialNumber": {"Type": "String"},
+            "AWS::IoT::Certificate::Id": {"Type": "String"}},
+        "Resources": {
+            "thing": {"Type": "AWS::IoT::Thing", "Properties": {
+                "ThingName": {"Fn::Join": ["", ["fleet-", {"Ref": "SerialNumber"}]]}}},
+            "certificate": {"Type": "AWS::IoT::Certificate", "Properties": {
+                "CertificateId": certificate, "Status": "Active"}},
+            "policy": {"Type": "AWS::IoT::Policy", "Properties": {
+                "PolicyName": cloud::DEVICE_POLICY}}}});
+    core.create_template(TEMPLATE, &body)?;
+    let (certificate, key) = core.create_claim(TEMPLATE)?;
+    // In place of the record that has not been read yet.
+    let identity = Identity {
+        thing: serial.into(),
+        host: crate::system::HOST.into(),
+        port: system.cloud.broker.port,
+        address: Some(crate::system::HOST_ADDRESS),
+        certificate: pki::der(&certificate)?,
+        key: pki::scalar(&key)?,
+        roots: pki::der(&system.cloud.broker.authority().certificate())?,
+        template: Some(TEMPLATE.into()),
+    };
+    provision::write(&system.flash, &system.map, &identity)?;
+    Ok(system)
 }
 
 /// A device that is provisioned but for its key and certificate.
@@ -79,12 +141,8 @@ pub fn request(device: &Device) -> Result<String> {
             digits => der.extend(digits.and_then(bytes).context("digits of a request")?),
         }
     }
-    let mut pem = String::from("-----BEGIN CERTIFICATE REQUEST-----\n");
-    for line in der.chunks(48) {
-        pem.push_str(&base64(line));
-        pem.push('\n');
-    }
-    pem.push_str("-----END CERTIFICATE REQUEST-----\n");
+    let mut pem = String::new();
+    pkcs11::pem::armour("CERTIFICATE REQUEST", &der, &mut pem)?;
     Ok(pem)
 }
 
@@ -101,40 +159,4 @@ pub fn answer(device: &Device, certificate: &[u8]) -> Result<()> {
         (position, _) = device.console.wait_from(position, LIMIT, came, &have)?;
     }
     device.console.send(".\n")
-}
-
-/// RFC 4648.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let word = (0..3).fold(0, |w, i| {
-            w << 8 | u32::from(three.get(i).copied().unwrap_or(0))
-        });
-        for i in 0..4 {
-            match i <= three.len() {
-                true => out.push(char::from(DIGITS[(word >> (18 - 6 * i) & 63) as usize])),
-                false => out.push('='),
-            }
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_rfc_4648s() {
-        for (bytes, text) in [
-            (&b""[..], ""),
-            (b"f", "Zg=="),
-            (b"fo", "Zm8="),
-            (b"foo", "Zm9v"),
-            (b"foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes), text);
-        }
-    }
 }

@@ -3,7 +3,8 @@
 //! Owns which object belongs to which client. Owners: -1 is the kernel; a product app's client id
 //! is -1 less its ShortId (apps.rs), which the ShortId table that is provisioned for the kernel
 //! says too. Key ids and PS uids are the reference's: device key 1, update key 0x11, device
-//! certificate PS 5, roots PS 7; ours beside them: endpoint PS 8, thing name PS 9.
+//! certificate PS 5, roots PS 7; ours beside them: endpoint PS 8, thing name PS 9; of a claim, key 2,
+//! certificate PS 11, template PS 12, serial number PS 13.
 
 use crate::{apps, paths, shell, sign};
 use anyhow::{Context, Result, anyhow, bail};
@@ -25,12 +26,17 @@ pub const SHORT_ID_TABLE: u64 = 0x544F_434B_0000_0001;
 pub const APP_KEY: u32 = 0x20;
 /// Private key for TLS client authentication.
 pub const DEVICE_KEY: u32 = 1;
+/// Private key of a claim.
+const CLAIM_KEY: u32 = 2;
 /// Public key that verifies update jobs.
 pub const UPDATE_KEY: u32 = 0x11;
 const PS_DEVICE_CERTIFICATE: u64 = 5;
 const PS_ROOTS: u64 = 7;
 const PS_ENDPOINT: u64 = 8;
 const PS_THING: u64 = 9;
+const PS_CLAIM_CERTIFICATE: u64 = 11;
+const PS_TEMPLATE: u64 = 12;
+const PS_SERIAL: u64 = 13;
 
 /// What makes a device this device.
 #[derive(Debug, Clone)]
@@ -49,6 +55,9 @@ pub struct Identity {
     pub key: [u8; 32],
     /// Trusted roots, DER, one behind the other.
     pub roots: Vec<u8>,
+    /// Provisioning template: certificate and key are a claim's, the thing's name is the serial
+    /// number that goes with it, and the device gets its own of the cloud.
+    pub template: Option<String>,
 }
 
 impl Identity {
@@ -62,6 +71,7 @@ impl Identity {
             certificate: vec![0x30, 0],
             key: [1; 32],
             roots: vec![0x30, 0],
+            template: None,
         }
     }
 }
@@ -129,9 +139,9 @@ pub fn write_with(
     };
     let ps = |uid| Item::Ps { uid, flags: 0 };
     let thing = identity.thing.as_bytes();
-    let device_key = || {
+    let signing_key = |id| {
         key(
-            DEVICE_KEY,
+            id,
             KeyType::ECC_KEY_PAIR_SECP_R1,
             256,
             usage::SIGN_HASH,
@@ -160,7 +170,6 @@ pub fn write_with(
         ),
         (net, ps(PS_ROOTS), &identity.roots),
         (net, ps(PS_ENDPOINT), endpoint.as_bytes()),
-        (net, ps(PS_THING), thing),
         (
             agent,
             key(
@@ -172,18 +181,25 @@ pub fn write_with(
             ),
             &update_key,
         ),
-        (agent, ps(PS_THING), thing),
-        (inference, ps(PS_THING), thing),
     ];
-    if !identity.certificate.is_empty() {
-        objects.push((net, device_key(), &identity.key));
-        objects.push((net, ps(PS_DEVICE_CERTIFICATE), &identity.certificate));
+    if let Some(template) = &identity.template {
+        objects.push((net, signing_key(CLAIM_KEY), &identity.key));
+        objects.push((net, ps(PS_CLAIM_CERTIFICATE), &identity.certificate));
+        objects.push((net, ps(PS_TEMPLATE), template.as_bytes()));
+        objects.push((net, ps(PS_SERIAL), thing));
+    } else {
+        objects.extend([net, agent, inference].map(|app| (app, ps(PS_THING), thing)));
+        if !identity.certificate.is_empty() {
+            objects.push((net, signing_key(DEVICE_KEY), &identity.key));
+            objects.push((net, ps(PS_DEVICE_CERTIFICATE), &identity.certificate));
+        }
     }
     if let Some(user) = guests.key_user {
         let place = table.iter().position(|id| *id == user);
         let place = place.with_context(|| format!("ShortId {user} is no guest's"))?;
         // As the kernel counts: -2 is the first of the table.
-        objects.push((KERNEL - 1 - place as i32, device_key(), &identity.key));
+        let owner = KERNEL - 1 - place as i32;
+        objects.push((owner, signing_key(DEVICE_KEY), &identity.key));
     }
 
     let mut region = vec![0; map.region("provisioning").map_err(|e| anyhow!(e))?.size as usize];
@@ -222,6 +238,10 @@ fn refuse_placeholders(identity: &Identity) -> Result<()> {
     for (what, value) in [
         ("thing name", &identity.thing),
         ("endpoint", &identity.host),
+        (
+            "template",
+            identity.template.as_ref().unwrap_or(&identity.host),
+        ),
     ] {
         if value.is_empty() || provisioning::record::is_placeholder(value) {
             bail!("the {what} is a placeholder: `{value}`");

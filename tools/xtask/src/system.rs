@@ -120,6 +120,7 @@ impl System {
             certificate: registered.certificate,
             key: registered.key,
             roots: registered.root,
+            template: None,
         };
         identity(&mut of_device);
         let flash = flash::factory(&scratch.path().join("flash.bin"), &map)?;

@@ -27,6 +27,10 @@ pub struct ProvisionOptions {
     /// Broker: HOST:PORT, or HOST:PORT:IPV4 to save the look-up
     #[arg(long)]
     pub endpoint: String,
+    /// The certificate is a claim's, which the device exchanges for its own by this provisioning
+    /// template; the thing's name is then the template's SerialNumber
+    #[arg(long, value_name = "TEMPLATE")]
+    pub claim: Option<String>,
     /// Device certificate, PEM
     #[arg(long)]
     pub certificate: PathBuf,
@@ -105,6 +109,7 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
         certificate: pki::der(&options.certificate)?,
         key: pki::scalar(&options.key)?,
         roots,
+        template: options.claim.clone(),
     };
     provision::write(&FlashFile::open(&options.file, &map), &map, &identity)?;
     println!(

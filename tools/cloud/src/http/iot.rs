@@ -190,18 +190,8 @@ fn certificates(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             Ok(Reply::json(&out))
         }
         ("POST", ["provisioning-templates", name, "provisioning-claim"]) => {
-            look(core, |r| {
-                let missing = || Fault::missing(format!("no template `{name}`"));
-                r.templates.get(*name).map(drop).ok_or_else(missing)
-            })?;
             let (mut out, id) = with_keys(core, "ACTIVE")?;
-            let policy = format!("provisioning-claim-{name}");
-            change(core, |r| {
-                if r.policy(&policy).is_err() {
-                    r.create_policy(&policy, &claim_policy(name), now())?;
-                }
-                r.attach_policy(&policy, &id, true)
-            })?;
+            core.make_claim(name, &id)?;
             // AWS takes the claim back after five minutes; here it stays.
             out["expiration"] = (now() + 300).into();
             Ok(Reply::json(&out))
@@ -309,22 +299,6 @@ fn add(core: &Core, pem: &str, status: &str) -> Result<String, Fault> {
 }
 
 /// What a claim may: ask for a certificate and for this template.
-fn claim_policy(template: &str) -> String {
-    let both = |kind: &str| {
-        [
-            arn(&format!("{kind}/$aws/certificates/create*")),
-            arn(&format!(
-                "{kind}/$aws/provisioning-templates/{template}/provision/*"
-            )),
-        ]
-    };
-    json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"},
-        {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": both("topic")},
-        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": both("topicfilter")}]})
-    .to_string()
-}
-
 fn policies(core: &Core, request: &Request, parts: &[&str]) -> Answer {
     let target = || {
         let body = request.json()?;

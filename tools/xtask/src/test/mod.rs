@@ -7,6 +7,7 @@ mod answers;
 mod app_ota;
 mod audio;
 mod capsule;
+mod claim;
 mod cloud;
 mod console;
 mod e2e;
@@ -147,6 +148,7 @@ pub fn run(options: &Options) -> Result<()> {
                 &mqtt::CASES,
                 &e2e::CASES,
                 &identity::CASES,
+                &claim::CASES,
                 &audio::CASES,
                 &console::CASES,
             ],

@@ -38,6 +38,21 @@ pub unsafe trait KerneluserStorageCapability {}
 /// # Safety
 /// Implement only in a storage permission policy.
 pub unsafe trait ApplicationStorageCapability {}
+/// Be a UDP driver: send from and receive at ports that are not its own.
+///
+/// # Safety
+/// Implement only for the capsule that serves UDP to processes.
+pub unsafe trait UdpDriverCapability {}
+/// Make the table of UDP ports.
+///
+/// # Safety
+/// Implement only in board composition code.
+pub unsafe trait CreatePortTableCapability {}
+/// Make capabilities of the network stack.
+///
+/// # Safety
+/// Implement only in board composition code.
+pub unsafe trait NetworkCapabilityCreationCapability {}
 /// Set the writer behind `debug!`.
 ///
 /// # Safety

@@ -47,8 +47,8 @@ impl Table {
 
 #[cfg(not(feature = "std"))]
 fn with<R>(f: impl FnOnce(&Table) -> R) -> R {
-    use crate::utilities::single_thread_value::SingleThreadValue;
-    static TABLE: SingleThreadValue<Table> = SingleThreadValue::new(Table::new());
+    use crate::utilities::kernel_static::KernelStatic;
+    static TABLE: KernelStatic<Table> = KernelStatic::new(Table::new());
     // SAFETY: without `std` this is the firmware's kernel: one thread, and no interrupt handler
     // calls capsule code.
     unsafe { TABLE.with(f) }
@@ -64,6 +64,12 @@ fn with<R>(f: impl FnOnce(&Table) -> R) -> R {
 
 /// Kept for boards written for upstream: the table needs no initialisation here.
 pub fn initialize_deferred_call_state<P: crate::platform::chip::ThreadIdProvider>() {}
+
+/// As [`initialize_deferred_call_state`], for chips without atomic operations.
+///
+/// # Safety
+/// None is needed here; upstream's must not run twice at a time.
+pub unsafe fn initialize_deferred_call_state_unsafe<P: crate::platform::chip::ThreadIdProvider>() {}
 
 /// One client's handle.
 pub struct DeferredCall {

@@ -576,7 +576,8 @@ impl<'a, T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize>
 pub struct CustomGrant<T> {
     identifier: ProcessCustomGrantIdentifier,
     process_id: ProcessId,
-    len: usize,
+    /// While a closure has it.
+    entered: Cell<bool>,
     _phantom: PhantomData<T>,
 }
 
@@ -586,13 +587,13 @@ impl<T> CustomGrant<T> {
         self.process_id
     }
 
-    /// Calls `fun` with it. It takes `&mut self`, so that one borrow exists at a time.
+    /// Calls `fun` with it.
     ///
     /// # Errors
-    /// `NoSuchApp`, `InactiveApp`.
-    pub fn enter<F, R>(&mut self, fun: F) -> Result<R, Error>
+    /// `NoSuchApp`, `InactiveApp`, `AlreadyInUse` from inside `fun`.
+    pub fn enter<F, R>(&self, fun: F) -> Result<R, Error>
     where
-        F: FnOnce(GrantData<'_, [T]>) -> R,
+        F: FnOnce(GrantData<'_, T>) -> R,
     {
         let process = self
             .process_id
@@ -600,10 +601,15 @@ impl<T> CustomGrant<T> {
             .process_ref(self.process_id)
             .ok_or(Error::NoSuchApp)?;
         let ptr = process.enter_custom_grant(self.identifier)?;
-        // SAFETY: `alloc_n_with` wrote `len` elements there; this value is their only owner and is
-        // borrowed mutably.
-        let data = unsafe { core::slice::from_raw_parts_mut(ptr.cast::<T>(), self.len) };
-        Ok(fun(GrantData { data }))
+        if self.entered.replace(true) {
+            return Err(Error::AlreadyInUse);
+        }
+        // SAFETY: `alloc_with` wrote a `T` there; this value, which cannot be copied, is its only
+        // owner, and `entered` keeps a second borrow from being made.
+        let data = unsafe { &mut *ptr.cast::<T>() };
+        let result = fun(GrantData { data });
+        self.entered.set(false);
+        Ok(result)
     }
 }
 
@@ -618,11 +624,17 @@ impl GrantRegionAllocator<'_> {
     /// # Errors
     /// `OutOfMemory`.
     pub fn alloc_with<T, F: FnOnce() -> T>(&self, init: F) -> Result<CustomGrant<T>, Error> {
-        let mut init = Some(init);
-        let mut made = None;
-        self.alloc_many(1, |_| match init.take() {
-            Some(f) => Some(f()),
-            None => made.take(),
+        let (identifier, ptr) = self
+            .process
+            .allocate_custom_grant(size_of::<T>(), align_of::<T>())
+            .map_err(|()| Error::OutOfMemory)?;
+        // SAFETY: the process just gave out room for a `T`, aligned and unshared.
+        unsafe { ptr.as_ptr().cast::<T>().write(init()) };
+        Ok(CustomGrant {
+            identifier,
+            process_id: self.process.processid(),
+            entered: Cell::new(false),
+            _phantom: PhantomData,
         })
     }
 
@@ -632,32 +644,9 @@ impl GrantRegionAllocator<'_> {
     /// `OutOfMemory`.
     pub fn alloc_n_with<T, F: FnMut(usize) -> T, const N: usize>(
         &self,
-        mut init: F,
-    ) -> Result<CustomGrant<T>, Error> {
-        self.alloc_many(N, |i| Some(init(i)))
-    }
-
-    fn alloc_many<T>(
-        &self,
-        len: usize,
-        mut init: impl FnMut(usize) -> Option<T>,
-    ) -> Result<CustomGrant<T>, Error> {
-        let size = size_of::<T>().checked_mul(len).ok_or(Error::OutOfMemory)?;
-        let (identifier, ptr) = self
-            .process
-            .allocate_custom_grant(size, align_of::<T>())
-            .map_err(|()| Error::OutOfMemory)?;
-        for i in 0..len {
-            let value = init(i).ok_or(Error::KernelError)?;
-            // SAFETY: the process just gave out room for `len` elements, aligned and unshared.
-            unsafe { ptr.as_ptr().cast::<T>().add(i).write(value) };
-        }
-        Ok(CustomGrant {
-            identifier,
-            process_id: self.process.processid(),
-            len,
-            _phantom: PhantomData,
-        })
+        init: F,
+    ) -> Result<CustomGrant<[T; N]>, Error> {
+        self.alloc_with(|| core::array::from_fn(init))
     }
 }
 

@@ -42,6 +42,18 @@ impl<'a, T: Copy> RingBuffer<'a, T> {
         }
     }
 
+    /// The elements, oldest first, in at most two pieces.
+    pub fn as_slices(&self) -> (Option<&[T]>, Option<&[T]>) {
+        if self.len == 0 {
+            return (None, None);
+        }
+        let end = self.head + self.len;
+        match end.checked_sub(self.ring.len()) {
+            None | Some(0) => (self.ring.get(self.head..end), None),
+            Some(rest) => (self.ring.get(self.head..), self.ring.get(..rest)),
+        }
+    }
+
     /// From oldest to newest.
     pub fn iter(&self) -> impl Iterator<Item = &T> + '_ {
         (0..self.len).filter_map(|i| self.get(i))
@@ -154,6 +166,9 @@ mod tests {
                 }
             }
             assert!(ring.iter().eq(model.iter()));
+            let (old, new) = ring.as_slices();
+            let both = [old.unwrap_or(&[]), new.unwrap_or(&[])].concat();
+            assert!(both.iter().eq(model.iter()));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::mpu::MPU;
 use crate::syscall::UserspaceKernelBoundary;
+use crate::utilities::io_write::IoWrite;
 use core::fmt::Write;
 
 /// Names the running thread, so that single-threaded values can be checked.
@@ -69,4 +70,16 @@ impl ClockInterface for NoClockControl {
     }
     fn enable(&self) {}
     fn disable(&self) {}
+}
+
+/// Makes a synchronous writer for a panic, whatever the chip was doing.
+pub trait PanicWriter {
+    /// What it needs to know.
+    type Config;
+
+    /// Makes one.
+    ///
+    /// # Safety
+    /// Only while nothing else runs: it takes over hardware that somebody may be using.
+    unsafe fn create_panic_writer(config: Self::Config) -> impl IoWrite + Write;
 }

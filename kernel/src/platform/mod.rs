@@ -1,5 +1,6 @@
 //! What a board and a chip give the kernel.
 pub mod chip;
+pub mod dma_fence;
 pub mod mpu;
 #[allow(clippy::module_inception)]
 pub mod platform;

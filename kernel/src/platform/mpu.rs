@@ -42,6 +42,16 @@ impl Region {
     }
 }
 
+/// A configuration of nothing, for units without regions of their own.
+#[derive(Default)]
+pub struct MpuConfigDefault {}
+
+impl Display for MpuConfigDefault {
+    fn fmt(&self, _f: &mut core::fmt::Formatter) -> core::fmt::Result {
+        Ok(())
+    }
+}
+
 /// A memory protection unit.
 ///
 /// # Safety

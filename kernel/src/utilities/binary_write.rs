@@ -74,6 +74,27 @@ impl fmt::Write for WriteToBinaryOffsetWrapper<'_> {
     }
 }
 
+/// A writer of text as a sink of bytes: what is no UTF-8 is left out.
+pub struct BinaryToWriteWrapper<'a> {
+    writer: &'a mut dyn fmt::Write,
+}
+
+impl<'a> BinaryToWriteWrapper<'a> {
+    /// To this writer.
+    pub fn new(writer: &'a mut dyn fmt::Write) -> Self {
+        BinaryToWriteWrapper { writer }
+    }
+}
+
+impl BinaryWrite for BinaryToWriteWrapper<'_> {
+    fn write_buffer(&mut self, buffer: &[u8]) -> Result<usize, ()> {
+        for piece in buffer.utf8_chunks() {
+            self.writer.write_str(piece.valid()).map_err(|_| ())?;
+        }
+        Ok(buffer.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,18 @@
 //! A pointer that userspace gave us; holding one proves nothing about it.
 
+use core::fmt;
+
+/// What a pointer lets its holder do, where the architecture enforces that; a note elsewhere.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum CapabilityPtrPermissions {
+    None,
+    Read,
+    Write,
+    ReadWrite,
+    Execute,
+}
+
 /// An address from userspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
@@ -16,6 +29,19 @@ impl Default for CapabilityPtr {
 }
 
 impl CapabilityPtr {
+    /// A pointer to `ptr` within `[base, base + length)`. No bounds are kept here: the MPU has them.
+    ///
+    /// # Safety
+    /// The holder may use it as `perms` says.
+    pub unsafe fn new_with_authority(
+        ptr: *const (),
+        _base: usize,
+        _length: usize,
+        _perms: CapabilityPtrPermissions,
+    ) -> Self {
+        CapabilityPtr { ptr }
+    }
+
     /// As a typed pointer.
     pub fn as_ptr<T>(self) -> *const T {
         self.ptr.cast()
@@ -48,5 +74,23 @@ impl From<usize> for CapabilityPtr {
 impl<T> From<*const T> for CapabilityPtr {
     fn from(ptr: *const T) -> Self {
         CapabilityPtr { ptr: ptr.cast() }
+    }
+}
+
+impl From<CapabilityPtr> for usize {
+    fn from(p: CapabilityPtr) -> usize {
+        p.addr()
+    }
+}
+
+impl fmt::LowerHex for CapabilityPtr {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::LowerHex::fmt(&self.addr(), f)
+    }
+}
+
+impl fmt::UpperHex for CapabilityPtr {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::UpperHex::fmt(&self.addr(), f)
     }
 }

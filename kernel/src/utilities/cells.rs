@@ -3,7 +3,7 @@
 //! Every access moves the value out and back in, so that no reference into a cell can outlive a
 //! re-entrant call; what a re-entrant call put there wins over what is moved back.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, UnsafeCell};
 
 pub use super::numeric_cell::NumericCellExt;
 
@@ -292,6 +292,10 @@ impl<T> MapCell<T> {
     pub fn map_or<F: FnOnce(&mut T) -> R, R>(&self, default: R, f: F) -> R {
         self.map(f).unwrap_or(default)
     }
+    /// Calls `f` with the value, else `default`.
+    pub fn map_or_else<U, D: FnOnce() -> U, F: FnOnce(&mut T) -> U>(&self, default: D, f: F) -> U {
+        self.map(f).unwrap_or_else(default)
+    }
     /// Calls `f` with the value, if any.
     pub fn and_then<F: FnOnce(&mut T) -> Option<R>, R>(&self, f: F) -> Option<R> {
         self.map(f).flatten()
@@ -303,5 +307,33 @@ impl<T> MapCell<T> {
         } else {
             self.map(modify);
         }
+    }
+}
+
+/// A cell that hardware reads and writes too (a DMA buffer's bytes): each access happens.
+#[derive(Default)]
+#[repr(transparent)]
+pub struct VolatileCell<T> {
+    value: UnsafeCell<T>,
+}
+
+impl<T: Copy> VolatileCell<T> {
+    /// With a value.
+    pub const fn new(value: T) -> Self {
+        VolatileCell {
+            value: UnsafeCell::new(value),
+        }
+    }
+    /// Reads.
+    #[inline]
+    pub fn get(&self) -> T {
+        // SAFETY: a valid, aligned `T`; no reference into the cell exists, and it is not `Sync`.
+        unsafe { core::ptr::read_volatile(self.value.get()) }
+    }
+    /// Writes.
+    #[inline]
+    pub fn set(&self, value: T) {
+        // SAFETY: as in `get`.
+        unsafe { core::ptr::write_volatile(self.value.get(), value) }
     }
 }

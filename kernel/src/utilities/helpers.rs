@@ -27,10 +27,82 @@ macro_rules! create_capability {
         struct Cap;
         $(
             // SAFETY: board code mints it, and board code is trusted with what it guards.
+            #[allow(unsafe_code)]
             unsafe impl $cap for Cap {}
         )+
         Cap
     }};
+}
+
+/// Makes a capability whose type has a name: `create_typed_capability!(value, Type: Trait, …)`.
+///
+/// Board code only, as [`create_capability!`].
+#[macro_export]
+macro_rules! create_typed_capability {
+    ($var:ident, $type:ident: $($cap:path),+ $(,)?) => {
+        $crate::define_capability_type!($type: $($cap),+);
+        // SAFETY: board code mints it, and board code is trusted with what it guards.
+        #[allow(unsafe_code)]
+        let $var = unsafe { $crate::mint_defined_capability!($type) };
+    };
+}
+
+/// Names a type for capabilities: `define_capability_type!(Type: Trait, …)`. Values come from
+/// [`mint_defined_capability!`].
+///
+/// Board code only, as [`create_capability!`].
+#[macro_export]
+macro_rules! define_capability_type {
+    ($type:ident: $($cap:path),+ $(,)?) => {
+        /// A capability.
+        pub struct $type {
+            _only_by_mint: (),
+        }
+        $(
+            // SAFETY: board code mints it, and board code is trusted with what it guards.
+            #[allow(unsafe_code)]
+            unsafe impl $cap for $type {}
+        )+
+        impl $type {
+            /// # Safety
+            /// The caller is trusted with what the capability guards.
+            #[doc(hidden)]
+            #[allow(unsafe_code)]
+            unsafe fn __mint() -> Self {
+                $type { _only_by_mint: () }
+            }
+        }
+    };
+}
+
+/// Makes a value of a type of [`define_capability_type!`]; needs `unsafe`, and only works in the
+/// module that defines the type, or below.
+#[macro_export]
+macro_rules! mint_defined_capability {
+    ($type:ident) => {
+        $type::__mint()
+    };
+}
+
+/// How many expressions there are.
+#[macro_export]
+macro_rules! count_expressions {
+    () => { 0usize };
+    ($_head:expr $(,)?) => { 1usize };
+    ($_head:expr, $($tail:expr),+ $(,)?) => {
+        1usize + $crate::count_expressions!($($tail),+)
+    };
+}
+
+/// `stack_size!{0x1000}`: bytes of the kernel's stack, in section `.stack_buffer`.
+#[macro_export]
+macro_rules! stack_size {
+    {$size:expr} => {
+        /// The kernel's stack; only the hardware reads and writes it.
+        #[unsafe(link_section = ".stack_buffer")]
+        #[unsafe(no_mangle)]
+        static mut STACK_MEMORY: [u8; $size] = [0; $size];
+    };
 }
 
 #[cfg(test)]

@@ -31,6 +31,12 @@ pub struct SubSlice<'a, T> {
     end: usize,
 }
 
+impl<'a, T> From<&'a [T]> for SubSlice<'a, T> {
+    fn from(internal: &'a [T]) -> Self {
+        Self::new(internal)
+    }
+}
+
 impl<'a, T> SubSlice<'a, T> {
     /// The whole buffer.
     pub fn new(buffer: &'a [T]) -> Self {
@@ -184,6 +190,28 @@ impl<'a, T> From<&'a [T]> for SubSliceMutImmut<'a, T> {
 impl<'a, T> From<&'a mut [T]> for SubSliceMutImmut<'a, T> {
     fn from(value: &'a mut [T]) -> Self {
         Self::Mutable(SubSliceMut::new(value))
+    }
+}
+
+impl<'a, T> From<SubSlice<'a, T>> for SubSliceMutImmut<'a, T> {
+    fn from(value: SubSlice<'a, T>) -> Self {
+        Self::Immutable(value)
+    }
+}
+
+impl<'a, T> From<SubSliceMut<'a, T>> for SubSliceMutImmut<'a, T> {
+    fn from(value: SubSliceMut<'a, T>) -> Self {
+        Self::Mutable(value)
+    }
+}
+
+impl<T, I: SliceIndex<[T]>> Index<I> for SubSliceMutImmut<'_, T> {
+    type Output = <I as SliceIndex<[T]>>::Output;
+    fn index(&self, idx: I) -> &Self::Output {
+        match self {
+            Self::Immutable(b) => &b[idx],
+            Self::Mutable(b) => &b[idx],
+        }
     }
 }
 

@@ -4,10 +4,11 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// Uninitialised static memory for one `T`.
+/// Uninitialised static memory for one `T`; it lies at the start, for those who look it up by name.
+#[repr(C)]
 pub struct StaticBuf<T> {
-    taken: AtomicBool,
     value: UnsafeCell<MaybeUninit<T>>,
+    taken: AtomicBool,
 }
 
 // SAFETY: `take` hands the memory out at most once and uninitialised, so that no `T` is ever
@@ -56,5 +57,17 @@ macro_rules! static_init {
     ($T:ty, $e:expr $(,)?) => {{
         let buf = $crate::static_buf!($T);
         buf.write($e)
+    }};
+}
+
+/// `static_named_buf!(T, "NAME")`: as `static_buf!`, and the memory has that symbol.
+#[macro_export]
+macro_rules! static_named_buf {
+    ($T:ty, $N:expr $(,)?) => {{
+        #[used]
+        #[unsafe(export_name = $N)]
+        static BUF: $crate::utilities::static_init::StaticBuf<$T> =
+            $crate::utilities::static_init::StaticBuf::new();
+        BUF.take()
     }};
 }

@@ -23,9 +23,8 @@ use chip::ns::ethernet::{Lan9118, MAX_FRAME};
 use chip::ns::fpgaio::FpgaLed;
 use chip::ns::uart::Uart;
 use chip::ns::{MappedBus, Peripherals, devices};
-use core::fmt::{Arguments, Write};
 use kernel::capabilities::MemoryAllocationCapability;
-use kernel::debug::DebugWriter;
+use kernel::debug::{DebugWriter, IoWrite};
 use kernel::deferred_call::DeferredCallClient;
 use kernel::hil::ethernet::EthernetAdapterDatapath;
 use kernel::hil::rng::Rng;
@@ -328,15 +327,18 @@ impl UnixClock for Rtc {
 pub struct UartWriter(&'static Uart<'static, MappedBus>);
 
 impl DebugWriter for UartWriter {
-    fn write(&self, text: Arguments<'_>) {
-        struct Polled<'a>(&'a UartWriter);
-        impl Write for Polled<'_> {
-            fn write_str(&mut self, text: &str) -> core::fmt::Result {
-                self.0.0.send_polled(text.as_bytes());
-                Ok(())
-            }
-        }
-        // Writing by polling cannot fail.
-        let _ = Polled(self).write_fmt(text);
+    fn write(&self, bytes: &[u8], _overflow_message: &[u8]) -> usize {
+        self.0.send_polled(bytes);
+        bytes.len()
     }
+    fn available_len(&self) -> usize {
+        usize::MAX
+    }
+    fn to_write_len(&self) -> usize {
+        0
+    }
+    fn publish(&self) -> usize {
+        0
+    }
+    fn flush(&self, _writer: &mut dyn IoWrite) {}
 }

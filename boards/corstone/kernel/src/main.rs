@@ -83,7 +83,7 @@ fn main() -> ! {
     let slots = static_init!(ProcessArray<{ NUM_PROCS as usize }>, ProcessArray::new()).as_slice();
     let kernel = static_init!(Kernel, Kernel::new(slots));
     let capsules = capsules::create(kernel, &memory_cap, regions.audio_rom);
-    kernel::debug::set_debug_writer(capsules.debug_writer, &debug_cap);
+    kernel::debug::set_debug_writer_wrapper(capsules.debug_writer, debug_cap);
     debug!(
         "kernel: tockstone {}, Tock {}.{}, boot {}",
         env!("CARGO_PKG_VERSION"),

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use cortex_v8m::switch::core_switch::{Vector, vector_table};
 use kernel::process::FlashRegion;
 use kernel::process::ProcessSlot;
-use kernel::utilities::single_thread_value::SingleThreadValue;
+use kernel::utilities::kernel_static::KernelStatic;
 use tfm_psa_driver::{KernelClient, Spe, Veneers};
 
 unsafe extern "C" {
@@ -222,8 +222,8 @@ extern "C" fn kernel_fault(exc_return: u32, frame: *const u32) -> ! {
 }
 
 /// What a panic tells of: slots and chip, once they are made.
-static PANIC: SingleThreadValue<Cell<Option<(&'static [ProcessSlot], &'static Chip)>>> =
-    SingleThreadValue::new(Cell::new(None));
+static PANIC: KernelStatic<Cell<Option<(&'static [ProcessSlot], &'static Chip)>>> =
+    KernelStatic::new(Cell::new(None));
 
 /// Names what a panic prints.
 pub fn set_panic_resources(slots: &'static [ProcessSlot], chip: &'static Chip) {

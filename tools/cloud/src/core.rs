@@ -410,37 +410,15 @@ impl Core {
 
 /// The document of [`DEVICE_POLICY`].
 pub fn device_policy() -> String {
-    let thing = "${iot:Connection.Thing.ThingName}";
-    let service = |kind: &str, part: &str| arn(&format!("{kind}/$aws/things/{thing}/{part}/*"));
-    let parts = ["jobs", "streams", "shadow"];
-    let topics: Vec<String> = parts.iter().map(|p| service("topic", p)).collect();
-    let filters: Vec<String> = parts.iter().map(|p| service("topicfilter", p)).collect();
-    let own = arn(&format!("topic/{thing}/*"));
-    let own_filter = arn(&format!("topicfilter/{thing}/*"));
-    json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": arn(&format!("client/{thing}"))},
-        {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": topics},
-        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": filters},
-        {"Effect": "Allow", "Action": ["iot:Publish", "iot:RetainPublish", "iot:Receive"],
-            "Resource": own},
-        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": own_filter},
-    ]})
-    .to_string()
+    here(include_str!("../policies/device.json"))
 }
 
 /// What a claim for `template` may do: ask for a certificate, and for what the template makes.
 fn claim_policy(template: &str) -> String {
-    let both = |kind: &str| {
-        [
-            arn(&format!("{kind}/$aws/certificates/create*")),
-            arn(&format!(
-                "{kind}/$aws/provisioning-templates/{template}/provision/*"
-            )),
-        ]
-    };
-    json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"},
-        {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": both("topic")},
-        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": both("topicfilter")}]})
-    .to_string()
+    here(include_str!("../policies/claim.json")).replace("TEMPLATE", template)
+}
+
+/// A policy as a user of AWS takes it (docs/aws.md), for this region and account.
+fn here(policy: &str) -> String {
+    policy.replace("arn:aws:iot:REGION:ACCOUNT:", &arn(""))
 }

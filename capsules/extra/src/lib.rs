@@ -1,4 +1,4 @@
-//! Further Tock capsules: app loader, ethernet tap, hashes, key-value, date and time, audio ROM.
+//! Further Tock capsules: app loader, ethernet tap, hashes, AES, key-value, date and time, audio ROM.
 //!
 //! Owns the syscall side of what some boards have. Knows the `kernel` crate and its HIL traits,
 //! no chip.
@@ -13,3 +13,4 @@ pub mod ethernet_tap;
 pub mod hmac;
 pub mod kv_driver;
 pub mod sha256_driver;
+pub mod symmetric_encryption;

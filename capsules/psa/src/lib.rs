@@ -2,11 +2,12 @@
 //!
 //! Owns the protocol of the drivers 0xA0000–0xA0003 (docs/syscalls), the table from ShortIds to
 //! PSA client ids, the record of what processes hold in the secure world, and the kernel's random
-//! source, hasher and key-value store. Does not own what a service does with a call; whether a caller may use a key or an
+//! source, hasher, cipher and key-value store. Does not own what a service does with a call; whether a caller may use a key or an
 //! object is decided by the secure side, from the client id that is selected here.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod aes;
 mod digest;
 mod driver;
 mod entropy;
@@ -16,6 +17,7 @@ mod kv;
 mod request;
 mod service;
 
+pub use aes::PsaAes;
 pub use digest::PsaDigest;
 pub use driver::{App, PsaDriver};
 pub use entropy::PsaRng;

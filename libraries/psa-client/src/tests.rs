@@ -2,7 +2,7 @@
 //!
 //! Owns the client half of tfm.md §C.4, §D.1, §E.1 and §G as a table of expectations.
 
-use crate::crypto::{self, HashOperation, KeyDerivation, MacOperation};
+use crate::crypto::{self, CipherOperation, HashOperation, KeyDerivation, MacOperation};
 use crate::{
     Algorithm, KeyAttributes, KeyType, OutVec, Status, Transport, attestation, fwu, its, platform,
     ps,
@@ -220,6 +220,69 @@ fn macs() {
     let op = MacOperation::sign_setup(&r, 3, Algorithm::HMAC_SHA_256).unwrap();
     assert_eq!(op.sign_finish(&mut mac), Ok(32));
     r.take();
+}
+
+#[test]
+fn ciphers() {
+    let r = Recorder::default();
+    r.answer(0, &[&[5; 21]]).answer(0, &[&[6; 5]]);
+    let mut out = [0; 32];
+    assert_eq!(
+        crypto::cipher_encrypt(&r, 7, Algorithm::CTR, b"hello", &mut out),
+        Ok(21)
+    );
+    let sealed = out;
+    assert_eq!(
+        crypto::cipher_decrypt(&r, 7, Algorithm::CTR, &sealed[..21], &mut out),
+        Ok(5)
+    );
+    let calls = r.take();
+    let ids: Vec<u16> = calls.iter().map(|c| c.iov().function_id).collect();
+    assert_eq!(ids, [function::CIPHER_ENCRYPT, function::CIPHER_DECRYPT]);
+    assert_eq!(
+        (calls[0].iov().key_id, calls[0].iov().alg),
+        (7, 0x04C0_1000)
+    );
+    assert_eq!(calls[0].ins[1..], [b"hello".to_vec()]);
+    // In parts: handle 0x101 throughout, and the last call takes it back.
+    r.answer(0, &[HANDLE])
+        .answer(0, &[&[9; 16]])
+        .answer(0, &[])
+        .answer(0, &[&[1; 16]])
+        .answer(0, &[OVER, &[]]);
+    let mut op = CipherOperation::encrypt_setup(&r, 7, Algorithm::CBC_NO_PADDING).unwrap();
+    assert_eq!(op.generate_iv(&mut [0; 16]), Ok(16));
+    op.set_iv(&[2; 16]).unwrap();
+    assert_eq!(op.update(&[3; 20], &mut out), Ok(16));
+    assert_eq!(op.finish(&mut out), Ok(0));
+    let calls = r.take();
+    let ids: Vec<u16> = calls.iter().map(|c| c.iov().function_id).collect();
+    assert_eq!(
+        ids,
+        [
+            function::CIPHER_ENCRYPT_SETUP,
+            function::CIPHER_GENERATE_IV,
+            function::CIPHER_SET_IV,
+            function::CIPHER_UPDATE,
+            function::CIPHER_FINISH
+        ]
+    );
+    assert_eq!(calls[2].ins[1..], [vec![2; 16]]);
+    assert_eq!(
+        (calls[3].ins[1..].to_vec(), &calls[3].outs),
+        (vec![vec![3; 20]], &vec![32])
+    );
+    assert_eq!(calls[4].outs, [4, 32]);
+    assert!(calls[1..].iter().all(|c| c.iov().op_handle != 0));
+    // Dropped: aborted.
+    r.answer(0, &[HANDLE]).answer(0, &[OVER]);
+    drop(CipherOperation::decrypt_setup(&r, 7, Algorithm::ECB_NO_PADDING).unwrap());
+    let calls = r.take();
+    let ids: Vec<u16> = calls.iter().map(|c| c.iov().function_id).collect();
+    assert_eq!(
+        ids,
+        [function::CIPHER_DECRYPT_SETUP, function::CIPHER_ABORT]
+    );
 }
 
 #[test]

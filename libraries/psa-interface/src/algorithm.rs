@@ -34,6 +34,12 @@ impl Algorithm {
     pub const HMAC_SHA_384: Algorithm = Algorithm(0x0380_000A);
     /// CMAC.
     pub const CMAC: Algorithm = Algorithm(0x03C0_0200);
+    /// Counter mode.
+    pub const CTR: Algorithm = Algorithm(0x04C0_1000);
+    /// Cipher block chaining of whole blocks.
+    pub const CBC_NO_PADDING: Algorithm = Algorithm(0x0440_4000);
+    /// Electronic code book of whole blocks.
+    pub const ECB_NO_PADDING: Algorithm = Algorithm(0x0440_4400);
     /// CCM, 16-byte tag.
     pub const CCM: Algorithm = Algorithm(0x0550_0100);
     /// GCM, 16-byte tag.

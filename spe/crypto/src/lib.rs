@@ -13,6 +13,8 @@
 
 mod aead;
 mod arguments;
+#[cfg(feature = "psa-cipher")]
+mod cipher;
 mod derivation;
 mod entropy;
 mod hash;

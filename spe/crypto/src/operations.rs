@@ -6,6 +6,8 @@
 
 use psa_interface::Status;
 
+#[cfg(feature = "psa-cipher")]
+use crate::cipher::CipherOperation;
 use crate::derivation::Derivation;
 use crate::mac::MacOperation;
 use crate::primitives::hash::Hash;
@@ -20,6 +22,9 @@ pub enum Operation {
     Hash(Hash),
     /// `psa_mac_*`.
     Mac(MacOperation),
+    /// `psa_cipher_*`.
+    #[cfg(feature = "psa-cipher")]
+    Cipher(CipherOperation),
     /// `psa_key_derivation_*`.
     Derivation(Derivation),
 }
@@ -45,6 +50,8 @@ macro_rules! kind {
 
 kind!(Hash, Hash);
 kind!(Mac, MacOperation);
+#[cfg(feature = "psa-cipher")]
+kind!(Cipher, CipherOperation);
 kind!(Derivation, Derivation);
 
 struct Slot {

@@ -84,6 +84,8 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             f::MAC_SIGN_FINISH => self.mac_finish(iov, call, Purpose::Sign),
             f::MAC_VERIFY_FINISH => self.mac_finish(iov, call, Purpose::Verify),
             f::MAC_ABORT => self.abort::<MacOperation>(iov, call),
+            #[cfg(feature = "psa-cipher")]
+            f::CIPHER_ENCRYPT..=f::CIPHER_ABORT => self.cipher(iov, call),
             f::AEAD_ENCRYPT => self.aead_encrypt(iov, call),
             f::AEAD_DECRYPT => self.aead_decrypt(iov, call),
             f::SIGN_MESSAGE => self.sign(iov, call, Over::Message),
@@ -100,7 +102,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             f::KEY_DERIVATION_OUTPUT_BYTES => self.derivation_output_bytes(iov, call),
             f::KEY_DERIVATION_OUTPUT_KEY => self.derivation_output_key(iov, call),
             f::KEY_DERIVATION_ABORT => self.abort::<Derivation>(iov, call),
-            // Ciphers, multi-part AEAD, asymmetric encryption, integer inputs, and no function.
+            // Multi-part AEAD, asymmetric encryption, integer inputs, and no function.
             _ => Err(Status::NOT_SUPPORTED),
         }
     }
@@ -138,7 +140,11 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
     }
 
     /// Ends an operation; an unknown handle is a success. The handle goes back as 0.
-    fn abort<T: Kind>(&mut self, iov: &CryptoIovec, call: &mut Call<'_, '_>) -> Result<(), Status> {
+    pub(crate) fn abort<T: Kind>(
+        &mut self,
+        iov: &CryptoIovec,
+        call: &mut Call<'_, '_>,
+    ) -> Result<(), Status> {
         self.operations.release::<T>(call.client.0, iov.op_handle);
         if call.outputs.is_empty() {
             Ok(())

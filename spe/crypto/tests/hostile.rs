@@ -9,8 +9,12 @@ use psa_interface::{Algorithm, CryptoIovec, KeyType, Status};
 use spe_crypto::host::HostCrypto;
 
 /// Algorithms worth asking for, right and wrong.
-const ALGORITHMS: [u32; 16] = [
+const ALGORITHMS: [u32; 20] = [
     0,
+    0x04C0_1000,
+    0x0440_4000,
+    0x0440_4400,
+    0x0550_0100,
     0x0200_0009,
     0x0200_000A,
     0x0200_000B,

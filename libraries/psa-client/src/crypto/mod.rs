@@ -5,6 +5,7 @@
 //! so that a slot in the secure world is never leaked by an early return.
 
 mod aead;
+mod cipher;
 mod derivation;
 mod hash;
 mod key;
@@ -12,6 +13,7 @@ mod mac;
 mod sign;
 
 pub use aead::{aead_decrypt, aead_encrypt};
+pub use cipher::{CipherOperation, cipher_decrypt, cipher_encrypt};
 pub use derivation::KeyDerivation;
 pub use hash::{HashOperation, hash_compare, hash_compute};
 pub use key::{

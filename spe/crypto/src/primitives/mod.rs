@@ -4,6 +4,18 @@
 //! secret. Constant time with respect to secrets as far as the underlying crates are.
 
 pub mod aead;
+#[cfg(feature = "PSA_WANT_ALG_CCM")]
+pub mod ccm;
+#[cfg(any(feature = "psa-cipher", feature = "PSA_WANT_ALG_CCM"))]
+#[cfg_attr(
+    not(all(
+        feature = "PSA_WANT_ALG_CTR",
+        feature = "PSA_WANT_ALG_CBC_NO_PADDING",
+        feature = "PSA_WANT_ALG_ECB_NO_PADDING"
+    )),
+    allow(dead_code, unused_imports)
+)]
+pub mod cipher;
 #[cfg(feature = "differential")]
 pub mod differential;
 pub mod hash;

@@ -20,6 +20,7 @@ stack_size! { 0x1800 }
 
 const SHA: u32 = 0x40005;
 const HMAC: u32 = 0x40003;
+const AES: u32 = 0x40006;
 const KV: u32 = 0x50003;
 
 /// Line of a check that failed.
@@ -38,6 +39,9 @@ fn main() {
     report("sha", sha());
     report("hmac", hmac());
     report("hmac-parts", hmac_parts());
+    report("aes", aes());
+    report("aes-parts", aes_parts());
+    report("aes-messages", aes_messages());
     report("kv", kv());
     report("kv-limits", kv_limits());
     report("kv-boot", kv_boot());
@@ -161,6 +165,98 @@ fn hmac_parts() -> Result<(), Failed> {
     check!(ask::<HMAC, 2>([b"Jefe", &data, &[]], &mut [], 2, 0) == Ok((0, 0)));
     check!(ask::<HMAC, 2>([&[], &[], &LONG_HMAC_384], &mut [], 5, 1) == Ok((0, 1)));
     check!(command(HMAC, 0, 0) == Ok(()));
+    Ok(())
+}
+
+/// Sets the algorithm: CTR, CBC, ECB, CCM, GCM.
+fn algorithm(number: u32, encrypt: bool) -> Result<(), ErrorCode> {
+    S::command(AES, 1, number, encrypt.into()).to_result()
+}
+
+/// A whole request: set up, wait, finish.
+fn crypt(read: [&[u8]; 3], write: &mut [u8]) -> Result<(u32, u32), ErrorCode> {
+    let answer = ask::<AES, 0>(read, write, 2, 0)?;
+    if answer.0 == 0 {
+        command(AES, 4, 0)?;
+    }
+    Ok(answer)
+}
+
+fn aes() -> Result<(), Failed> {
+    let counter: [u8; 16] = core::array::from_fn(|i| 0xf0 + i as u8);
+    let first: [u8; 16] = core::array::from_fn(|i| i as u8);
+    let mut out = [0; 32];
+    check!(command(AES, 0, 0) == Ok(()));
+    check!(command(AES, 9, 0) == Err(ErrorCode::NoSupport));
+    check!(algorithm(5, true) == Err(ErrorCode::NoSupport));
+    check!(command(AES, 3, 0) == Err(ErrorCode::Off));
+    check!(command(AES, 4, 0) == Err(ErrorCode::Off));
+    for (number, key, iv, sealed) in [
+        (0, &AES_128[..], &counter[..], CTR_128),
+        (1, &AES_256[..], &first[..], CBC_256),
+        (2, &AES_128[..], &[], ECB_128),
+    ] {
+        check!(algorithm(number, true) == Ok(()));
+        check!(crypt([key, iv, &BLOCKS], &mut out) == Ok((0, 32)));
+        check!(out == sealed);
+        check!(algorithm(number, false) == Ok(()));
+        check!(crypt([key, iv, &sealed], &mut out) == Ok((0, 32)));
+        check!(out == BLOCKS);
+    }
+    check!(crypt([&AES_128, &[], &BLOCKS[..31]], &mut out) == Err(ErrorCode::Invalid));
+    check!(crypt([&AES_128[..15], &[], &BLOCKS], &mut out) == Err(ErrorCode::Invalid));
+    check!(crypt([&[], &[], &BLOCKS], &mut out) == Err(ErrorCode::Reserve));
+    Ok(())
+}
+
+fn aes_parts() -> Result<(), Failed> {
+    let counter: [u8; 16] = core::array::from_fn(|i| 0xf0 + i as u8);
+    let long = long();
+    let mut out = [0; 1000];
+    check!(algorithm(0, true) == Ok(()));
+    // More than once through the driver's buffer, and on where the last part ended.
+    let (head, tail) = long.split_at(700);
+    check!(ask::<AES, 0>([&AES_128, &counter, head], &mut out[..700], 2, 0) == Ok((0, 700)));
+    check!(ask::<AES, 0>([&[], &[], tail], &mut out[700..], 3, 0) == Ok((0, 300)));
+    check!(out[984..] == LONG_CTR_END);
+    check!(command(AES, 4, 0) == Ok(()));
+    // Too often for keys or operations to be left behind in the secure world.
+    for _ in 0..40 {
+        check!(crypt([&AES_128, &counter, &BLOCKS], &mut out[..32]) == Ok((0, 32)));
+        check!(out[..32] == CTR_128);
+    }
+    Ok(())
+}
+
+fn aes_messages() -> Result<(), Failed> {
+    let nonce: [u8; 16] = core::array::from_fn(|i| 0xf0 + i as u8);
+    for (number, key, tag, sealed) in [
+        (3, &AES_128[..], 8, &CCM_8[..]),
+        (4, &AES_256[..], 16, &GCM_256[..]),
+    ] {
+        let n = 4 + sealed.len();
+        let mut message = [0; 36];
+        message[..4].copy_from_slice(b"head");
+        message[4..].copy_from_slice(&BLOCKS);
+        let mut out = [0; 52];
+        check!(command(AES, 5, 0) == Ok(()) && command(AES, 6, 4) == Ok(()));
+        check!(command(AES, 7, tag) == Ok(()) && command(AES, 8, 1) == Ok(()));
+        check!(algorithm(number, true) == Ok(()));
+        check!(crypt([key, &nonce, &message], &mut out) == Ok((0, n as u32)));
+        check!(out[..4] == *b"head" && out[4..n] == *sealed);
+        check!(algorithm(number, false) == Ok(()));
+        let mut sealed = out;
+        let mut open = [0; 52];
+        check!(ask::<AES, 0>([key, &nonce, &sealed[..n]], &mut open, 2, 0) == Ok((0, 36)));
+        check!(open[..36] == message);
+        check!(command(AES, 3, 0) == Err(ErrorCode::NoSupport));
+        check!(command(AES, 4, 0) == Ok(()));
+        // A message that was changed is not shown.
+        sealed[0] ^= 1;
+        open = [0; 52];
+        check!(crypt([key, &nonce, &sealed[..n]], &mut open) == Ok((0, 36)));
+        check!(open == [0; 52]);
+    }
     Ok(())
 }
 

@@ -1,0 +1,3 @@
+//! Symmetric encryption for processes.
+
+pub mod aes;

@@ -1,0 +1,238 @@
+//! AES in CTR, CBC and ECB (SP 800-38A) as streams.
+//!
+//! Owns the modes over the bitsliced block cipher; no key is ever an index. Does not own padding,
+//! blocks in pieces (the service collects them) or who chooses the IV.
+
+use aes::cipher::array::Array;
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use psa_interface::{Algorithm, KeyType, Status};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Block length, bytes.
+pub const BLOCK: usize = 16;
+/// Blocks ciphered together: as many as the block cipher takes at once on 32 bits, twice.
+const BATCH: usize = 4;
+
+type Block = Array<u8, aes::cipher::consts::U16>;
+
+/// A mode of operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Counter mode with a 128-bit counter.
+    #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
+    Ctr,
+    /// Cipher block chaining.
+    #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
+    Cbc,
+    /// Electronic code book.
+    #[cfg(feature = "PSA_WANT_ALG_ECB_NO_PADDING")]
+    Ecb,
+}
+
+impl Mode {
+    /// The mode of `alg` with keys of `key_type`.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT: not a cipher; NOT_SUPPORTED: another cipher, or no key for it.
+    pub fn of(alg: Algorithm, key_type: KeyType) -> Result<Self, Status> {
+        if !alg.is_cipher() {
+            return Err(Status::INVALID_ARGUMENT);
+        }
+        if key_type != KeyType::AES {
+            return Err(Status::NOT_SUPPORTED);
+        }
+        match alg {
+            #[cfg(feature = "PSA_WANT_ALG_CTR")]
+            Algorithm::CTR => Ok(Mode::Ctr),
+            #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
+            Algorithm::CBC_NO_PADDING => Ok(Mode::Cbc),
+            #[cfg(feature = "PSA_WANT_ALG_ECB_NO_PADDING")]
+            Algorithm::ECB_NO_PADDING => Ok(Mode::Ecb),
+            _ => Err(Status::NOT_SUPPORTED),
+        }
+    }
+
+    /// Whether it begins at an IV.
+    pub fn has_iv(self) -> bool {
+        match self {
+            #[cfg(feature = "PSA_WANT_ALG_ECB_NO_PADDING")]
+            Mode::Ecb => false,
+            #[allow(unreachable_patterns)] // With ECB alone.
+            _ => true,
+        }
+    }
+
+    /// Whether it takes whole blocks only.
+    pub fn whole_blocks(self) -> bool {
+        match self {
+            #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
+            Mode::Ctr => false,
+            #[allow(unreachable_patterns)] // With CTR alone.
+            _ => true,
+        }
+    }
+}
+
+/// The block cipher under an expanded key.
+#[allow(clippy::large_enum_variant)] // One at a time, on the stack or in its slot.
+enum Key {
+    Aes128(aes::Aes128),
+    Aes256(aes::Aes256),
+}
+
+impl Key {
+    fn encrypt(&self, blocks: &mut [Block]) {
+        match self {
+            Key::Aes128(key) => key.encrypt_blocks(blocks),
+            Key::Aes256(key) => key.encrypt_blocks(blocks),
+        }
+    }
+
+    #[cfg(any(
+        feature = "PSA_WANT_ALG_CBC_NO_PADDING",
+        feature = "PSA_WANT_ALG_ECB_NO_PADDING"
+    ))]
+    fn decrypt(&self, blocks: &mut [Block]) {
+        match self {
+            Key::Aes128(key) => key.decrypt_blocks(blocks),
+            Key::Aes256(key) => key.decrypt_blocks(blocks),
+        }
+    }
+}
+
+/// One encryption or decryption under way.
+pub struct Cipher {
+    key: Key,
+    mode: Mode,
+    encrypting: bool,
+    /// CBC: the block before. CTR: the next counter.
+    chain: Block,
+    /// CTR: the block of key stream in use, and how much of it is used up.
+    stream: Zeroizing<[u8; BLOCK]>,
+    used: usize,
+}
+
+impl Cipher {
+    /// Starts at a zero IV.
+    ///
+    /// # Errors
+    /// NOT_SUPPORTED: no key of AES-128 or AES-256.
+    pub fn new(mode: Mode, key: &[u8], encrypting: bool) -> Result<Self, Status> {
+        let unsupported = |_| Status::NOT_SUPPORTED;
+        let key = match key.len() {
+            16 => Key::Aes128(aes::Aes128::new_from_slice(key).map_err(unsupported)?),
+            32 => Key::Aes256(aes::Aes256::new_from_slice(key).map_err(unsupported)?),
+            _ => return Err(Status::NOT_SUPPORTED),
+        };
+        Ok(Cipher {
+            key,
+            mode,
+            encrypting,
+            chain: Block::default(),
+            stream: Zeroizing::new([0; BLOCK]),
+            used: BLOCK,
+        })
+    }
+
+    /// Its mode.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Begins anew at `iv`.
+    pub fn set_iv(&mut self, iv: [u8; BLOCK]) {
+        self.chain = iv.into();
+        self.used = BLOCK;
+    }
+
+    /// Ciphers `data` in place; whole blocks where the mode says so (the rest stays as it is).
+    pub fn apply(&mut self, data: &mut [u8]) {
+        match self.mode {
+            #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
+            Mode::Ctr => self.counter(data),
+            #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
+            Mode::Cbc => {
+                let (blocks, _) = Block::slice_as_chunks_mut(data);
+                if self.encrypting {
+                    self.chain_encrypt(blocks);
+                } else {
+                    self.chain_decrypt(blocks);
+                }
+            }
+            #[cfg(feature = "PSA_WANT_ALG_ECB_NO_PADDING")]
+            Mode::Ecb => {
+                let (blocks, _) = Block::slice_as_chunks_mut(data);
+                if self.encrypting {
+                    self.key.encrypt(blocks);
+                } else {
+                    self.key.decrypt(blocks);
+                }
+            }
+        }
+    }
+
+    /// Encrypts one block under the key, whatever the mode (CCM's MAC).
+    #[cfg(feature = "PSA_WANT_ALG_CCM")]
+    pub(crate) fn block(&self, block: &mut [u8; BLOCK]) {
+        let mut one = [Block::from(*block)];
+        self.key.encrypt(&mut one);
+        let [one] = one;
+        *block = one.into();
+    }
+
+    #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
+    fn counter(&mut self, data: &mut [u8]) {
+        // What is left of the last block of key stream.
+        let left = self.stream.get(self.used..).unwrap_or_default();
+        let (head, data) = data.split_at_mut(left.len().min(data.len()));
+        xor(head, left);
+        self.used += head.len();
+        let mut streams = [Block::default(); BATCH];
+        for part in data.chunks_mut(BATCH * BLOCK) {
+            let wanted = part.len().div_ceil(BLOCK);
+            let blocks = streams.get_mut(..wanted).unwrap_or_default();
+            for block in blocks.iter_mut() {
+                *block = self.chain;
+                let next = u128::from_be_bytes(self.chain.into()).wrapping_add(1);
+                self.chain = next.to_be_bytes().into();
+            }
+            self.key.encrypt(blocks);
+            xor(part, Block::slice_as_flattened(blocks));
+            if let (Some(last), rest @ 1..) = (blocks.last(), part.len() % BLOCK) {
+                self.stream.copy_from_slice(last);
+                self.used = rest;
+            }
+        }
+        Block::slice_as_flattened_mut(&mut streams).zeroize();
+    }
+
+    #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
+    fn chain_encrypt(&mut self, blocks: &mut [Block]) {
+        for block in blocks {
+            xor(block, &self.chain);
+            self.key.encrypt(core::slice::from_mut(block));
+            self.chain = *block;
+        }
+    }
+
+    #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
+    fn chain_decrypt(&mut self, blocks: &mut [Block]) {
+        let mut before = [Block::default(); BATCH];
+        for batch in blocks.chunks_mut(BATCH) {
+            for (to, from) in before.iter_mut().zip(batch.iter()) {
+                *to = *from;
+            }
+            self.key.decrypt(batch);
+            for (block, text) in batch.iter_mut().zip(&before) {
+                xor(block, &self.chain);
+                self.chain = *text;
+            }
+        }
+    }
+}
+
+fn xor(to: &mut [u8], from: &[u8]) {
+    for (a, b) in to.iter_mut().zip(from) {
+        *a ^= *b;
+    }
+}

@@ -272,6 +272,8 @@ impl Kernel {
             timer.start(us);
         }
         let id = process.processid();
+        let filter = resources.syscall_filter();
+        let filter = filter.filters(process).then_some(filter);
         let reason = loop {
             if timeslice_us.is_some() && !timer.has_more_than_us(MIN_QUANTA_THRESHOLD_US) {
                 process.debug_timeslice_expired();
@@ -294,7 +296,7 @@ impl Kernel {
                 Some(ContextSwitchReason::SyscallFired { syscall }) => {
                     self.handle_syscall(
                         resources.syscall_driver_lookup(),
-                        resources.syscall_filter(),
+                        filter,
                         process,
                         id,
                         syscall,
@@ -362,7 +364,7 @@ impl Kernel {
     pub(crate) fn handle_syscall<L: SyscallDriverLookup, F: SyscallFilter>(
         &self,
         lookup: &L,
-        filter: &F,
+        filter: Option<&F>,
         process: &dyn Process,
         id: ProcessId,
         syscall: Syscall,
@@ -386,7 +388,8 @@ impl Kernel {
                 arg0,
                 arg1,
             } => {
-                let ret = match filter.filter_syscall(process, &syscall) {
+                let allowed = filter.map_or(Ok(()), |f| f.filter_syscall(process, &syscall));
+                let ret = match allowed {
                     Err(e) => SyscallReturn::Failure(e),
                     Ok(()) => lookup.with_driver(driver_number, |driver| match driver {
                         Some(d) => SyscallReturn::from_command_return(d.command(
@@ -432,11 +435,11 @@ impl Kernel {
     /// Subscribe and the three allows.
     fn handle_sharing<L: SyscallDriverLookup, F: SyscallFilter>(
         lookup: &L,
-        filter: &F,
+        filter: Option<&F>,
         process: &dyn Process,
         syscall: Syscall,
     ) -> SyscallReturn {
-        let allowed = filter.filter_syscall(process, &syscall);
+        let allowed = filter.map_or(Ok(()), |f| f.filter_syscall(process, &syscall));
         let with =
             |num: usize, f: &dyn Fn(&dyn SyscallDriver) -> Result<SyscallReturn, ErrorCode>| {
                 allowed.and_then(|()| {

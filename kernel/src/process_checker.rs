@@ -36,6 +36,17 @@ pub struct AcceptedCredential {
     pub metadata: Option<CheckResultAcceptMetadata>,
 }
 
+impl AcceptedCredential {
+    /// Whether it tells who made the binary; a digest only tells that it is whole.
+    pub fn is_signature(&self) -> bool {
+        use TbfFooterV2CredentialsType::*;
+        matches!(
+            self.credential.format(),
+            Rsa3072Key | Rsa4096Key | EcdsaNistP256
+        )
+    }
+}
+
 /// Why a binary must not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessCheckError {
@@ -63,6 +74,11 @@ pub trait AppCredentialsPolicy<'a> {
         credentials: TbfFooterV2Credentials,
         integrity_region: &'a [u8],
     ) -> Result<(), (ErrorCode, TbfFooterV2Credentials, &'a [u8])>;
+    /// Whether an accepted credential ends the walk. One that does not is kept while a better one may
+    /// follow, and is none where one is required; that a later one is rejected counts all the same.
+    fn is_enough(&self, _accepted: &AcceptedCredential) -> bool {
+        true
+    }
 }
 
 /// Receives verdicts.
@@ -148,6 +164,8 @@ pub struct ProcessCheckerMachine {
     /// Index of the footer being judged, and where the next one starts.
     index: Cell<u32>,
     next: Cell<usize>,
+    /// Accepted, and not enough.
+    kept: Cell<Option<AcceptedCredential>>,
 }
 
 impl ProcessCheckerMachine {
@@ -159,6 +177,7 @@ impl ProcessCheckerMachine {
             binary: MapCell::empty(),
             index: Cell::new(0),
             next: Cell::new(0),
+            kept: Cell::new(None),
         }
     }
 
@@ -183,6 +202,7 @@ impl ProcessCheckerMachine {
         self.binary.put(binary);
         self.index.set(0);
         self.next.set(0);
+        self.kept.set(None);
         self.advance();
         Ok(())
     }
@@ -207,7 +227,7 @@ impl ProcessCheckerMachine {
                 } else if self.policy.require_credentials() {
                     Err(ProcessCheckError::CredentialsNotAccepted)
                 } else {
-                    Ok(None)
+                    Ok(self.kept.get())
                 };
                 return self.finish(none);
             };
@@ -246,10 +266,18 @@ impl AppCredentialsPolicyClient<'static> for ProcessCheckerMachine {
         _integrity_region: &'static [u8],
     ) {
         match result {
-            Ok(CheckResult::Accept(metadata)) => self.finish(Ok(Some(AcceptedCredential {
-                credential,
-                metadata,
-            }))),
+            Ok(CheckResult::Accept(metadata)) => {
+                let accepted = AcceptedCredential {
+                    credential,
+                    metadata,
+                };
+                if self.policy.is_enough(&accepted) {
+                    return self.finish(Ok(Some(accepted)));
+                }
+                self.kept.set(Some(accepted));
+                self.index.set(self.index.get().saturating_add(1));
+                self.advance();
+            }
             Ok(CheckResult::Reject) => self.finish(Err(ProcessCheckError::CredentialsRejected(
                 self.index.get(),
             ))),

@@ -572,9 +572,13 @@ impl TestProcess<'_> {
             self.board.run();
             self.wake();
         }
-        self.board
-            .kernel
-            .handle_syscall(self.board, &(), self.process, self.id(), syscall);
+        self.board.kernel.handle_syscall::<_, ()>(
+            self.board,
+            None,
+            self.process,
+            self.id(),
+            syscall,
+        );
         self.events().into_iter().rev().find_map(|e| match e {
             Event::Returned(r) => Some(r),
             Event::Called(_) => None,

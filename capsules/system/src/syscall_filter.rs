@@ -14,6 +14,10 @@ use tock_tbf::types::CommandPermissions;
 pub struct TbfHeaderFilterDefaultAllow {}
 
 impl SyscallFilter for TbfHeaderFilterDefaultAllow {
+    fn filters(&self, process: &dyn Process) -> bool {
+        process.has_permissions()
+    }
+
     fn filter_syscall(&self, process: &dyn Process, syscall: &Syscall) -> Result<(), ErrorCode> {
         let Some(driver) = syscall.driver_number() else {
             return Ok(());

@@ -1,7 +1,9 @@
 //! Policies and schedulers on real processes (`kernel::testing`).
 
 use capsules_system::process_checker::basic::AppIdAssignerNames;
-use capsules_system::process_checker::signature::{AppCheckerSignature, CredentialVerifier};
+use capsules_system::process_checker::credentials::{
+    AppCheckerCredentials, CredentialVerifier, Verdict,
+};
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
 use capsules_system::process_policies::{
     StopFaultPolicy, ThresholdRestartFaultPolicy, ThresholdRestartThenPanicFaultPolicy,
@@ -16,7 +18,9 @@ use kernel::process::{
     FaultAction, ProcessBinary, ProcessFaultPolicy, ShortId, StoppedExecutingReason,
 };
 use kernel::process_checker::{
-    AppCredentialsPolicy, AppCredentialsPolicyClient, AppUniqueness, CheckResult, Compress,
+    AcceptedCredential, AppCredentialsPolicy, AppCredentialsPolicyClient, AppUniqueness,
+    CheckResult, CheckResultAcceptMetadata, Compress, ProcessCheckError, ProcessCheckerMachine,
+    ProcessCheckerMachineClient,
 };
 use kernel::scheduler::{Scheduler, SchedulingDecision};
 use kernel::testing::{TestChip, TestKernel, tbf};
@@ -211,7 +215,7 @@ fn names_come_from_names_or_from_accepted_headers() {
     assert!(names.to_short_id(&a) != names.to_short_id(&b));
     // The header has no ShortId, so nothing gives it one.
     let assigner = AppIdAssignerTbfHeader {
-        require_credential: false,
+        require_signature: false,
     };
     assert!(matches!(assigner.to_short_id(&a), ShortId::LocallyUnique));
     assert!(
@@ -220,13 +224,20 @@ fn names_come_from_names_or_from_accepted_headers() {
     );
 }
 
-/// Good when the signature's first byte is the message's; unable when it is 0xEE.
+/// Good when the data's first byte is the message's; another is bad when odd, else of another key;
+/// unable when it is 0xEE.
 struct Verifier;
 impl CredentialVerifier for Verifier {
-    fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<bool, ErrorCode> {
-        match signature[0] {
+    fn verify(
+        &self,
+        credential: &TbfFooterV2Credentials,
+        message: &[u8],
+    ) -> Result<Verdict, ErrorCode> {
+        match credential.data()[0] {
             0xEE => Err(ErrorCode::FAIL),
-            first => Ok(message.first() == Some(&first)),
+            first if message.first() == Some(&first) => Ok(Verdict::Good),
+            first if first & 1 == 1 => Ok(Verdict::Bad),
+            _ => Ok(Verdict::Unknown),
         }
     }
 }
@@ -244,47 +255,120 @@ impl AppCredentialsPolicyClient<'static> for Verdicts {
     }
 }
 
-fn credential(format: u32, first: u8) -> TbfFooterV2Credentials {
+fn footer(format: u32, first: u8) -> Vec<u8> {
+    let len = [0, 768, 1024, 32, 48, 64, 64][format as usize];
     let mut bytes = 128u16.to_le_bytes().to_vec();
-    bytes.extend(68u16.to_le_bytes());
+    bytes.extend((4 + len as u16).to_le_bytes());
     bytes.extend(format.to_le_bytes());
-    bytes.push(first);
-    bytes.extend([0; 63]);
-    parse_tbf_footer(leak(bytes)).unwrap().0
+    bytes.resize(8 + len, 0);
+    if let Some(at) = bytes.get_mut(8) {
+        *at = first;
+    }
+    bytes
+}
+
+fn credential(format: u32, first: u8) -> TbfFooterV2Credentials {
+    parse_tbf_footer(leak(footer(format, first))).unwrap().0
+}
+
+fn checker(required: bool) -> &'static AppCheckerCredentials<'static, Verifier> {
+    let checker: &'static AppCheckerCredentials<'static, Verifier> =
+        Box::leak(Box::new(AppCheckerCredentials::new(&Verifier, required)));
+    checker.register();
+    checker
 }
 
 #[test]
-fn signatures_are_judged_later_and_one_at_a_time() {
-    let checker: &'static AppCheckerSignature<'static, Verifier> =
-        Box::leak(Box::new(AppCheckerSignature::new(&Verifier)));
-    checker.register();
+fn credentials_are_judged_later_and_one_at_a_time() {
+    let checker = checker(false);
     let verdicts: &'static Verdicts = Box::leak(Box::default());
     checker.set_client(verdicts);
     assert!(!checker.require_credentials());
     let message = &[7u8, 1, 2][..];
-    let other = checker.check_credentials(credential(3, 7), message);
-    assert!(
-        matches!(other, Err((ErrorCode::NOSUPPORT, ..))),
-        "SHA-256 is no signature"
-    );
-    for first in [7, 8, 0xEE] {
-        assert!(
-            checker
-                .check_credentials(credential(6, first), message)
-                .is_ok()
-        );
-        let second = checker.check_credentials(credential(6, first), message);
-        assert!(matches!(second, Err((ErrorCode::BUSY, ..))));
-        assert!(DeferredCall::service_next_pending().is_some());
+    let room = checker.check_credentials(credential(0, 0), message);
+    assert!(matches!(room, Err((ErrorCode::NOSUPPORT, ..))));
+    for format in 1..=6 {
+        let accepted = CheckResult::Accept(Some(CheckResultAcceptMetadata {
+            metadata: format as usize,
+        }));
+        let cases = [
+            (7, Ok(accepted)),
+            (9, Ok(CheckResult::Reject)),
+            (8, Ok(CheckResult::Pass)),
+            (0xEE, Err(ErrorCode::FAIL)),
+        ];
+        for (first, verdict) in cases {
+            let credential = credential(format, first);
+            assert!(checker.check_credentials(credential, message).is_ok());
+            let second = checker.check_credentials(credential, message);
+            assert!(matches!(second, Err((ErrorCode::BUSY, ..))));
+            assert!(DeferredCall::service_next_pending().is_some());
+            assert_eq!(verdicts.0.borrow_mut().pop(), Some(verdict));
+        }
     }
-    assert_eq!(
-        *verdicts.0.borrow(),
-        [
-            Ok(CheckResult::Accept(None)),
-            Ok(CheckResult::Pass),
-            Err(ErrorCode::FAIL)
-        ]
-    );
+}
+
+#[derive(Default)]
+struct Outcome(RefCell<Vec<Result<Option<u32>, ProcessCheckError>>>);
+impl ProcessCheckerMachineClient for Outcome {
+    fn done(
+        &self,
+        _: ProcessBinary,
+        result: Result<Option<AcceptedCredential>, ProcessCheckError>,
+    ) {
+        let format = |c: AcceptedCredential| c.credential.format() as u32;
+        self.0.borrow_mut().push(result.map(|c| c.map(format)));
+    }
+}
+
+/// What comes of a binary with these footers; the integrity region's first byte is 2.
+fn walked(required: bool, footers: &[(u32, u8)]) -> Result<Option<u32>, ProcessCheckError> {
+    let checker = checker(required);
+    let machine: &'static ProcessCheckerMachine =
+        Box::leak(Box::new(ProcessCheckerMachine::new(checker)));
+    machine.register();
+    let outcome: &'static Outcome = Box::leak(Box::default());
+    machine.set_client(outcome);
+    let mut binary = binary("a");
+    let all = footers.iter().flat_map(|(f, first)| footer(*f, *first));
+    binary.footers = leak(all.collect());
+    assert_eq!(machine.check(binary), Ok(()));
+    while DeferredCall::service_next_pending().is_some() {}
+    outcome.0.take().pop().unwrap()
+}
+
+#[test]
+fn a_digest_is_kept_while_a_signature_may_follow_and_is_none_where_one_is_required() {
+    use ProcessCheckError::{CredentialsNotAccepted, CredentialsRejected};
+    const SHA: (u32, u8) = (3, 2);
+    const ECDSA: (u32, u8) = (6, 2);
+    let table: [(&[(u32, u8)], _, _); 9] = [
+        (&[], Ok(None), Err(CredentialsNotAccepted)),
+        (&[SHA], Ok(Some(3)), Err(CredentialsNotAccepted)),
+        (&[SHA, ECDSA], Ok(Some(6)), Ok(Some(6))),
+        (&[SHA, (5, 2), (2, 2)], Ok(Some(2)), Ok(Some(2))),
+        (
+            &[(3, 9), ECDSA],
+            Err(CredentialsRejected(0)),
+            Err(CredentialsRejected(0)),
+        ),
+        (&[ECDSA, (3, 9)], Ok(Some(6)), Ok(Some(6))),
+        (
+            &[SHA, (1, 9)],
+            Err(CredentialsRejected(1)),
+            Err(CredentialsRejected(1)),
+        ),
+        (
+            &[SHA, (0, 0), (6, 8)],
+            Ok(Some(3)),
+            Err(CredentialsNotAccepted),
+        ),
+        (&[(6, 0xEE)], Ok(None), Err(CredentialsNotAccepted)),
+    ];
+    for (footers, open, required) in table {
+        assert_eq!(walked(false, footers), open, "{footers:?}");
+        assert_eq!(walked(true, footers), required, "{footers:?}");
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct Area {
     pub page: usize,
     /// Where binaries go that are linked to no address: first address, and one past the last.
     pub pool: (usize, usize),
-    /// Whether a binary without an accepted credential may be installed.
+    /// Whether a binary without an accepted signature may be installed.
     pub unsigned: bool,
 }
 

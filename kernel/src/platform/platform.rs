@@ -51,6 +51,12 @@ pub trait SyscallDriverLookup {
 
 /// Refuses calls before a driver sees them.
 pub trait SyscallFilter {
+    /// Whether it would refuse a call of this process at all; asked once a turn, so that others do
+    /// not pay for it at each call.
+    #[inline]
+    fn filters(&self, _process: &dyn Process) -> bool {
+        true
+    }
     /// # Errors
     /// What the process is answered.
     fn filter_syscall(&self, _process: &dyn Process, _syscall: &Syscall) -> Result<(), ErrorCode> {

@@ -309,8 +309,8 @@ pub trait ProcessLoadingAsyncClient {
 
 /// Hears of one binary at run time.
 pub(crate) trait SingleLoadClient {
-    /// Its credentials are good enough to run, under this name, and whether one was accepted; or
-    /// they are not.
+    /// Its credentials are good enough to run, under this name, and whether a signature was
+    /// accepted; or they are not.
     fn binary_checked(&self, result: Result<(ShortId, bool), ProcessLoadError>);
 }
 
@@ -792,7 +792,10 @@ impl<C: Chip> DeferredCallClient for SequentialProcessLoaderMachine<'_, C> {
                         self.checked.take();
                         Err(e)
                     }
-                    Some(Ok(binary)) => Ok((self.short_id(&binary), binary.credential.is_some())),
+                    Some(Ok(binary)) => {
+                        let signed = binary.credential.is_some_and(|c| c.is_signature());
+                        Ok((self.short_id(&binary), signed))
+                    }
                     None => Err(ProcessLoadError::InternalError),
                 };
                 self.single.map(|c| c.binary_checked(result));

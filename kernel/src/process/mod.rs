@@ -463,6 +463,14 @@ pub trait Process {
         driver_num: usize,
         offset: usize,
     ) -> tock_tbf::types::CommandPermissions;
+    /// Whether its TBF lists permissions: then [`Self::get_command_permissions`] is worth asking.
+    fn has_permissions(&self) -> bool {
+        self.get_command_permissions(0, 0) != tock_tbf::types::CommandPermissions::NoPermsAtAll
+    }
+    /// Its TBF's header.
+    fn get_header(&self) -> Option<tock_tbf::types::TbfHeader<'static>> {
+        None
+    }
     /// What of storage it may use.
     fn get_storage_permissions(&self) -> StoragePermissions;
 

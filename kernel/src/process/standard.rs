@@ -52,6 +52,8 @@ pub struct ProcessStandard<C: 'static + Chip> {
     storage_permissions: Cell<StoragePermissions>,
     flash: &'static [u8],
     header: TbfHeader<'static>,
+    /// Whether the header lists permissions.
+    has_permissions: bool,
     credential: Option<AcceptedCredential>,
     memory_start: *mut u8,
     memory_len: usize,
@@ -383,6 +385,12 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
 
     fn get_command_permissions(&self, driver_num: usize, offset: usize) -> CommandPermissions {
         self.header.get_command_permissions(driver_num, offset)
+    }
+    fn has_permissions(&self) -> bool {
+        self.has_permissions
+    }
+    fn get_header(&self) -> Option<TbfHeader<'static>> {
+        Some(self.header)
     }
     fn get_storage_permissions(&self) -> StoragePermissions {
         self.storage_permissions.get()

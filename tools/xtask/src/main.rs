@@ -11,6 +11,7 @@ mod bench;
 mod build;
 mod console;
 mod counts;
+mod credentials;
 mod demo;
 mod enrol;
 mod flash;
@@ -63,6 +64,8 @@ enum Verb {
     Flash(verbs::FlashOptions),
     /// Writes a provisioning record into a flash file
     Provision(verbs::ProvisionOptions),
+    /// Gives an app binary credentials: digests and signatures
+    Sign(credentials::Options),
     /// Runs the local cloud alone, until Ctrl-C
     Cloud(verbs::CloudOptions),
     /// Pushes, lists, watches and cancels updates over the local cloud's control plane
@@ -115,6 +118,7 @@ fn run() -> Result<()> {
         }
         Verb::Flash(options) => verbs::flash(&options),
         Verb::Provision(options) => verbs::provision(&options),
+        Verb::Sign(options) => credentials::run(&options),
         Verb::Cloud(options) => verbs::cloud(&options),
         Verb::Ota(options) => ota::run(&options),
         Verb::Demo(options) => demo::run(&options),

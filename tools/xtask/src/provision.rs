@@ -24,6 +24,8 @@ pub const KERNEL: i32 = -1;
 pub const SHORT_ID_TABLE: u64 = 0x544F_434B_0000_0001;
 /// The kernel's key that verifies app credentials.
 pub const APP_KEY: u32 = 0x20;
+/// The same, RSA: bits and id.
+pub const APP_KEYS_RSA: [(u16, u32); 2] = [(3072, 0x21), (4096, 0x22)];
 /// Private key for TLS client authentication.
 pub const DEVICE_KEY: u32 = 1;
 /// Private key of a claim.
@@ -126,6 +128,10 @@ pub fn write_with(
         endpoint.push_str(&format!(":{a}.{b}.{c}.{d}"));
     }
     let app_key = public_point(&sign::app_key())?;
+    let app_keys_rsa =
+        APP_KEYS_RSA.map(|(bits, _)| rsa_public_key(&sign::app_key_rsa(bits.into())));
+    let [app_rsa_3072, app_rsa_4096] = app_keys_rsa;
+    let app_keys_rsa = [app_rsa_3072?, app_rsa_4096?];
     let update_key = rsa_public_key(&sign::update_key())?;
     let ecdsa = Algorithm::ecdsa(Algorithm::SHA_256);
     let key = |id, key_type: KeyType, bits, usage, algorithm: Algorithm| Item::Key {
@@ -182,6 +188,12 @@ pub fn write_with(
             &update_key,
         ),
     ];
+    for ((bits, id), data) in APP_KEYS_RSA.into_iter().zip(&app_keys_rsa) {
+        let algorithm = Algorithm::rsa_pkcs1v15_sign(Algorithm::SHA_512);
+        let kind = KeyType::RSA_PUBLIC_KEY;
+        let item = key(id, kind, bits, usage::VERIFY_HASH, algorithm);
+        objects.push((KERNEL, item, data));
+    }
     if let Some(template) = &identity.template {
         objects.push((net, signing_key(CLAIM_KEY), &identity.key));
         objects.push((net, ps(PS_CLAIM_CERTIFICATE), &identity.certificate));

@@ -1,8 +1,8 @@
 //! Development keys and signatures: imgtool for images, openssl for the update.
 //!
 //! Owns which key signs what: secure image ECDSA-P256, non-secure image RSA-3072, update jobs
-//! RSA-3072 (PSS, SHA-256), app credentials ECDSA-P256. The keys are made once, under
-//! `build/keys`, and never committed; a product brings its own.
+//! RSA-3072 (PSS, SHA-256), app credentials ECDSA-P256 (and RSA-3072, RSA-4096: `credentials.rs`).
+//! The keys are made once, under `build/keys`, and never committed; a product brings its own.
 
 use crate::{paths, shell};
 use anyhow::Result;
@@ -46,6 +46,11 @@ pub fn app_key() -> PathBuf {
     paths::keys().join("app.pem")
 }
 
+/// The RSA key of so many bits that signs apps, PEM.
+pub fn app_key_rsa(bits: usize) -> PathBuf {
+    paths::keys().join(format!("app-rsa{bits}.pem"))
+}
+
 /// Makes the keys that are missing.
 ///
 /// # Errors
@@ -69,6 +74,18 @@ pub fn keys() -> Result<()> {
     generate(&update_key(), "rsa-3072")?;
     generate(&app_key(), "ecdsa-p256")?;
     generate(&paths::keys().join("wrong.pem"), "ecdsa-p256")?;
+    for bits in [3072, 4096] {
+        let path = app_key_rsa(bits);
+        if !path.is_file() {
+            println!("build: new development key {} (RSA)", path.display());
+            let size = format!("rsa_keygen_bits:{bits}");
+            shell::run(
+                Command::new("openssl")
+                    .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", &size, "-out"])
+                    .arg(path),
+            )?;
+        }
+    }
     let der = app_key().with_extension("der");
     if !der.is_file() {
         shell::run(

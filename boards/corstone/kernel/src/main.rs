@@ -15,14 +15,14 @@ mod process_console;
 mod processes;
 #[cfg(feature = "rules")]
 mod rules;
+mod scheduler;
 mod secure_capsules;
 mod start;
 
-use capsules_system::process_checker::signature::AppCheckerSignature;
+use capsules_system::process_checker::credentials::AppCheckerCredentials;
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
-use capsules_system::process_policies::IndividualStoragePermissions;
+use capsules_system::process_policies::TbfHeaderStoragePermissions;
 use capsules_system::process_restart::{Backoff, BackoffRestartFaultPolicy};
-use capsules_system::scheduler::round_robin::RoundRobinSched;
 use chip::ns::devices::{CLOCK, ticks};
 use cortex_v8m::systick::SysTick;
 use kernel::capabilities::{
@@ -61,10 +61,11 @@ pub type FaultPolicy = BackoffRestartFaultPolicy<
 struct StorageCapability;
 // SAFETY: board code; only the storage policy gets it.
 unsafe impl ApplicationStorageCapability for StorageCapability {}
-/// Each application stores under its ShortId, and sees what it stored.
-type StoragePolicy = IndividualStoragePermissions<StorageCapability>;
+/// Each application stores under its ShortId and sees what it stored, unless its signed header says
+/// what else.
+type StoragePolicy = TbfHeaderStoragePermissions<StorageCapability>;
 
-type Checker = AppCheckerSignature<'static, SecureVerifier>;
+type Checker = AppCheckerCredentials<'static, SecureVerifier>;
 /// What loads processes.
 pub type Loader = SequentialProcessLoaderMachine<'static, Chip>;
 
@@ -119,19 +120,22 @@ fn main() -> ! {
 
     start::set_panic_resources(slots, chip);
     let verifier = static_init!(SecureVerifier, SecureVerifier(capsules.spe));
-    let checker = static_init!(Checker, AppCheckerSignature::new(verifier));
+    let checker = static_init!(
+        Checker,
+        AppCheckerCredentials::new(verifier, cfg!(feature = "require-credentials"))
+    );
     checker.register();
     let machine = static_init!(ProcessCheckerMachine, ProcessCheckerMachine::new(checker));
     machine.register();
     let names = static_init!(
         AppIdAssignerTbfHeader,
         AppIdAssignerTbfHeader {
-            require_credential: true
+            require_signature: true
         }
     );
     let storage_permissions = static_init!(
         StoragePolicy,
-        IndividualStoragePermissions::new(StorageCapability)
+        TbfHeaderStoragePermissions::new(StorageCapability)
     );
     let loader = static_init!(
         Loader,
@@ -174,7 +178,7 @@ fn main() -> ! {
         capsules,
         app_loader,
         ipc: IPC::new(kernel, ipc::DRIVER_NUM, &memory_cap),
-        scheduler: RoundRobinSched::new(slots),
+        scheduler: scheduler::create(slots),
         systick: SysTick::new(CLOCK),
         fault_policy,
     };

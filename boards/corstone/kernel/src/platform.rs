@@ -1,10 +1,11 @@
 //! The board as the main loop sees it: drivers, scheduler, timer, and what is said about faults.
 
 use crate::capsules::Capsules;
+use crate::scheduler::Sched;
 use crate::{FaultPolicy, NUM_PROCS};
 use capsules_extra::app_loader;
 use capsules_system::process_printer::ProcessPrinterText;
-use capsules_system::scheduler::round_robin::RoundRobinSched;
+use capsules_system::syscall_filter::TbfHeaderFilterDefaultAllow;
 use chip::ns::Peripherals;
 use cortex_v8m::CoreChip;
 use cortex_v8m::systick::SysTick;
@@ -26,7 +27,7 @@ pub struct Platform {
     /// Drivers.
     pub ipc: IPC<NUM_PROCS>,
     /// Who runs.
-    pub scheduler: RoundRobinSched,
+    pub scheduler: Sched,
     /// For how long.
     pub systick: SysTick,
     /// What becomes of a process that faulted.
@@ -108,18 +109,18 @@ impl core::fmt::Write for Debug {
 
 impl KernelResources<Chip> for Platform {
     type SyscallDriverLookup = Self;
-    type SyscallFilter = ();
+    type SyscallFilter = TbfHeaderFilterDefaultAllow;
     type ProcessFault = Self;
     type ContextSwitchCallback = ();
-    type Scheduler = RoundRobinSched;
+    type Scheduler = Sched;
     type SchedulerTimer = SysTick;
     type WatchDog = ();
 
     fn syscall_driver_lookup(&self) -> &Self {
         self
     }
-    fn syscall_filter(&self) -> &() {
-        &()
+    fn syscall_filter(&self) -> &TbfHeaderFilterDefaultAllow {
+        &TbfHeaderFilterDefaultAllow {}
     }
     fn process_fault(&self) -> &Self {
         self
@@ -127,7 +128,7 @@ impl KernelResources<Chip> for Platform {
     fn context_switch_callback(&self) -> &() {
         &()
     }
-    fn scheduler(&self) -> &RoundRobinSched {
+    fn scheduler(&self) -> &Sched {
         &self.scheduler
     }
     fn scheduler_timer(&self) -> &SysTick {

@@ -1,43 +1,113 @@
-//! Where processes come from on this board: the credential key, and what is printed.
+//! Where processes come from on this board: the credential keys, and what is printed.
 
 use crate::Loader;
 use crate::capsules::VirtualAlarm;
 use crate::install::Storage;
-use capsules_system::process_checker::signature::CredentialVerifier;
+use capsules_system::process_checker::credentials::{CredentialVerifier, Verdict};
 use chip::ns::devices::ticks;
 use core::cell::Cell;
 use kernel::ErrorCode;
 use kernel::debug;
 use kernel::hil::time::{Alarm, AlarmClient, ConvertTicks, Time};
 use kernel::process::{Process, ProcessBinaryError, ProcessLoadError, ProcessLoadingAsyncClient};
-use psa_client::crypto::{hash_compute, verify_hash};
+use psa_client::crypto::{export_public_key, hash_compute, verify_hash};
 use psa_interface::{Algorithm, Status};
 use tfm_psa_driver::{KernelClient, Spe, Veneers};
+use tock_tbf::types::{TbfFooterV2Credentials, TbfFooterV2CredentialsType as Format};
 
-/// The kernel's key that verifies app credentials (provisioned under client −1).
+/// The kernel's keys that verify app credentials (provisioned under client −1).
 const APP_KEY: u32 = 0x20;
+const APP_KEY_RSA_3072: u32 = 0x21;
+const APP_KEY_RSA_4096: u32 = 0x22;
 
 /// Credentials through the secure world.
 pub struct SecureVerifier(pub &'static Spe<Veneers>);
 
-impl CredentialVerifier for SecureVerifier {
-    fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<bool, ErrorCode> {
+/// How a format is checked: the key of a signature, and over which hash.
+fn how(format: Format) -> Option<(Option<u32>, Algorithm)> {
+    Some(match format {
+        Format::Reserved => return None,
+        Format::SHA256 => (None, Algorithm::SHA_256),
+        Format::SHA384 => (None, Algorithm::SHA_384),
+        Format::SHA512 => (None, Algorithm::SHA_512),
+        Format::Rsa3072Key => (Some(APP_KEY_RSA_3072), Algorithm::SHA_512),
+        Format::Rsa4096Key => (Some(APP_KEY_RSA_4096), Algorithm::SHA_512),
+        Format::EcdsaNistP256 => (Some(APP_KEY), Algorithm::SHA_256),
+    })
+}
+
+/// Where the modulus begins in the DER of an RSAPublicKey of 3072 or 4096 bits (RFC 8017 §A.1.1): behind
+/// two headers of four bytes and a zero.
+const MODULUS_AT: usize = 9;
+/// An RSAPublicKey of 4096 bits.
+const MOST_DER: usize = 527;
+
+impl SecureVerifier {
+    fn judge(
+        &self,
+        credential: &TbfFooterV2Credentials,
+        message: &[u8],
+    ) -> Result<Verdict, Status> {
         let client = KernelClient(self.0);
-        let mut hash = [0; 32];
-        let algorithm = Algorithm::ecdsa(Algorithm::SHA_256);
-        hash_compute(&client, Algorithm::SHA_256, message, &mut hash)
-            .and_then(|_| verify_hash(&client, APP_KEY, algorithm, &hash, signature))
-            .map(|()| true)
-            .or_else(|status| match status {
-                Status::INVALID_SIGNATURE => Ok(false),
-                other => {
-                    debug!(
-                        "kernel: app credentials cannot be checked, status {}",
-                        other.0
-                    );
-                    Err(ErrorCode::FAIL)
+        let (key, hash_algorithm) = how(credential.format()).ok_or(Status::NOT_SUPPORTED)?;
+        let mut hash = [0; 64];
+        let len = hash_compute(&client, hash_algorithm, message, &mut hash)?;
+        let hash = hash.get(..len).ok_or(Status::GENERIC_ERROR)?;
+        let Some(key) = key else {
+            return Ok(match credential.data() == hash {
+                true => Verdict::Good,
+                false => Verdict::Bad,
+            });
+        };
+        let (algorithm, of_key, signature) = if credential.format() == Format::EcdsaNistP256 {
+            let none: &[u8] = &[];
+            (Algorithm::ecdsa(hash_algorithm), none, credential.data())
+        } else {
+            let half = credential.data().len() / 2;
+            let (modulus, signature) = credential.data().split_at(half);
+            (
+                Algorithm::rsa_pkcs1v15_sign(hash_algorithm),
+                modulus,
+                signature,
+            )
+        };
+        let mut der = [0; MOST_DER];
+        if !of_key.is_empty() {
+            let len = match export_public_key(&client, key, &mut der) {
+                // A board without such a key.
+                Err(Status::INVALID_HANDLE | Status::DOES_NOT_EXIST) => {
+                    return Ok(Verdict::Unknown);
                 }
-            })
+                other => other?,
+            };
+            let ours = der.get(..len).and_then(|der| der.get(MODULUS_AT..));
+            if !ours.is_some_and(|ours| ours.starts_with(of_key)) {
+                return Ok(Verdict::Unknown);
+            }
+        }
+        match verify_hash(&client, key, algorithm, hash, signature) {
+            Ok(()) => Ok(Verdict::Good),
+            // It says whose it is, or it does not.
+            Err(Status::INVALID_SIGNATURE) if !of_key.is_empty() => Ok(Verdict::Bad),
+            Err(Status::INVALID_SIGNATURE) => Ok(Verdict::Unknown),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+impl CredentialVerifier for SecureVerifier {
+    fn verify(
+        &self,
+        credential: &TbfFooterV2Credentials,
+        message: &[u8],
+    ) -> Result<Verdict, ErrorCode> {
+        self.judge(credential, message).map_err(|status| {
+            debug!(
+                "kernel: app credentials cannot be checked, status {}",
+                status.0
+            );
+            ErrorCode::FAIL
+        })
     }
 }
 

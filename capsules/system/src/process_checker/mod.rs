@@ -1,4 +1,4 @@
 //! Which credentials are worth something, and what applications are called.
 pub mod basic;
-pub mod signature;
+pub mod credentials;
 pub mod tbf;

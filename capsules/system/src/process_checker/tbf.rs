@@ -3,11 +3,11 @@
 use kernel::process::{Process, ProcessBinary, ShortId};
 use kernel::process_checker::{AppUniqueness, Compress};
 
-/// An application is the ShortId of its TBF; without an accepted credential it has no name, so that
-/// nobody can take another's by writing it into a header.
+/// An application is the ShortId of its TBF; without an accepted signature it has no name, so that
+/// nobody can take another's by writing it into a header. (A digest anybody can compute.)
 pub struct AppIdAssignerTbfHeader {
-    /// Whether a name needs an accepted credential.
-    pub require_credential: bool,
+    /// Whether a name needs an accepted signature.
+    pub require_signature: bool,
 }
 
 impl AppUniqueness for AppIdAssignerTbfHeader {
@@ -29,7 +29,8 @@ impl AppUniqueness for AppIdAssignerTbfHeader {
 
 impl Compress for AppIdAssignerTbfHeader {
     fn to_short_id(&self, process: &ProcessBinary) -> ShortId {
-        if self.require_credential && process.credential.is_none() {
+        let signed = process.credential.is_some_and(|c| c.is_signature());
+        if self.require_signature && !signed {
             return ShortId::LocallyUnique;
         }
         process

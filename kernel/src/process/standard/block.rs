@@ -133,6 +133,8 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             storage_permissions: Cell::new(StoragePermissions::new_null()),
             flash: pb.flash,
             header: pb.header,
+            has_permissions: pb.header.get_command_permissions(0, 0)
+                != CommandPermissions::NoPermsAtAll,
             credential: pb.credential,
             memory_start,
             memory_len,

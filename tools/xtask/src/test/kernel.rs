@@ -41,7 +41,8 @@ const CONFORMANCE: Guest = Guest {
     ram_size: 0x4000,
 };
 
-const HELLO: Guest = Guest {
+/// Ticks.
+pub const HELLO: Guest = Guest {
     name: "hello",
     flash: 0,
     ram: 0,
@@ -133,13 +134,25 @@ fn play() -> Result<BTreeMap<String, String>> {
 /// # Errors
 /// Of the compiler and imgtool.
 pub fn tested_kernel(map: &Map) -> Result<PathBuf> {
+    kernel_with(map, "device,rules", "kernel-rules")
+}
+
+/// Builds and signs a kernel with these features, as `build/<stem>_signed.bin`.
+///
+/// # Errors
+/// Of the compiler and imgtool.
+pub fn kernel_with(map: &Map, features: &str, stem: &str) -> Result<PathBuf> {
+    // All builds of the package leave their ELF in one place.
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let one = ONE.lock();
     let (toolchain, _) = setup::everything()?;
     let package = format!("{}-kernel", paths::board_name());
-    let elf = firmware_with(&toolchain, World::NonSecure, &package, "device,rules", &[])?;
-    let out = paths::build().join("kernel-rules_signed.bin");
-    let bare = paths::build().join("kernel-rules.bin");
+    let elf = firmware_with(&toolchain, World::NonSecure, &package, features, &[])?;
+    let out = paths::build().join(format!("{stem}_signed.bin"));
+    let bare = paths::build().join(format!("{stem}.bin"));
     let base = map.region("kernel-exec").map_err(|e| anyhow!(e))?.base + map.image_header;
     std::fs::write(&bare, build::flatten(&elf, base)?)?;
+    drop(one);
     let image = sign::Image::NonSecure;
     sign::image_of(map, image, &bare, build::FACTORY, &image.key(), &out)?;
     Ok(out)

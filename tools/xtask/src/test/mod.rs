@@ -10,6 +10,7 @@ mod capsule;
 mod claim;
 mod cloud;
 mod console;
+mod credentials;
 mod e2e;
 mod host;
 pub mod hostile;
@@ -117,7 +118,11 @@ pub fn run(options: &Options) -> Result<()> {
     }
     timed("kernel", &mut || {
         let only = options.case.as_deref();
-        Ok(kernel::run(only)?.and(cases(&[&install::CASES], only)))
+        Ok(kernel::run(only)?.and(cases(
+            // One list a line.
+            &[&install::CASES, &credentials::CASES],
+            only,
+        )))
     })?;
     timed("capsule", &mut || {
         Ok(cases(

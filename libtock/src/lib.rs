@@ -86,6 +86,13 @@ pub mod rng {
     pub use libtock_rng::RngListener;
 }
 
+/// Crash reports and states of processes.
+pub mod supervision {
+    pub use libtock_supervision as driver;
+    pub use libtock_supervision::{CrashReport, Crashes, ProcessInfo};
+    pub type Supervision = libtock_supervision::Supervision<super::TockSyscalls>;
+}
+
 /// What [`println!`] and [`print!`] expand to: one write a line, so that the lines of two
 /// processes do not mix; longer text goes out in pieces.
 #[doc(hidden)]

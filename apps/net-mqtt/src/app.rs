@@ -24,6 +24,7 @@ use psa_client::Transport;
 use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_psa::Provider;
+use supervision::CrashReport;
 
 /// Longest sleep while the socket expects data, microseconds: QEMU delivers late to a halted CPU.
 const EXPECTING_US: u64 = 10_000;
@@ -51,6 +52,12 @@ pub trait Environment {
     }
     /// A time server said that it is this time, seconds since 1970, and was believed.
     fn time_learned(&self, _unix_seconds: u64) {}
+    /// The oldest crash report that the kernel keeps, and how many gave way to newer ones.
+    fn crash(&self) -> Option<(CrashReport, u32)> {
+        None
+    }
+    /// The broker has the report with this number.
+    fn crash_published(&self, _serial: u32) {}
     /// The TLS handshake starts (`true`) or is complete (`false`): for a bench to read a counter.
     fn handshake(&self, _starts: bool) {}
 }
@@ -261,6 +268,11 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         clock
             .saturating_add_signed(self.clock_lacks_s.get())
             .max(self.time_floor())
+    }
+
+    /// What has to be added to the clock, seconds.
+    pub(crate) fn clock_lacks_s(&self) -> i64 {
+        self.clock_lacks_s.get()
     }
 
     fn time_floor(&self) -> u64 {

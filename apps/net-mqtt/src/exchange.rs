@@ -6,10 +6,12 @@
 //! bytes go in and out through the session, and time is an argument, so that a test can be the
 //! broker of an hour in a millisecond.
 
-use crate::Why;
+use crate::app::{Environment, Shared};
+use crate::desk::{self, Desk, Own};
 use crate::mqtt::{Client as Session, Event, Failure, Refusal, Settings};
 use crate::service::{Client, FilterWork, Offer, PACKET_OVERHEAD, Service, Work};
 use crate::session::Conversation;
+use crate::{Stream, Why};
 use alloc::format;
 use alloc::string::String;
 use mqtt_ipc::{Link, MAX_REQUEST, MAX_TOPIC, Memory, Qos, Status};
@@ -34,6 +36,7 @@ enum Tag {
     Publish(Client, u32, usize),
     Filter(usize),
     Status,
+    Own(Own),
 }
 
 /// Session and bookkeeping.
@@ -45,6 +48,7 @@ pub struct Exchange<'b> {
     /// The present session began before this process did, and messages for nobody so far.
     inherited: Option<u32>,
     first: bool,
+    desk: Desk,
 }
 
 impl<'b> Exchange<'b> {
@@ -62,6 +66,7 @@ impl<'b> Exchange<'b> {
             without_will: false,
             inherited: None,
             first: true,
+            desk: Desk::default(),
         }
     }
 
@@ -122,7 +127,7 @@ impl<'b> Exchange<'b> {
         while let Some(event) = self.session.next(now_us).map_err(|f| self.failed(f))? {
             match event {
                 Event::Connected(resumed) => self.connected(service, resumed),
-                Event::Done(tag, reason) => done(service, tag, reason),
+                Event::Done(tag, reason) => done(service, &mut self.desk, tag, reason),
                 Event::Message => {
                     if !self.message(service)? {
                         break;
@@ -144,7 +149,7 @@ impl<'b> Exchange<'b> {
         self.session.disconnected();
         // With the connection gone these are ends of packets only, and no failure can come.
         while let Ok(Some(Event::Done(tag, reason))) = self.session.next(now_us) {
-            done(service, tag, reason);
+            done(service, &mut self.desk, tag, reason);
         }
         service.set_link(Link::Offline);
     }
@@ -159,12 +164,25 @@ impl<'b> Exchange<'b> {
             self.inherited = Some(0);
         }
         self.first = false;
+        self.desk.connected();
         service.set_link(Link::Online);
         // At QoS 1, because AWS closes the connection of a publisher at QoS 0 who may not.
         // Without room there is traffic enough to tell that we are there.
         let _ = self
             .session
             .publish(Tag::Status, &self.status_topic, ONLINE, true);
+    }
+
+    /// Where the device's own messages stand.
+    pub(crate) fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    /// Publishes a message of the device's own at QoS 1, if there is room; whether there was.
+    pub(crate) fn publish_own(&mut self, own: Own, topic: &str, payload: &[u8]) -> bool {
+        self.session
+            .publish(Tag::Own(own), topic, payload, true)
+            .is_ok()
     }
 
     /// Room for one more packet of any size that a client can ask for: a request is taken from
@@ -308,12 +326,19 @@ impl Conversation for Exchange<'_> {
         self.turn(service, now_us)
     }
 
+    fn of_its_own<S: Stream, E: Environment, M: Memory>(
+        &mut self,
+        shared: &Shared<'_, S, E, M>,
+    ) -> bool {
+        desk::turn(shared, self)
+    }
+
     fn disconnected<M: Memory>(&mut self, service: &mut Service<'_, M>, now_us: u64) {
         self.disconnected(service, now_us);
     }
 }
 
-fn done<M: Memory>(service: &mut Service<'_, M>, tag: Tag, reason: Option<u8>) {
+fn done<M: Memory>(service: &mut Service<'_, M>, desk: &mut Desk, tag: Tag, reason: Option<u8>) {
     let status = match reason {
         None => Status::Lost,
         Some(reason) if reason < 0x80 => Status::Ok,
@@ -325,6 +350,7 @@ fn done<M: Memory>(service: &mut Service<'_, M>, tag: Tag, reason: Option<u8>) {
         Tag::Filter(number) if reason.is_none() => service.filter_not_sent(number),
         Tag::Filter(number) => service.filter_done(number, status),
         Tag::Status => {}
+        Tag::Own(own) => desk.done(own, reason),
     }
 }
 

@@ -23,6 +23,7 @@ use libtock::ipc::{Ipc, IpcInbox, SharedMemory};
 use libtock::platform::{ErrorCode, Event, Syscalls, YieldNoWaitReturn};
 use libtock::psa::Psa;
 use libtock::runtime::TockSyscalls;
+use libtock::supervision::{CrashReport, Supervision};
 use libtock::{heap, set_main, stack_size};
 use net_mqtt::claim::CLAIM_KEY;
 use net_mqtt::config::{DEVICE_KEY, UID_THING};
@@ -303,6 +304,16 @@ impl Environment for System {
 
     fn line(&self, text: Arguments<'_>) {
         print_line(text);
+    }
+
+    fn crash(&self) -> Option<(CrashReport, u32)> {
+        let crashes = Supervision::crashes().ok().filter(|c| c.kept > 0)?;
+        Some((Supervision::crash(0).ok()?, crashes.lost))
+    }
+
+    fn crash_published(&self, serial: u32) {
+        // Gone already when newer ones took its place.
+        let _ = Supervision::forget(serial);
     }
 
     /// What a handshake costs: time from ClientHello to our Finished, less the sleep in between,

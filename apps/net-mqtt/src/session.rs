@@ -57,6 +57,13 @@ pub(crate) trait Conversation {
     fn arrived(&mut self, len: usize, now_us: u64);
     /// One turn; whether something happened.
     fn turn<M: Memory>(&mut self, service: &mut Service<'_, M>, now_us: u64) -> Result<bool, Why>;
+    /// What the device has to say of its own accord; whether it said anything.
+    fn of_its_own<S: Stream, E: Environment, M: Memory>(
+        &mut self,
+        _shared: &Shared<'_, S, E, M>,
+    ) -> bool {
+        false
+    }
     /// The connection is over, for whatever reason.
     fn disconnected<M: Memory>(&mut self, service: &mut Service<'_, M>, now_us: u64);
 }
@@ -205,6 +212,7 @@ fn turn<S: Stream, E: Environment, M: Memory, C: Conversation>(
         }
     }
     busy |= exchange.turn(&mut shared.service.borrow_mut(), now_us)?;
+    busy |= exchange.of_its_own(shared);
     busy |= write(shared, exchange)?;
     if busy {
         shared.busy.set(true);

@@ -7,7 +7,7 @@
 use crate::registers::*;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kernel::process::FaultReport;
+use kernel::process::{FaultRegisters, FaultReport};
 
 /// `TSNF`.
 const MAGIC: u32 = u32::from_le_bytes(*b"TSNF");
@@ -68,6 +68,7 @@ fn from_mailbox(words: &[u32; WORDS]) -> Option<FaultReport> {
         reason,
         pc: pc as usize,
         address: (cfsr & BFARVALID != 0).then_some(bfar as usize),
+        registers: FaultRegisters::UNKNOWN,
     })
 }
 
@@ -77,8 +78,9 @@ pub struct Status {
     cfsr: u32,
     mmfar: u32,
     bfar: u32,
-    /// From the secure world's mailbox; 0 without a message.
+    /// From the secure world's mailbox, as the next; 0 without a message.
     sfsr: u32,
+    hfsr: u32,
 }
 
 /// Bits of CFSR by the manual's names (DDI 0553, D1.2.8).
@@ -157,8 +159,9 @@ pub(crate) fn collect(pc: usize) -> (FaultReport, Status) {
     };
     let words = take_mailbox();
     let bounced = words.as_ref().and_then(from_mailbox);
-    if let (Some([_, _, sfsr, secure_cfsr, bfar, ..]), Some(_)) = (words, bounced) {
+    if let (Some([_, _, sfsr, secure_cfsr, bfar, _, _, hfsr]), Some(_)) = (words, bounced) {
         status.sfsr = sfsr;
+        status.hfsr = hfsr;
         status.cfsr |= secure_cfsr;
         status.bfar = bfar;
     }
@@ -176,14 +179,30 @@ pub(crate) fn collect(pc: usize) -> (FaultReport, Status) {
             reason,
             pc,
             address,
+            registers: FaultRegisters::UNKNOWN,
         },
         (None, None) => FaultReport {
             reason: "unknown fault",
             pc,
             address,
+            registers: FaultRegisters::UNKNOWN,
         },
     };
-    (report, status)
+    let registers = FaultRegisters {
+        cfsr: status.cfsr,
+        hfsr: status.hfsr,
+        mmfar: status.mmfar,
+        bfar: status.bfar,
+        sfsr: status.sfsr,
+        ..FaultRegisters::UNKNOWN
+    };
+    (
+        FaultReport {
+            registers,
+            ..report
+        },
+        status,
+    )
 }
 
 /// The mailbox's words, if it has a message; it is empty afterwards.
@@ -222,6 +241,7 @@ mod tests {
             mmfar: 0x2100_0000,
             bfar: 0xE000_ED08,
             sfsr: 0x48,
+            hfsr: 0,
         };
         status.print(&mut text);
         let lines: Vec<&str> = text.split("\r\n").collect();

@@ -21,7 +21,7 @@
 use crate::fault;
 use core::fmt::Write;
 use kernel::ErrorCode;
-use kernel::process::{FaultReport, FunctionCall};
+use kernel::process::{FaultRegisters, FaultReport, FunctionCall};
 use kernel::syscall::{ContextSwitchReason, Syscall, SyscallReturn, UserspaceKernelBoundary};
 
 /// Bytes of the frame that hardware stacks without floating point.
@@ -90,7 +90,18 @@ const BAD_STACK: FaultReport = FaultReport {
     reason: "stack pointer outside its memory",
     pc: 0,
     address: None,
+    registers: FaultRegisters::UNKNOWN,
 };
+
+/// `registers` with where the process stood.
+fn place(frame: Option<&Frame>, psp: usize, registers: FaultRegisters) -> FaultRegisters {
+    FaultRegisters {
+        lr: frame.map_or(0, |f| f.get(FRAME_LR)),
+        psr: frame.map_or(0, |f| f.get(FRAME_PSR)),
+        sp: psp as u32,
+        ..registers
+    }
+}
 
 impl UserspaceKernelBoundary for Boundary {
     type StoredState = StoredState;
@@ -171,9 +182,12 @@ impl UserspaceKernelBoundary for Boundary {
         let frame = Frame::checked(state.psp, accessible_memory_start, app_brk);
         let sp: *const u8 = core::ptr::without_provenance(state.psp);
         if why & core_switch::FAULTED != 0 {
-            let pc = frame.map_or(0, |f| f.get(FRAME_PC) as usize);
+            let pc = frame.as_ref().map_or(0, |f| f.get(FRAME_PC) as usize);
             let (report, status) = fault::collect(pc);
-            state.fault = Some(report);
+            state.fault = Some(FaultReport {
+                registers: place(frame.as_ref(), state.psp, report.registers),
+                ..report
+            });
             state.status = Some(status);
             return (ContextSwitchReason::Fault, Some(sp));
         }
@@ -197,6 +211,7 @@ impl UserspaceKernelBoundary for Boundary {
                     reason: "unknown system call class",
                     pc: state.yield_pc as usize,
                     address: None,
+                    registers: place(Some(&frame), state.psp, FaultRegisters::UNKNOWN),
                 });
                 (ContextSwitchReason::Fault, Some(sp))
             }

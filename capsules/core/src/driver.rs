@@ -50,4 +50,6 @@ pub enum NUM {
     PsaPlatform = 0xA0003,
     /// Clips in the audio ROM.
     AudioRom = 0xA0004,
+    /// Crash reports and states of processes.
+    Supervision = 0xA0005,
 }

@@ -1,4 +1,5 @@
-//! Further Tock capsules: app loader, ethernet tap, hashes, AES, key-value, date and time, audio ROM.
+//! Further Tock capsules: app loader, ethernet tap, hashes, AES, key-value, date and time, audio ROM,
+//! supervision.
 //!
 //! Owns the syscall side of what some boards have. Knows the `kernel` crate and its HIL traits,
 //! no chip.
@@ -14,3 +15,4 @@ pub mod hmac;
 pub mod kv_driver;
 pub mod sha256_driver;
 pub mod symmetric_encryption;
+pub mod supervision;

@@ -313,6 +313,43 @@ pub struct FaultReport {
     pub pc: usize,
     /// Address that was accessed, if known.
     pub address: Option<usize>,
+    /// What the core said.
+    pub registers: FaultRegisters,
+}
+
+/// Registers of an Arm core at a fault, by the manual's names; 0 where nothing is known.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultRegisters {
+    /// Configurable fault status.
+    pub cfsr: u32,
+    /// Hard fault status.
+    pub hfsr: u32,
+    /// Address of a memory management fault, while CFSR says that it is valid.
+    pub mmfar: u32,
+    /// Address of a bus fault, while CFSR says that it is valid.
+    pub bfar: u32,
+    /// Secure fault status, where there is a secure world.
+    pub sfsr: u32,
+    /// Link register.
+    pub lr: u32,
+    /// Stack pointer.
+    pub sp: u32,
+    /// Program status.
+    pub psr: u32,
+}
+
+impl FaultRegisters {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = FaultRegisters {
+        cfsr: 0,
+        hfsr: 0,
+        mmfar: 0,
+        bfar: 0,
+        sfsr: 0,
+        lr: 0,
+        sp: 0,
+        psr: 0,
+    };
 }
 
 /// Identifies custom grant memory of a process.

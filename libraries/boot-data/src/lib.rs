@@ -12,7 +12,7 @@
 mod reset_record;
 mod writer;
 
-pub use reset_record::{ResetReason, ResetRecord};
+pub use reset_record::{ResetReason, ResetRecord, crc32};
 pub use writer::BootDataWriter;
 
 /// `SHARED_DATA_TLV_INFO_MAGIC`.

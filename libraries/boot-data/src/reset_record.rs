@@ -71,8 +71,8 @@ impl ResetRecord {
     }
 }
 
-/// CRC-32 (IEEE), bit by bit: forty bytes once a boot.
-fn crc32(bytes: &[u8]) -> u32 {
+/// CRC-32 (IEEE), bit by bit: for a few bytes now and then.
+pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |c, _| {
             (c >> 1) ^ (0xEDB8_8320 & 0u32.wrapping_sub(c & 1))

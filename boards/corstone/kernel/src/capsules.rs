@@ -313,7 +313,7 @@ pub fn create(
 }
 
 /// The wall clock, as a capsule reads it.
-struct Rtc;
+pub struct Rtc;
 
 impl UnixClock for Rtc {
     fn unix_time(&self) -> Result<u64, ErrorCode> {

@@ -34,7 +34,7 @@ pub type Loader = AppLoader<'static, Storage, VirtualAlarm>;
 static INSTALLERS: [u32; 1] = [short_id(b"ota-agent")];
 
 /// ShortId of a product app: its place in the board's list, from 1; 0 when it is not there.
-const fn short_id(name: &[u8]) -> u32 {
+pub const fn short_id(name: &[u8]) -> u32 {
     let mut at = 0;
     while at < APPS.len() {
         let other = APPS[at].0.as_bytes();

@@ -18,6 +18,7 @@ mod rules;
 mod scheduler;
 mod secure_capsules;
 mod start;
+mod supervision;
 
 use capsules_system::process_checker::credentials::AppCheckerCredentials;
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
@@ -118,6 +119,13 @@ fn main() -> ! {
     fault_policy.register();
     capsules.restart_alarm.set_alarm_client(fault_policy);
 
+    let (supervision, recorder) = supervision::create(
+        kernel,
+        &capsules,
+        regions.crashes,
+        fault_policy,
+        &memory_cap,
+    );
     start::set_panic_resources(slots, chip);
     let verifier = static_init!(SecureVerifier, SecureVerifier(capsules.spe));
     let checker = static_init!(
@@ -149,7 +157,7 @@ fn main() -> ! {
             chip,
             static_init!([FlashRegion; 5], regions.flash),
             regions.app_memory,
-            fault_policy,
+            recorder,
             storage_permissions,
             names,
             &process_cap,
@@ -177,6 +185,7 @@ fn main() -> ! {
     let platform = Platform {
         capsules,
         app_loader,
+        supervision,
         ipc: IPC::new(kernel, ipc::DRIVER_NUM, &memory_cap),
         scheduler: scheduler::create(slots),
         systick: SysTick::new(CLOCK),

@@ -3,7 +3,7 @@
 use crate::capsules::Capsules;
 use crate::scheduler::Sched;
 use crate::{FaultPolicy, NUM_PROCS};
-use capsules_extra::app_loader;
+use capsules_extra::{app_loader, supervision};
 use capsules_system::process_printer::ProcessPrinterText;
 use capsules_system::syscall_filter::TbfHeaderFilterDefaultAllow;
 use chip::ns::Peripherals;
@@ -24,6 +24,8 @@ pub struct Platform {
     pub capsules: Capsules,
     /// Installs apps.
     pub app_loader: &'static crate::install::Loader,
+    /// Tells of processes.
+    pub supervision: &'static crate::supervision::Driver,
     /// Drivers.
     pub ipc: IPC<NUM_PROCS>,
     /// Who runs.
@@ -43,6 +45,7 @@ impl SyscallDriverLookup for Platform {
         match driver_num {
             ipc::DRIVER_NUM => f(Some(&self.ipc)),
             app_loader::DRIVER_NUM => f(Some(self.app_loader)),
+            supervision::DRIVER_NUM => f(Some(self.supervision)),
             n => f(self.capsules.driver(n)),
         }
     }

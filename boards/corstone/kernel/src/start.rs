@@ -29,6 +29,8 @@ unsafe extern "C" {
     static _erelocate: u32;
     static _szero: u32;
     static _ezero: u32;
+    static mut _scrashes: u8;
+    static _ecrashes: u8;
 }
 
 unsafe extern "C" fn pendsv() {
@@ -91,6 +93,8 @@ pub struct Regions {
     pub app_memory: &'static mut [u8],
     /// Clips.
     pub audio_rom: &'static [u8],
+    /// Crash reports: what a reset left there, or anything.
+    pub crashes: &'static mut [u8],
 }
 
 /// Apps may start on any of these, bytes from the start of pool, second copies and all app flash.
@@ -150,6 +154,13 @@ pub fn regions() -> Option<Regions> {
         ),
         attributes: device(KERNEL_ATTRIBUTES_BASE, KERNEL_ATTRIBUTES_SIZE),
         audio_rom: read_only(AUDIO_ROM_BASE, AUDIO_ROM_SIZE),
+        // SAFETY: the linker keeps this part of kernel RAM out of every section, and start code does
+        // not touch it; any byte is a u8; taken once.
+        crashes: unsafe {
+            let start = &raw mut _scrashes;
+            let length = (&raw const _ecrashes).addr() - start.addr();
+            core::slice::from_raw_parts_mut(start, length)
+        },
         // SAFETY: the RAM regions of processes lie one behind the other (asserted below), outside
         // this image's own RAM; taken once.
         app_memory: unsafe {

@@ -23,6 +23,7 @@ mod mischief;
 mod mqtt;
 mod network;
 mod ota;
+mod supervision;
 mod tbf_tools;
 mod tockloader;
 
@@ -151,6 +152,7 @@ pub fn run(options: &Options) -> Result<()> {
                 &mischief::CASES,
                 &network::CASES,
                 &mqtt::CASES,
+                &supervision::CASES,
                 &e2e::CASES,
                 &identity::CASES,
                 &claim::CASES,

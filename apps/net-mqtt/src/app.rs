@@ -263,9 +263,7 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
     /// What time it is, seconds since 1970: the clock, as time servers have corrected it, and
     /// never before the floor. Without a clock, time runs from when we started.
     fn wall_time(&self) -> u64 {
-        let clock = self.environment.unix_seconds();
-        let clock = clock.unwrap_or(self.environment.now_us() / 1_000_000);
-        clock
+        self.clock()
             .saturating_add_signed(self.clock_lacks_s.get())
             .max(self.time_floor())
     }
@@ -273,6 +271,12 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
     /// What has to be added to the clock, seconds.
     pub(crate) fn clock_lacks_s(&self) -> i64 {
         self.clock_lacks_s.get()
+    }
+
+    /// The clock as it runs, right or not, seconds.
+    fn clock(&self) -> u64 {
+        let clock = self.environment.unix_seconds();
+        clock.unwrap_or(self.environment.now_us() / 1_000_000)
     }
 
     fn time_floor(&self) -> u64 {
@@ -311,8 +315,11 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
                 "net-mqtt: time server: {error}, again in {pause} s"
             )),
             Some(Outcome::Time(time, step)) => {
-                self.clock_lacks_s
-                    .set(self.clock_lacks_s.get().saturating_add(step));
+                // Not by `step`, which counts from the floor where the clock lies below it.
+                let lacks = time
+                    .cast_signed()
+                    .saturating_sub(self.clock().cast_signed());
+                self.clock_lacks_s.set(lacks);
                 self.environment.time_learned(time);
                 self.environment.line(format_args!(
                     "net-mqtt: time {time} from a time server, clock was off by {step} s"

@@ -91,9 +91,13 @@ impl<G: Gate> Spe<G> {
         &self.gate
     }
 
-    /// Makes `client` the caller of what follows; costs nothing when it already is.
-    /// `Err` when the secure side keeps no client ids and `client` is not the kernel.
-    pub fn select_client(&self, client: ClientId) -> Result<(), SelectError> {
+    /// Whether the secure side keeps client ids of ours apart; where it does not, whatever is called
+    /// must be called as the kernel.
+    pub fn manages_clients(&self) -> bool {
+        !matches!(self.known_context(), Context::Single)
+    }
+
+    fn known_context(&self) -> Context {
         let context = match self.context.get() {
             Context::Unknown => match self.gate.acquire_context() {
                 Ok(token) => Context::Selected {
@@ -105,7 +109,13 @@ impl<G: Gate> Spe<G> {
             known => known,
         };
         self.context.set(context);
-        match context {
+        context
+    }
+
+    /// Makes `client` the caller of what follows; costs nothing when it already is.
+    /// `Err` when the secure side keeps no client ids and `client` is not the kernel.
+    pub fn select_client(&self, client: ClientId) -> Result<(), SelectError> {
+        match self.known_context() {
             Context::Selected {
                 client: Some(current),
                 ..
@@ -305,6 +315,8 @@ mod tests {
         let spe = Spe::new(Fake::new(false));
         assert_eq!(spe.psa_call(ClientId::KERNEL, 7, 0, &[], &mut []), 0);
         assert_eq!(spe.psa_call(id(-2), 7, 0, &[], &mut []), -133);
+        assert!(!spe.manages_clients());
+        assert!(Spe::new(Fake::new(true)).manages_clients());
     }
 
     #[test]

@@ -5,17 +5,20 @@
 //! processes run between two. Whatever is decided is decided again when the call is made, from the buffers as they
 //! are then; the process does not run meanwhile.
 
+use crate::handles::Handles;
 use crate::identity::Identities;
+use crate::ownership;
 use crate::request::{Request, Shape, attributes, with_vectors};
-use crate::service::{Class, Service, crypto};
+use crate::service::{Class, Service, crypto, makes_key};
 use core::cell::Cell;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, GrantKernelData, UpcallCount};
 use kernel::process::ShortId;
-use kernel::processbuffer::ReadableProcessBuffer;
+use kernel::processbuffer::{ReadableProcessBuffer, WriteableProcessBuffer};
 use kernel::syscall::{CommandReturn, SyscallDriver};
 use kernel::{ErrorCode, ProcessId};
-use psa_interface::{CryptoIovec, Status};
+use psa_interface::service::PLATFORM_HANDLE;
+use psa_interface::{CryptoIovec, Status, platform};
 use tfm_psa_driver::{ClientId, Gate, OutVec, Spe};
 
 /// A process's outstanding call.
@@ -217,7 +220,7 @@ impl<'a, G: Gate> PsaDriver<'a, G> {
         }
     }
 
-    /// Makes the call as `client`, in_vec 0 from `own` if given.
+    /// Makes the call of `client`, in_vec 0 from `own` if given.
     fn make(
         &self,
         client: ClientId,
@@ -225,8 +228,73 @@ impl<'a, G: Gate> PsaDriver<'a, G> {
         own: Option<&[u8; CryptoIovec::SIZE]>,
         kernel_data: &GrantKernelData,
     ) -> Result<Answer, ErrorCode> {
+        if self.spe.manages_clients() {
+            let own = own.map(|iovec| &iovec[..]);
+            return self.make_as(client, shape, [own, None], kernel_data);
+        }
+        match (self.service, own) {
+            (Service::Crypto(handles), Some(own)) => {
+                self.make_crypto(client, handles, shape, own, kernel_data)
+            }
+            (Service::Storage, _) if shape.in_len > 0 => {
+                let Some(uid) = double_word(kernel_data) else {
+                    return Ok(Status::PROGRAMMER_ERROR.into());
+                };
+                let uid = match ownership::uid(client, uid) {
+                    Ok(uid) => uid.to_le_bytes(),
+                    Err(status) => return Ok(status.into()),
+                };
+                self.make_as(ClientId::KERNEL, shape, [Some(&uid), None], kernel_data)
+            }
+            // It never comes down again: the kernel's alone.
+            (Service::Platform, _)
+                if shape.handle == PLATFORM_HANDLE
+                    && shape.call_type == platform::NV_COUNTER_INCREMENT =>
+            {
+                Ok(Status(platform::SYSTEM_ERROR).into())
+            }
+            _ => self.make_as(ClientId::KERNEL, shape, [None, None], kernel_data),
+        }
+    }
+
+    /// A crypto call under the kernel's names.
+    fn make_crypto(
+        &self,
+        client: ClientId,
+        handles: &Handles,
+        shape: Shape,
+        own: &[u8; CryptoIovec::SIZE],
+        kernel_data: &GrantKernelData,
+    ) -> Result<Answer, ErrorCode> {
+        let mut iovec = CryptoIovec::decode(own);
+        let mut attributes = match makes_key(iovec.function_id) {
+            true => attributes(kernel_data),
+            false => None,
+        };
+        if ownership::names_target(&iovec) && input_word(kernel_data, 1) != Some(0) {
+            return Ok(Status::BAD_STATE.into());
+        }
+        if let Err(status) = ownership::crypto(client, handles, &mut iovec, attributes.as_mut()) {
+            return Ok(status.into());
+        }
+        let (own, attributes) = (iovec.encode(), attributes.map(|a| a.encode()));
+        let own = [Some(&own[..]), attributes.as_ref().map(|a| &a[..])];
+        let answer = self.make_as(ClientId::KERNEL, shape, own, kernel_data)?;
+        if let (true, Some(at)) = (answer.status >= 0, ownership::key_in_output(&iovec)) {
+            rename(kernel_data, at);
+        }
+        Ok(answer)
+    }
+
+    /// Makes the call as `client`, the first input vectors from `own` if given.
+    fn make_as(
+        &self,
+        client: ClientId,
+        shape: Shape,
+        own: [Option<&[u8]>; 2],
+        kernel_data: &GrantKernelData,
+    ) -> Result<Answer, ErrorCode> {
         let mut answer = Answer::from(Status::GENERIC_ERROR);
-        let own = own.map(|iovec| &iovec[..]);
         with_vectors(shape, own, kernel_data, &mut |inputs, outputs| {
             let (handle, call_type) = (shape.handle, shape.call_type);
             let status = self
@@ -256,6 +324,42 @@ fn answer_of(status: i32, outputs: &[OutVec<'_>]) -> Answer {
         status,
         lengths: [length(0), length(1)],
     }
+}
+
+/// in_vec 0, if it is a uid.
+fn double_word(kernel_data: &GrantKernelData) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let buffer = kernel_data.get_readonly_processbuffer(0).ok()?;
+    buffer
+        .enter(|data| data.copy_to_slice_or_err(&mut bytes).ok())
+        .ok()??;
+    Some(u64::from_le_bytes(bytes))
+}
+
+/// An input vector, if it is a word.
+fn input_word(kernel_data: &GrantKernelData, i: usize) -> Option<u32> {
+    let mut bytes = [0; 4];
+    let buffer = kernel_data.get_readonly_processbuffer(i).ok()?;
+    buffer
+        .enter(|data| data.copy_to_slice_or_err(&mut bytes).ok())
+        .ok()??;
+    Some(u32::from_le_bytes(bytes))
+}
+
+/// Puts the client's own name of a key in the place of the kernel's, in RW 0; the process has not
+/// run since.
+fn rename(kernel_data: &GrantKernelData, at: usize) {
+    let Ok(buffer) = kernel_data.get_readwrite_processbuffer(0) else {
+        return;
+    };
+    // Too short a buffer holds no name.
+    let _ = buffer.mut_enter(|data| {
+        let mut bytes = [0; 4];
+        let place = data.get(at..at + 4)?;
+        place.copy_to_slice_or_err(&mut bytes).ok()?;
+        let own = ownership::own_key(u32::from_le_bytes(bytes));
+        place.copy_from_slice_or_err(&own.to_le_bytes()).ok()
+    });
 }
 
 /// The word in RW 0, where the service wrote a handle; the process has not run since.

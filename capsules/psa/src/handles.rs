@@ -23,7 +23,7 @@ const FIRST_VOLATILE: i32 = -0x1000;
 
 /// What releases a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Release(u16);
+pub struct Release(u16);
 
 #[derive(Clone, Copy)]
 struct Held {
@@ -94,6 +94,19 @@ impl Handles {
         ClientId::new(FIRST_VOLATILE - index as i32).ok_or(ErrorCode::FAIL)
     }
 
+    /// Whether an operation is on record as the client's.
+    pub fn holds(&self, client: ClientId, release: Release, handle: u32) -> bool {
+        self.held.iter().any(|e| {
+            e.get()
+                .is_some_and(|h| h.client == client && h.release == release && h.handle == handle)
+        })
+    }
+
+    /// Whether a volatile key is on record as the client's.
+    pub fn holds_key(&self, client: ClientId, id: u32) -> bool {
+        self.holds(client, Release(f::DESTROY_KEY), id)
+    }
+
     /// Whether one more handle of `process_id` can be recorded.
     pub fn has_room(&self, process_id: ProcessId) -> bool {
         self.count(process_id) < PER_PROCESS && self.held.iter().any(|e| e.get().is_none())
@@ -150,7 +163,11 @@ impl Handles {
     }
 }
 
-/// The abort of the operations of `function_id`'s group.
+/// What releases the operations of `function_id`'s group: its abort.
+pub fn operation(function_id: u16) -> Option<Release> {
+    abort_of(function_id)
+}
+
 fn abort_of(function_id: u16) -> Option<Release> {
     Some(Release(match function_id >> 8 {
         3 => f::HASH_ABORT,
@@ -193,8 +210,12 @@ fn release<G: Gate>(spe: &Spe<G>, held: Held) -> i32 {
         iovec.op_handle = held.handle;
     }
     let outs = if is_key { &mut [][..] } else { &mut out[..] };
+    let client = match spe.manages_clients() {
+        true => held.client,
+        false => ClientId::KERNEL,
+    };
     spe.psa_call(
-        held.client,
+        client,
         service::CRYPTO_HANDLE,
         service::IPC_CALL,
         &[InVec::new(&iovec.encode())],

@@ -14,6 +14,7 @@ mod entropy;
 mod handles;
 mod identity;
 mod kv;
+mod ownership;
 mod request;
 mod service;
 

@@ -91,20 +91,15 @@ pub fn attributes(kernel_data: &GrantKernelData) -> Option<KeyAttributes> {
     Some(KeyAttributes::decode(&bytes))
 }
 
-/// Makes the vectors of `shape`, in_vec 0 from `own` if given, and hands them to `call`.
+/// Makes the vectors of `shape`, the first input vectors from `own` if given, and hands them to `call`.
 pub fn with_vectors(
     shape: Shape,
-    own: Option<&[u8]>,
+    own: [Option<&[u8]>; 2],
     kernel_data: &GrantKernelData,
     call: &mut dyn FnMut(&[InVec<'_>], &mut [OutVec<'_>]),
 ) -> Result<(), Error> {
-    let mut vectors = [InVec::EMPTY; MAX_IOVEC];
-    let mut first = 0;
-    if let (Some(own), Some(vector)) = (own, vectors.first_mut()) {
-        *vector = InVec::new(own);
-        first = 1;
-    }
-    inputs(kernel_data, first, shape.in_len, &vectors, &mut |ins| {
+    let vectors = [InVec::EMPTY; MAX_IOVEC];
+    inputs(kernel_data, own, 0, shape.in_len, &vectors, &mut |ins| {
         let mut vectors = [const { OutVec::EMPTY }; MAX_IOVEC];
         outputs(kernel_data, 0, shape.out_len, &mut vectors, &mut |outs| {
             call(ins, outs)
@@ -115,6 +110,7 @@ pub fn with_vectors(
 // One level of recursion a vector, at most four: a buffer's slice lives only inside its `enter`.
 fn inputs(
     kernel_data: &GrantKernelData,
+    own_vectors: [Option<&[u8]>; 2],
     i: usize,
     n: usize,
     vectors: &[InVec<'_>; MAX_IOVEC],
@@ -123,12 +119,17 @@ fn inputs(
     if i >= n {
         return then(vectors.get(..n).unwrap_or(&[]));
     }
+    let mut vectors = *vectors;
+    if let (Some(Some(own)), Some(vector)) = (own_vectors.get(i), vectors.get_mut(i)) {
+        *vector = InVec::new(own);
+        return inputs(kernel_data, own_vectors, i + 1, n, &vectors, then);
+    }
     kernel_data.get_readonly_processbuffer(i)?.enter(|data| {
-        let mut vectors = *vectors;
+        let mut vectors = vectors;
         if let Some(vector) = vectors.get_mut(i) {
             *vector = InVec::new(data.iter().as_slice());
         }
-        inputs(kernel_data, i + 1, n, &vectors, then)
+        inputs(kernel_data, own_vectors, i + 1, n, &vectors, then)
     })?
 }
 

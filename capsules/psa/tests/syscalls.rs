@@ -298,6 +298,54 @@ fn one_process_cannot_use_up_the_record() {
     assert_eq!(answer, SuccessU32U32U32(0, 4, 0));
 }
 
+#[test]
+fn without_client_ids_the_kernel_keeps_processes_apart() {
+    let board = board();
+    board.spe.gate().unmanaged.set(true);
+    let (a, b) = (board.app("a"), board.app("b"));
+    key(&a, aes());
+    let made = a.command(CRYPTO, 1, 0, TWO_IN_ONE_OUT);
+    assert_eq!(made, SuccessU32U32U32(0, 4, 0));
+    let of_a = word(&a);
+    function(&a, f::HASH_SETUP);
+    a.command(CRYPTO, 1, 0, ONE_IN_ONE_OUT);
+    let operation = word(&a);
+    // To the secure side all of it is one caller's: the other process could use everything.
+    assert_eq!(board.clients(), [0, 0]);
+    let mut destroy = CryptoIovec::new(f::DESTROY_KEY);
+    destroy.key_id = of_a;
+    let mut abort = CryptoIovec::new(f::HASH_ABORT);
+    abort.op_handle = operation;
+    let answered = |s: i32| SuccessU32U32U32(s as u32, 0, 0);
+    request(&b, destroy);
+    assert_eq!(b.command(CRYPTO, 1, 0, 1), answered(-136));
+    request(&b, abort);
+    assert_eq!(b.command(CRYPTO, 1, 0, ONE_IN_ONE_OUT), answered(-137));
+    // The target of a clone is the secure side's to choose.
+    let mut clone = CryptoIovec::new(f::HASH_CLONE);
+    function(&b, f::HASH_SETUP);
+    b.command(CRYPTO, 1, 0, ONE_IN_ONE_OUT);
+    clone.op_handle = word(&b);
+    request(&b, clone);
+    b.put(BIG, &operation.to_le_bytes());
+    b.allow_ro(CRYPTO, 1, BIG, 4);
+    assert_eq!(b.command(CRYPTO, 1, 0, TWO_IN_ONE_OUT), answered(-137));
+    assert_eq!(board.clients(), [0, 0, 0]);
+    assert_eq!(board.live(), 3);
+    // Its own it may.
+    request(&a, destroy);
+    assert_eq!(a.command(CRYPTO, 1, 0, 1), answered(0));
+    request(&a, abort);
+    let answer = a.command(CRYPTO, 1, 0, ONE_IN_ONE_OUT);
+    assert_eq!(answer, SuccessU32U32U32(0, 4, 0));
+    assert_eq!(board.live(), 1);
+    // And the dead are cleaned up behind, as the kernel.
+    b.process.process().terminate(None);
+    board.crypto.reap_soon();
+    board.kernel.run();
+    assert_eq!(board.live(), 0);
+}
+
 #[derive(Default)]
 struct Sink {
     words: RefCell<Vec<u32>>,

@@ -25,6 +25,8 @@ pub struct FakeGate {
     client: Cell<i32>,
     objects: RefCell<BTreeMap<(i32, u64), Vec<u8>>>,
     failing_sets: Cell<u32>,
+    /// A secure side without client ids: every call is client 0's.
+    pub unmanaged: Cell<bool>,
     next_handle: Cell<u32>,
     /// Client and handle of each key and operation that exists.
     pub live: RefCell<BTreeSet<(i32, u32)>>,
@@ -158,7 +160,7 @@ impl Gate for FakeGate {
     }
 
     fn acquire_context(&self) -> Result<u32, SelectError> {
-        Ok(1)
+        (!self.unmanaged.get()).then_some(1).ok_or(SelectError)
     }
 
     fn load_context(&self, _: u32, client: ClientId) -> Result<(), SelectError> {

@@ -1,5 +1,4 @@
 //! Further Tock capsules: app loader, ethernet tap, hashes, AES, key-value, date and time, audio ROM,
-//! Further Tock capsules: app loader, ethernet tap, hashes, key-value, date and time, audio ROM,
 //! supervision.
 //!
 //! Owns the syscall side of what some boards have. Knows the `kernel` crate and its HIL traits,

@@ -5,8 +5,8 @@
 
 use crate::protection::Peripherals;
 
-/// UART0, secure: the secure log.
-pub const SECURE_LOG: usize = 0x5020_0000;
+/// UART0, secure: the secure log, where the console is UART1.
+pub const SECURE_LOG: usize = secure_log(1);
 /// Clock of the UARTs, Hz.
 pub const UART_CLOCK: u32 = 20_000_000;
 /// The S32K watchdog, secure.
@@ -16,16 +16,27 @@ const DUAL_TIMER_2_CONTROL: usize = 0x5000_2028;
 /// Enabled, free running, 32 bits, a sixteenth of 20 MHz.
 const FREE_RUNNING: u32 = 1 << 7 | 1 << 2 | 1 << 1;
 
-/// What the kernel drives: UART1, timers 0 and 1 and the dual timer, Ethernet and FPGAIO. There is
-/// no RTC.
-pub const NON_SECURE: Peripherals = Peripherals {
-    apb0: 1 << 0 | 1 << 1 | 1 << 2,
-    apb_exp1: 1 << 6,
-    apb_exp2: 1 << 2,
-    ahb_exp0: 1 << 5,
-    // Timers 3, 4, 5; UART1 receive 34, transmit 35, combined 43; Ethernet 48.
-    interrupts: &[3, 4, 5, 34, 35, 43, 48],
-};
+/// The secure log's UART, secure, where the kernel's console is UART `console`: the other one.
+pub const fn secure_log(console: u32) -> usize {
+    0x5020_0000 + if console == 0 { 0x1000 } else { 0 }
+}
+
+/// What the kernel drives: its console, timers 0 and 1 and the dual timer, Ethernet and FPGAIO. There
+/// is no RTC.
+pub const fn non_secure(console: u32) -> Peripherals {
+    Peripherals {
+        apb0: 1 << 0 | 1 << 1 | 1 << 2,
+        apb_exp1: 1 << (5 + console),
+        apb_exp2: 1 << 2,
+        ahb_exp0: 1 << 5,
+        // Timers 3, 4, 5; UART0 receive 32, transmit 33, combined 42, or UART1's; Ethernet 48.
+        interrupts: if console == 0 {
+            &[3, 4, 5, 32, 33, 42, 48]
+        } else {
+            &[3, 4, 5, 34, 35, 43, 48]
+        },
+    }
+}
 
 /// Starts the counter that the kernel reads as time, if it stands.
 ///

@@ -16,8 +16,20 @@ pub const WATCHDOG: usize = 0x5802_E000;
 const TIMERS: [usize; 2] = [0x5800_0000, 0x5800_1000];
 const CNTFRQ: usize = 0x10;
 
+/// The secure log's UART where the kernel's console is UART1, which it is here.
+pub const fn secure_log(console: u32) -> usize {
+    assert!(console == 1);
+    SECURE_LOG
+}
+
+/// What the kernel drives where its console is UART1.
+pub const fn non_secure(console: u32) -> Peripherals {
+    assert!(console == 1);
+    NON_SECURE
+}
+
 /// What the kernel drives: UART1, system timers 0 and 1, Ethernet, RTC and FPGAIO.
-pub const NON_SECURE: Peripherals = Peripherals {
+const NON_SECURE: Peripherals = Peripherals {
     apb0: 1 << 0 | 1 << 1,
     apb_exp1: 0,
     apb_exp2: 1 << 2 | 1 << 4 | 1 << 11,

@@ -2,23 +2,34 @@
 //!
 //! Owns the text that is generated; the names in it derive from the region names.
 
-use crate::{Map, World};
+use crate::{Map, SecureSide, World, map_file};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Bytes at the end of the region `kernel-ram` that belong to the fault mailbox.
 const FAULT_MAILBOX_SIZE: u32 = 64;
 
-/// For a build script: reads the map, writes `memory.rs` (see [`constants`]) to `OUT_DIR`, fills
+/// Regions that a board may lack: its constants are 0 then.
+const OPTIONAL: [&str; 5] = [
+    "audio-rom",
+    "s-primary",
+    "s-secondary",
+    "ns-primary",
+    "ns-secondary",
+];
+
+/// For a build script: reads the map (or the one beside it that [`MAP_VARIABLE`](crate::MAP_VARIABLE)
+/// names), writes `memory.rs` (see [`constants`]) to `OUT_DIR`, fills
 /// the linker template, and tells cargo to link binaries with it.
 ///
 /// # Panics
 /// With a message, when the map or the template is unsound: a build script has no other way out.
 pub fn emit(map_path: &str, template: &str) {
-    println!("cargo:rerun-if-changed={map_path}");
+    let map_path = Path::new(map_path).with_file_name(map_file());
+    println!("cargo:rerun-if-changed={}", map_path.display());
     println!("cargo:rerun-if-changed={template}");
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let map = Map::load(Path::new(map_path)).unwrap_or_else(|e| panic!("{e}"));
+    let map = Map::load(&map_path).unwrap_or_else(|e| panic!("{e}"));
     let text = std::fs::read_to_string(template).unwrap_or_else(|e| panic!("{template}: {e}"));
     let script = fill_template(&map, &text).unwrap_or_else(|e| panic!("{template}: {e}"));
     let path = out.join("link.ld");
@@ -28,7 +39,7 @@ pub fn emit(map_path: &str, template: &str) {
 }
 
 /// Rust constants: `<REGION>_BASE` and `<REGION>_SIZE` (`u32`, bytes) for each region,
-/// `FAULT_MAILBOX_BASE` and `_SIZE`, `SAU_REGIONS` (base, inclusive limit, is NSC), `MPC_RANGES` (registers, offset, inclusive
+/// `STOCK_TFM` (the secure side is TF-M), `CONSOLE_UART`, `FAULT_MAILBOX_BASE` and `_SIZE`, `SAU_REGIONS` (base, inclusive limit, is NSC), `MPC_RANGES` (registers, offset, inclusive
 /// limit), `IMAGE_HEADER`, `SECTOR`, `DDR_BASE` and `DDR_SIZE`-like pairs for each store, and
 /// `APPS` (name, flash base, flash size, RAM base, RAM size).
 pub fn constants(map: &Map) -> String {
@@ -40,6 +51,11 @@ pub fn constants(map: &Map) -> String {
     };
     for (name, region) in &map.region {
         pair(name, region.base, region.size);
+    }
+    for name in OPTIONAL {
+        if !map.region.contains_key(name) {
+            pair(name, 0, 0);
+        }
     }
     for (name, store) in &map.store {
         pair(&format!("store-{name}"), store.base, store.size);
@@ -53,6 +69,10 @@ pub fn constants(map: &Map) -> String {
             "pub const FAULT_MAILBOX_SIZE: u32 = 0x{FAULT_MAILBOX_SIZE:x};"
         );
     }
+    let stock = map.secure == SecureSide::Tfm;
+    let _ = writeln!(s, "pub const STOCK_TFM: bool = {stock};");
+    let uart = map.console_uart;
+    let _ = writeln!(s, "pub const CONSOLE_UART: u32 = {uart};");
     let _ = writeln!(s, "pub const IMAGE_HEADER: u32 = 0x{:x};", map.image_header);
     let _ = writeln!(s, "pub const SECTOR: u32 = 0x{:x};", map.sector);
     let _ = writeln!(
@@ -147,10 +167,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_board_lacks_has_no_bytes() {
+        let map = include_str!("../../../boards/mps2-an521/memory-tfm.toml");
+        let text = constants(&Map::parse(map).unwrap());
+        assert!(text.contains("pub const AUDIO_ROM_BASE: u32 = 0x00000000;"));
+        assert!(text.contains("pub const AUDIO_ROM_SIZE: u32 = 0x0;"));
+        assert!(text.contains("pub const S_SECONDARY_SIZE: u32 = 0x0;"));
+        assert!(text.contains("pub const STOCK_TFM: bool = true;"));
+        assert!(text.contains("pub const CONSOLE_UART: u32 = 0;"));
+    }
+
+    #[test]
     fn constants_name_every_region() {
         let text = constants(&board());
         assert!(text.contains("pub const S_PRIMARY_BASE: u32 = 0x70000000;"));
         assert!(text.contains("(0x1103fc00, 0x1103ffff, true),"));
         assert!(text.contains("pub const FAULT_MAILBOX_BASE: u32 = 0x2103ffc0;"));
+        assert!(text.contains("pub const STOCK_TFM: bool = false;"));
+        assert!(text.contains("pub const CONSOLE_UART: u32 = 1;"));
     }
 }

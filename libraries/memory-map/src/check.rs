@@ -7,6 +7,12 @@ use crate::{Map, Region, Store, World};
 /// Every rule that the map breaks; empty when it is sound.
 pub(crate) fn faults(map: &Map) -> Vec<String> {
     let mut out = Vec::new();
+    if map.console_uart > 1 {
+        out.push(format!(
+            "console-uart {} is neither 0 nor 1",
+            map.console_uart
+        ));
+    }
     for (name, region) in &map.region {
         match map.store.get(&region.store) {
             None => out.push(format!("region `{name}`: no store `{}`", region.store)),

@@ -85,6 +85,17 @@ pub struct App {
     pub ram: String,
 }
 
+/// Whose secure side stands behind the map's borders.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecureSide {
+    /// Ours.
+    #[default]
+    Own,
+    /// A stock TF-M.
+    Tfm,
+}
+
 /// A checked memory map.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -95,6 +106,12 @@ pub struct Map {
     /// Whether the processor has the DSP extension.
     #[serde(default = "yes")]
     pub dsp: bool,
+    /// Whose secure side it is for.
+    #[serde(default)]
+    pub secure: SecureSide,
+    /// Number of the kernel's UART, 0 or 1; the other one is the secure log.
+    #[serde(default = "one")]
+    pub console_uart: u32,
     /// Architecture name of TAB members, e.g. `cortex-m55`.
     pub tbf_arch: String,
     /// MCUboot header size, bytes.
@@ -119,13 +136,29 @@ fn yes() -> bool {
     true
 }
 
+fn one() -> u32 {
+    1
+}
+
 /// Environment variable that names the board a build is for; build scripts of what is linked to a
 /// board's rows ask it (see [`Map::for_build`]).
 pub const BOARD_VARIABLE: &str = "TOCKSTONE_BOARD";
 
+/// Environment variable that names another map of the board than [`MAP_FILE`]: a file beside it.
+pub const MAP_VARIABLE: &str = "TOCKSTONE_MAP";
+/// A board's own map.
+pub const MAP_FILE: &str = "memory.toml";
+
+/// The file of [`MAP_VARIABLE`], for a build script.
+fn map_file() -> String {
+    println!("cargo:rerun-if-env-changed={MAP_VARIABLE}");
+    std::env::var(MAP_VARIABLE).unwrap_or_else(|_| MAP_FILE.into())
+}
+
 impl Map {
     /// For a build script: reads the map of the board that [`BOARD_VARIABLE`] names, `path` being
     /// the default board's (`…/boards/<name>/memory.toml`), and tells cargo on what it depends.
+    /// [`MAP_VARIABLE`] may name another map of that board.
     ///
     /// # Errors
     /// See [`Map::load`].
@@ -133,7 +166,7 @@ impl Map {
         println!("cargo:rerun-if-env-changed={BOARD_VARIABLE}");
         let default = Path::new(path);
         let chosen = match (std::env::var(BOARD_VARIABLE), default.ancestors().nth(2)) {
-            (Ok(board), Some(boards)) => boards.join(board).join("memory.toml"),
+            (Ok(board), Some(boards)) => boards.join(board).join(map_file()),
             _ => default.to_owned(),
         };
         println!("cargo:rerun-if-changed={}", chosen.display());

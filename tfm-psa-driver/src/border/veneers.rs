@@ -44,6 +44,16 @@ static TOKEN: AtomicU32 = AtomicU32::new(0);
 static CLIENT: AtomicI32 = AtomicI32::new(0);
 static RESULT: AtomicU32 = AtomicU32::new(0);
 
+/// Stands in the place of `tfm_nsce_*` where the secure side does not manage client ids
+/// (`TFM_NS_MANAGE_NSID` is off): it then has no such veneers, and the board's linker script names
+/// this instead. 0 is `tfm_nsce_init`'s answer where there are no contexts, so that nothing else is
+/// ever asked.
+// SAFETY: nothing else of the image has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn tfm_nsce_absent() -> u32 {
+    0
+}
+
 /// The veneers of the secure image that the kernel is linked against.
 #[derive(Debug)]
 pub struct Veneers {

@@ -94,10 +94,10 @@ pub fn firmware_with(
         World::Secure => ("secure", ""),
         World::NonSecure => ("nonsecure", ""),
     };
-    // One folder a board: what is linked to addresses is built once for each.
+    // One folder a map: what is linked to addresses is built once for each.
     let mut target_dir = paths::root().join("target/firmware");
-    if paths::board_name() != paths::BOARDS[0] {
-        target_dir.push(paths::board_name());
+    if paths::build_name() != paths::BOARDS[0] {
+        target_dir.push(paths::build_name());
     }
     target_dir.push(folder);
     // Secure code carries no panic strings and no file names: a panic is a trap, and the fault
@@ -131,6 +131,7 @@ pub fn firmware_with(
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", flags)
         .env(memory_map::BOARD_VARIABLE, paths::board_name())
+        .env(memory_map::MAP_VARIABLE, paths::map_file())
         .env_remove("RUSTUP_TOOLCHAIN")
         .envs(env.iter().map(|(k, v)| (k, v)));
     if toolchain.build_std {

@@ -26,6 +26,7 @@ mod sign;
 mod size;
 mod system;
 mod test;
+mod tfm;
 mod updates;
 mod veneers;
 mod verbs;
@@ -50,7 +51,10 @@ enum Verb {
     /// Installs what the machine lacks: packages, imgtool, tockloader, elf2tab
     Setup,
     /// Builds and signs the images and apps, and the updates
-    Build,
+    Build(tfm::Options),
+    /// What the test case of that name does, in a process that knows the other memory map
+    #[command(hide = true)]
+    BesideTfm,
     /// Boots a device and a local cloud, consoles on the terminal
     Run {
         /// Start what is built already
@@ -106,10 +110,8 @@ fn run() -> Result<()> {
     })?;
     match cli.verb {
         Verb::Setup => setup::everything().map(drop),
-        Verb::Build => {
-            setup::everything()?;
-            build::all()
-        }
+        Verb::Build(options) => tfm::build(&options),
+        Verb::BesideTfm => tfm::check::play(),
         Verb::Run { no_build, user_net } => {
             if !no_build {
                 build::all()?;

@@ -23,10 +23,10 @@ fn shared() -> PathBuf {
 
 /// Where the board's images and apps go: `build/`, for another board than the first a folder in it.
 pub fn build() -> PathBuf {
-    let dir = if board_name() == BOARDS[0] {
+    let dir = if build_name() == BOARDS[0] {
         shared()
     } else {
-        shared().join(board_name())
+        shared().join(build_name())
     };
     let _ = std::fs::create_dir_all(&dir);
     dir
@@ -70,6 +70,45 @@ pub fn board_name() -> &'static str {
     BOARD.get().map_or(BOARDS[0], String::as_str)
 }
 
+static TFM: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+
+/// The board's memory map beside a stock TF-M; not every board has one.
+pub fn tfm_map() -> PathBuf {
+    board().join("memory-tfm.toml")
+}
+
+/// Chooses that map for this run, once, before anything asks for one.
+///
+/// # Errors
+/// When the board has none.
+pub fn select_tfm() -> Result<()> {
+    let file = tfm_map();
+    if !file.is_file() {
+        let board = board_name();
+        anyhow::bail!(
+            "{board} has no memory map beside a stock TF-M ({})",
+            file.display()
+        );
+    }
+    let _ = TFM.set(());
+    Ok(())
+}
+
+/// Name of the board's map.
+pub fn map_file() -> &'static str {
+    if TFM.get().is_some() {
+        "memory-tfm.toml"
+    } else {
+        memory_map::MAP_FILE
+    }
+}
+
+/// Name of what is built: the board's, and for its other map one of its own.
+pub fn build_name() -> String {
+    let suffix = if TFM.get().is_some() { "-tfm" } else { "" };
+    format!("{}{suffix}", board_name())
+}
+
 /// The board's folder.
 pub fn board() -> PathBuf {
     root().join("boards").join(board_name())
@@ -80,7 +119,7 @@ pub fn board() -> PathBuf {
 /// # Errors
 /// Every rule that the map breaks.
 pub fn map() -> Result<Map> {
-    Map::load(&board().join("memory.toml")).map_err(|e| anyhow!(e))
+    Map::load(&board().join(map_file())).map_err(|e| anyhow!(e))
 }
 
 /// A file name in `build/` that no other call of this process or another gives.

@@ -282,7 +282,10 @@ fn scalar() -> Result<[u8; 32]> {
 }
 
 /// Uncompressed point of an EC public key: the last 65 bytes of its SubjectPublicKeyInfo.
-fn public_point(key: &Path) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// Of openssl; names a key of another kind.
+pub fn public_point(key: &Path) -> Result<Vec<u8>> {
     let der = public_der(key, &["-outform", "DER"])?;
     let at = der.len().checked_sub(65).filter(|at| der[*at] == 4);
     at.map(|at| der[at..].to_vec())

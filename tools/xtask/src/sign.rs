@@ -56,19 +56,6 @@ pub fn app_key_rsa(bits: usize) -> PathBuf {
 /// # Errors
 /// Of imgtool and openssl.
 pub fn keys() -> Result<()> {
-    let generate = |path: &Path, kind: &str| -> Result<()> {
-        if !path.is_file() {
-            println!("build: new development key {} ({kind})", path.display());
-            shell::run(
-                imgtool()
-                    .arg("keygen")
-                    .arg("-k")
-                    .arg(path)
-                    .args(["-t", kind]),
-            )?;
-        }
-        Ok(())
-    };
     generate(&Image::Secure.key(), "ecdsa-p256")?;
     generate(&Image::NonSecure.key(), "rsa-3072")?;
     generate(&update_key(), "rsa-3072")?;
@@ -94,6 +81,24 @@ pub fn keys() -> Result<()> {
                 .arg(app_key())
                 .arg("-out")
                 .arg(der),
+        )?;
+    }
+    Ok(())
+}
+
+/// Makes a key of imgtool's `kind` if it is not there.
+///
+/// # Errors
+/// Of imgtool.
+pub fn generate(path: &Path, kind: &str) -> Result<()> {
+    if !path.is_file() {
+        println!("build: new development key {} ({kind})", path.display());
+        shell::run(
+            imgtool()
+                .arg("keygen")
+                .arg("-k")
+                .arg(path)
+                .args(["-t", kind]),
         )?;
     }
     Ok(())

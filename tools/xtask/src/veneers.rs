@@ -37,10 +37,17 @@ const SG: [u8; 4] = [0x7F, 0xE9, 0x7F, 0xE9];
 /// # Errors
 /// Names the veneer that is missing or not in its place, or the stray secure gateway.
 pub fn emit(map: &Map, elf: &Path) -> Result<Vec<u8>> {
+    write(&symbols(map, elf)?)
+}
+
+/// The veneers of a secure image and their addresses, in order.
+///
+/// # Errors
+/// See [`emit`].
+pub fn symbols(map: &Map, elf: &Path) -> Result<Vec<(&'static str, u32)>> {
     let bytes = std::fs::read(elf).with_context(|| elf.display().to_string())?;
     let page = map.region("veneers").map_err(|e| anyhow!(e))?;
-    let symbols = check(&bytes, page.base, page.size).with_context(|| elf.display().to_string())?;
-    write(&symbols)
+    check(&bytes, page.base, page.size).with_context(|| elf.display().to_string())
 }
 
 /// Each veneer's address, in order, after every check.
@@ -93,7 +100,10 @@ fn check(elf: &[u8], base: u32, size: u32) -> Result<Vec<(&'static str, u32)>> {
 }
 
 /// The relocatable object with the symbols.
-fn write(symbols: &[(&str, u32)]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// Of the object writer.
+pub fn write(symbols: &[(&str, u32)]) -> Result<Vec<u8>> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Arm, Endianness::Little);
     object.flags = FileFlags::Elf {
         os_abi: object::elf::ELFOSABI_NONE,

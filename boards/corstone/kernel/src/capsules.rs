@@ -4,8 +4,10 @@
 //! (all but IPC, which the kernel crate brings). Does not own the main loop, the processes or
 //! the architecture.
 
+use crate::memory::{AUDIO_ROM_SIZE, STOCK_TFM};
 use crate::process_console;
 use crate::secure_capsules::SecureCapsules;
+use crate::start;
 use capsules_core::alarm::AlarmDriver;
 use capsules_core::console::{self, Console};
 use capsules_core::driver::NUM;
@@ -98,9 +100,12 @@ impl Capsules {
             RNG => self.rng,
             ETHERNET => self.ethernet,
             DATE_TIME => self.date_time,
+            AUDIO_ROM if AUDIO_ROM_SIZE == 0 => return None,
             AUDIO_ROM => self.audio_rom,
             CRYPTO => self.crypto,
             STORAGE => self.storage,
+            // Beside a TF-M apps lie where it would write the next image.
+            FIRMWARE_UPDATE if STOCK_TFM => return None,
             FIRMWARE_UPDATE => self.firmware_update,
             PLATFORM => self.platform,
             #[cfg(feature = "rules")]
@@ -121,8 +126,8 @@ pub fn create(
     memory: &dyn MemoryAllocationCapability,
     audio_rom: &'static [u8],
 ) -> Capsules {
-    // ---- UART1: console, low-level debug, kernel messages
-    let uart = static_init!(Uart<'static, MappedBus>, Uart::new(devices::UART1));
+    // ---- the kernel's UART: console, low-level debug, kernel messages
+    let uart = static_init!(Uart<'static, MappedBus>, Uart::new(start::CONSOLE));
     uart.register();
     // The only parameters there are: a UART that refuses them stays silent.
     let _ = uart.configure(Parameters {

@@ -24,7 +24,7 @@ use capsules_system::process_checker::credentials::AppCheckerCredentials;
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
 use capsules_system::process_policies::TbfHeaderStoragePermissions;
 use capsules_system::process_restart::{Backoff, BackoffRestartFaultPolicy};
-use chip::ns::devices::{CLOCK, ticks};
+use chip::ns::devices::{CLOCK, start_time, ticks};
 use cortex_v8m::systick::SysTick;
 use kernel::capabilities::{
     ApplicationStorageCapability, MainLoopCapability, MemoryAllocationCapability,
@@ -71,9 +71,12 @@ type Checker = AppCheckerCredentials<'static, SecureVerifier>;
 pub type Loader = SequentialProcessLoaderMachine<'static, Chip>;
 
 fn main() -> ! {
+    start_time();
     let boot = ticks();
     cortex_v8m::initialize();
-    cortex_v8m::fault::set_mailbox(memory::FAULT_MAILBOX_BASE as usize);
+    if !memory::STOCK_TFM {
+        cortex_v8m::fault::set_mailbox(memory::FAULT_MAILBOX_BASE as usize);
+    }
     let memory_cap = create_capability!(MemoryAllocationCapability);
     let process_cap = create_capability!(ProcessManagementCapability);
     let main_cap = create_capability!(MainLoopCapability);
@@ -127,7 +130,7 @@ fn main() -> ! {
         &memory_cap,
     );
     start::set_panic_resources(slots, chip);
-    let verifier = static_init!(SecureVerifier, SecureVerifier(capsules.spe));
+    let verifier = static_init!(SecureVerifier, SecureVerifier::new(capsules.spe));
     let checker = static_init!(
         Checker,
         AppCheckerCredentials::new(verifier, cfg!(feature = "require-credentials"))

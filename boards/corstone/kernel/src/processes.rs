@@ -3,6 +3,7 @@
 use crate::Loader;
 use crate::capsules::VirtualAlarm;
 use crate::install::Storage;
+use crate::memory::STOCK_TFM;
 use capsules_system::process_checker::credentials::{CredentialVerifier, Verdict};
 use chip::ns::devices::ticks;
 use core::cell::Cell;
@@ -10,8 +11,9 @@ use kernel::ErrorCode;
 use kernel::debug;
 use kernel::hil::time::{Alarm, AlarmClient, ConvertTicks, Time};
 use kernel::process::{Process, ProcessBinaryError, ProcessLoadError, ProcessLoadingAsyncClient};
-use psa_client::crypto::{export_public_key, hash_compute, verify_hash};
-use psa_interface::{Algorithm, Status};
+use psa_client::crypto::{export_public_key, hash_compute, import_key, verify_hash};
+use psa_interface::key::usage;
+use psa_interface::{Algorithm, KeyAttributes, KeyType, Status};
 use tfm_psa_driver::{KernelClient, Spe, Veneers};
 use tock_tbf::types::{TbfFooterV2Credentials, TbfFooterV2CredentialsType as Format};
 
@@ -20,8 +22,67 @@ const APP_KEY: u32 = 0x20;
 const APP_KEY_RSA_3072: u32 = 0x21;
 const APP_KEY_RSA_4096: u32 = 0x22;
 
+/// The key itself, an uncompressed point: in a build for a secure side that our factory does not
+/// provision.
+const APP_KEY_POINT: Option<[u8; 65]> = match option_env!("TOCKSTONE_APP_KEY") {
+    Some(digits) => Some(from_hex(digits.as_bytes())),
+    None => None,
+};
+const _: () = assert!(APP_KEY_POINT.is_some() == STOCK_TFM);
+
+/// Evaluated by the compiler, which stops where the digits are no point.
+const fn from_hex(digits: &[u8]) -> [u8; 65] {
+    const fn digit(c: u8) -> u8 {
+        match c {
+            b'0'..=b'9' => c - b'0',
+            b'a'..=b'f' => c - b'a' + 10,
+            _ => panic!("TOCKSTONE_APP_KEY: hexadecimal digits"),
+        }
+    }
+    assert!(digits.len() == 130, "TOCKSTONE_APP_KEY: 65 bytes");
+    let mut out = [0; 65];
+    let mut i = 0;
+    while i < out.len() {
+        out[i] = digit(digits[2 * i]) << 4 | digit(digits[2 * i + 1]);
+        i += 1;
+    }
+    out
+}
+
 /// Credentials through the secure world.
-pub struct SecureVerifier(pub &'static Spe<Veneers>);
+pub struct SecureVerifier {
+    spe: &'static Spe<Veneers>,
+    /// The id of the key, once it is known.
+    key: Cell<Option<u32>>,
+}
+
+impl SecureVerifier {
+    pub const fn new(spe: &'static Spe<Veneers>) -> Self {
+        SecureVerifier {
+            spe,
+            key: Cell::new(None),
+        }
+    }
+
+    /// The provisioned key's id, or that of the built-in one, imported at its first use.
+    fn key(&self, client: &KernelClient<'_, Veneers>) -> Result<u32, Status> {
+        let Some(point) = APP_KEY_POINT else {
+            return Ok(APP_KEY);
+        };
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let attributes = KeyAttributes::volatile(
+            KeyType::ECC_PUBLIC_KEY_SECP_R1,
+            256,
+            usage::VERIFY_HASH,
+            Algorithm::ecdsa(Algorithm::SHA_256),
+        );
+        let key = import_key(client, &attributes, &point)?;
+        self.key.set(Some(key));
+        Ok(key)
+    }
+}
 
 /// How a format is checked: the key of a signature, and over which hash.
 fn how(format: Format) -> Option<(Option<u32>, Algorithm)> {
@@ -48,7 +109,7 @@ impl SecureVerifier {
         credential: &TbfFooterV2Credentials,
         message: &[u8],
     ) -> Result<Verdict, Status> {
-        let client = KernelClient(self.0);
+        let client = KernelClient(self.spe);
         let (key, hash_algorithm) = how(credential.format()).ok_or(Status::NOT_SUPPORTED)?;
         let mut hash = [0; 64];
         let len = hash_compute(&client, hash_algorithm, message, &mut hash)?;
@@ -58,6 +119,10 @@ impl SecureVerifier {
                 true => Verdict::Good,
                 false => Verdict::Bad,
             });
+        };
+        let key = match key {
+            APP_KEY => self.key(&client)?,
+            other => other,
         };
         let (algorithm, of_key, signature) = if credential.format() == Format::EcdsaNistP256 {
             let none: &[u8] = &[];

@@ -10,6 +10,7 @@ use capsules_core::process_console::KernelAddresses;
 use capsules_system::process_printer::ProcessPrinterText;
 use chip::ddr_flash::DdrFlash;
 use chip::ns::app_flash::PAGE;
+use chip::ns::{MappedBus, devices};
 use core::arch::naked_asm;
 use core::cell::Cell;
 use core::fmt::Write;
@@ -79,6 +80,9 @@ extern "C" fn start() -> ! {
     crate::main()
 }
 
+/// The registers of the kernel's UART.
+pub const CONSOLE: MappedBus = devices::uart(CONSOLE_UART);
+
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Memory that the kernel uses outside its own image.
@@ -128,6 +132,10 @@ fn device(base: u32, size: u32) -> DdrFlash {
 }
 
 fn read_only(base: u32, size: u32) -> &'static [u8] {
+    if size == 0 {
+        // The board has no such region.
+        return &[];
+    }
     // SAFETY: a non-secure flash region of memory.toml (its check refuses overlap). It is plain
     // memory that exists for ever; this image never writes it.
     unsafe { core::slice::from_raw_parts(base as *const u8, size as usize) }
@@ -179,13 +187,13 @@ const _: () = assert!(
         && KERNEL_RAM_BASE + KERNEL_RAM_SIZE <= RAM_NET_MQTT_BASE
 );
 
-/// UART1, when nothing else of the kernel can be trusted any more.
+/// The console, when nothing else of the kernel can be trusted any more.
 struct LastWords;
 
 impl Write for LastWords {
     fn write_str(&mut self, s: &str) -> core::fmt::Result {
-        use chip::ns::{Bus, devices};
-        let uart = devices::UART1;
+        use chip::ns::Bus;
+        let uart = CONSOLE;
         uart.write(0x8, uart.read(0x8) | 1);
         for byte in s.bytes() {
             while uart.read(0x4) & 1 != 0 {}
@@ -196,7 +204,8 @@ impl Write for LastWords {
 }
 
 /// Ends the system: only secure code can reset it, and does when privileged non-secure code
-/// touches secure memory (ARCHITECTURE §4), leaving a record.
+/// touches secure memory (ARCHITECTURE §4), leaving a record. A TF-M resets too, or halts if it was
+/// built to.
 fn end() -> ! {
     loop {
         // SAFETY: reads memory that is not ours on purpose; the access never completes.

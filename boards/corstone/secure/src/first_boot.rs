@@ -10,6 +10,7 @@ use crate::services::{Crypto, ProtectedStorage, TrustedStorage};
 use chip::ddr_flash::DdrFlash;
 use core::cell::RefCell;
 use provisioning::first_boot::{self, FirstBootError, Outcome, Sink};
+use provisioning::otp::RootOfTrust;
 use provisioning::{Item, Object, Record};
 use psa_interface::crypto::function::{DESTROY_KEY, IMPORT_KEY};
 use psa_interface::service::IPC_CALL;
@@ -126,6 +127,14 @@ impl Sink for Provisioning<'_> {
             Item::Ps { uid, flags } => store(self.ps, owner, uid, flags, object.data),
         }
     }
+}
+
+/// What a loader does before this image: the root of trust, from the record if the device is blank.
+///
+/// # Errors
+/// One line for the log.
+pub fn fuse(region: &DdrFlash, otp: &mut Otp) -> Result<RootOfTrust, &'static str> {
+    first_boot::root_of_trust(region, otp).map_err(|_| "not provisioned")
 }
 
 /// Consumes or refuses what lies in the provisioning region.

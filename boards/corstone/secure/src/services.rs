@@ -8,6 +8,7 @@
 use crate::attestation;
 use crate::first_boot::{self, Provisioning};
 use crate::key_store::ItsKeys;
+use crate::memory::{S_PRIMARY_SIZE, STOCK_TFM};
 use crate::otp::Otp;
 use crate::{cpu, log};
 use boot_data::BootData;
@@ -53,9 +54,12 @@ pub struct Ready {
     its: ItsService<'static, Its<DdrFlash>>,
     ps: PsService<'static, Ps<DdrFlash, &'static Counters>>,
     attestation: AttestationService<'static, attestation::Root>,
-    fwu: FwuService<DdrFlash, System, System>,
+    fwu: Option<FwuService<DdrFlash, System, System>>,
     platform: PlatformService<&'static Counters, System>,
 }
+
+/// Whether the map has slots for images; without them there is nothing to update.
+pub const HAS_SLOTS: bool = S_PRIMARY_SIZE != 0;
 
 /// Reset, and the watchdog of a trial boot.
 #[derive(Debug)]
@@ -106,7 +110,10 @@ const SECONDARY_AREAS: [u32; 2] = [3, 4];
 
 impl Services for Partition {
     fn describe(&self, index: u8) -> Option<Description> {
-        self.ready.as_ref()?;
+        let ready = self.ready.as_ref()?;
+        if index == FWU_INDEX && ready.fwu.is_none() {
+            return None;
+        }
         let id = SERVICES.get(usize::from(index))?;
         Some(Description {
             sid: id.sid,
@@ -124,7 +131,10 @@ impl Services for Partition {
             PS_INDEX => ready.ps.call(call),
             ITS_INDEX => ready.its.call(call),
             ATTESTATION_INDEX => ready.attestation.call(call),
-            FWU_INDEX => ready.fwu.call(call),
+            FWU_INDEX => match &mut ready.fwu {
+                Some(fwu) => fwu.call(call),
+                None => Status::PROGRAMMER_ERROR.as_i32(),
+            },
             PLATFORM_INDEX => ready.platform.call(call),
             _ => Status::PROGRAMMER_ERROR.as_i32(),
         }
@@ -139,9 +149,15 @@ fn bring_up() -> Result<Ready, &'static str> {
     let counters = OtpCounters::mount(flash(R::Otp)?).map_err(|_| "the counters are damaged")?;
     let counters: &'static Counters = COUNTERS.init(|| RefCell::new(counters)).ok_or(TWICE)?;
     let mut otp = Otp(counters);
-    let root = otp::root_of_trust(&otp)
-        .map_err(|_| "the root of trust cannot be read")?
-        .ok_or("not provisioned")?;
+    let mut record = flash(R::Provisioning)?;
+    let root = if STOCK_TFM {
+        // No loader of ours has been here.
+        first_boot::fuse(&record, &mut otp)?
+    } else {
+        otp::root_of_trust(&otp)
+            .map_err(|_| "the root of trust cannot be read")?
+            .ok_or("not provisioned")?
+    };
 
     let region = flash(R::Its)?;
     let its: &'static TrustedStorage = ITS.init(|| RefCell::new(Its::new(region))).ok_or(TWICE)?;
@@ -156,7 +172,7 @@ fn bring_up() -> Result<Ready, &'static str> {
 
     let mut nv = flash(R::Nv)?;
     first_boot::run(
-        &mut flash(R::Provisioning)?,
+        &mut record,
         &mut otp,
         &mut nv,
         &mut Provisioning::new(crypto, its, ps),
@@ -169,6 +185,31 @@ fn bring_up() -> Result<Ready, &'static str> {
     drbg.fill(&mut boot_seed)
         .map_err(|_| "there is no randomness")?;
     crypto.entropy().0 = Some(drbg);
+    let boot_data = BootData::parse(cpu::boot_data()).ok();
+    Ok(Ready {
+        crypto,
+        its: ItsService(its),
+        ps: PsService(ps),
+        fwu: if HAS_SLOTS {
+            Some(firmware_update(boot_data.as_ref())?)
+        } else {
+            None
+        },
+        attestation: AttestationService::new(
+            attestation::Root(otp),
+            attestation::constants(boot_seed),
+            boot_data,
+        ),
+        platform: PlatformService::new(counters, System),
+    })
+}
+
+/// The update service over the four slots.
+fn firmware_update(
+    boot_data: Option<&BootData<'_>>,
+) -> Result<FwuService<DdrFlash, System, System>, &'static str> {
+    use cpu::FlashRegion as R;
+    let flash = |region| cpu::flash(region).ok_or(TWICE);
     let [secure, non_secure] = SECONDARY_AREAS;
     let slots = [
         Slots {
@@ -182,25 +223,13 @@ fn bring_up() -> Result<Ready, &'static str> {
             location: non_secure,
         },
     ];
-    let boot_data = BootData::parse(cpu::boot_data()).ok();
-    let versions = spe_fwu::versions(boot_data.as_ref());
+    let versions = spe_fwu::versions(boot_data);
     let fwu = FwuService::new(slots, versions, System, System)
         .map_err(|_| "the image slots cannot be read")?;
     if fwu.on_trial() {
         log::line("an image is on trial").end();
     }
-    Ok(Ready {
-        crypto,
-        its: ItsService(its),
-        ps: PsService(ps),
-        attestation: AttestationService::new(
-            attestation::Root(otp),
-            attestation::constants(boot_seed),
-            boot_data,
-        ),
-        fwu,
-        platform: PlatformService::new(counters, System),
-    })
+    Ok(fwu)
 }
 
 /// Reads both stores now, so that what a power cut left is finished before anybody asks. A store

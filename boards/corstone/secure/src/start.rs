@@ -1,10 +1,13 @@
 //! Start-up in order: walls, services, the other world.
 //!
-//! Owns the order; which device belongs to whom is the chip's `wiring::NON_SECURE`.
+//! Owns the order; which device belongs to whom is the chip's `wiring::non_secure`.
 
-use crate::memory::{IMAGE_HEADER, KERNEL_EXEC_BASE, MPC_RANGES, SAU_REGIONS};
+use crate::memory::{CONSOLE_UART, IMAGE_HEADER, KERNEL_EXEC_BASE, MPC_RANGES, SAU_REGIONS};
 use crate::{cpu, log};
-use chip::wiring::NON_SECURE;
+use chip::protection::Peripherals;
+use chip::wiring::non_secure;
+
+const NON_SECURE: Peripherals = non_secure(CONSOLE_UART);
 
 /// What reset jumps to, with both stacks ready and memory initialised.
 pub fn main() -> ! {
@@ -14,7 +17,17 @@ pub fn main() -> ! {
         .end();
     cpu::raise_walls(&SAU_REGIONS, &MPC_RANGES, &NON_SECURE);
     match cpu::start_services() {
-        Ok(()) => log::line("services crypto its ps attestation fwu platform").end(),
+        Ok(()) => {
+            let fwu = if crate::services::HAS_SLOTS {
+                " fwu"
+            } else {
+                ""
+            };
+            log::line("services crypto its ps attestation")
+                .text(fwu)
+                .text(" platform")
+                .end();
+        }
         Err(why) => log::line("no services: ").text(why).end(),
     }
     let image = KERNEL_EXEC_BASE + IMAGE_HEADER;

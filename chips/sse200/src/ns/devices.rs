@@ -10,18 +10,22 @@ pub const CLOCK: u32 = 20_000_000;
 
 const fn window(base: usize, size: usize) -> MappedBus {
     // SAFETY: private to this module, and only called for the devices below, which
-    // `wiring::NON_SECURE` opens; none of them has DMA.
+    // `wiring::non_secure` opens; none of them has DMA.
     unsafe { MappedBus::at(base, size) }
 }
 
 const TIMER0: MappedBus = window(0x4000_0000, 0x10);
 const DUAL_TIMER_2: MappedBus = window(0x4000_2020, 0x1C);
-/// UART1.
-pub const UART1: MappedBus = window(0x4020_1000, 0x14);
 /// FPGAIO.
 pub const FPGAIO: MappedBus = window(0x4030_2000, 0x50);
 /// LAN9118.
 pub const ETHERNET: MappedBus = window(0x4200_0000, 0x100);
+
+/// UART 0 or 1.
+pub const fn uart(number: u32) -> MappedBus {
+    assert!(number <= 1);
+    window(0x4020_0000 + 0x1000 * number as usize, 0x14)
+}
 
 /// What the alarm stands on.
 pub type Timer = CmsdkTimer<'static, MappedBus>;
@@ -31,7 +35,12 @@ pub const fn timer() -> Timer {
     CmsdkTimer::new(DUAL_TIMER_2, TIMER0)
 }
 
-/// Processor clocks since the loader started the counter, in steps of 16; wraps after 57 minutes.
+/// Starts the counter that is read as time, unless the secure world has: only ours does.
+pub fn start_time() {
+    timer().start();
+}
+
+/// Processor clocks since the counter was started, in steps of 16; wraps after 57 minutes.
 pub fn ticks() -> u64 {
     u64::from(timer().counts()) << 4
 }

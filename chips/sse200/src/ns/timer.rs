@@ -13,6 +13,10 @@ use tock_registers::register_bitfields;
 
 /// Dual timer: current value, counting down.
 const VALUE: usize = 0x04;
+/// Dual timer: control.
+const COUNTER_CONTROL: usize = 0x08;
+/// Enabled, free running, 32 bits, a sixteenth of 20 MHz.
+const FREE_RUNNING: u32 = 1 << 7 | 1 << 2 | 1 << 1;
 /// Timer 0.
 const CTRL: usize = 0x0;
 const CURRENT: usize = 0x4;
@@ -51,13 +55,20 @@ pub struct CmsdkTimer<'a, B> {
 }
 
 impl<B: Bus> CmsdkTimer<'_, B> {
-    /// Over the free-running half of the dual timer (started by the secure world) and timer 0.
+    /// Over the free-running half of the dual timer and timer 0.
     pub const fn new(counter: B, timer: B) -> Self {
         CmsdkTimer {
             counter,
             timer,
             waiting: Cell::new(None),
             client: OptionalCell::empty(),
+        }
+    }
+
+    /// Starts the counter, if it stands.
+    pub fn start(&self) {
+        if self.counter.read(COUNTER_CONTROL) & FREE_RUNNING != FREE_RUNNING {
+            self.counter.write(COUNTER_CONTROL, FREE_RUNNING);
         }
     }
 

@@ -12,7 +12,7 @@ pub const CLOCK: u32 = 32_000_000;
 
 const fn window(base: usize, size: usize) -> MappedBus {
     // SAFETY: private to this module, and only called for the devices below, which
-    // `wiring::NON_SECURE` opens; none of them has DMA.
+    // `wiring::non_secure` opens; none of them has DMA.
     unsafe { MappedBus::at(base, size) }
 }
 
@@ -27,6 +27,12 @@ pub const FPGAIO: MappedBus = window(0x4930_2000, 0x50);
 pub const UART1: MappedBus = window(0x4930_4000, 0x14);
 const RTC: MappedBus = window(0x4930_B000, 0x20);
 
+/// The kernel's UART: 1, whose interrupts are handed on.
+pub const fn uart(number: u32) -> MappedBus {
+    assert!(number == 1);
+    UART1
+}
+
 /// What the alarm stands on.
 pub type Timer = SystemTimer<'static, MappedBus>;
 
@@ -34,6 +40,9 @@ pub type Timer = SystemTimer<'static, MappedBus>;
 pub const fn timer() -> Timer {
     SystemTimer::new(COUNTER, TIMER0)
 }
+
+/// The secure world has started the counter that is read as time; no other can.
+pub fn start_time() {}
 
 /// Processor clocks since the secure image started the counter.
 pub fn ticks() -> u64 {

@@ -124,6 +124,7 @@ pub fn run(options: &Options) -> Result<()> {
             &[&install::CASES, &credentials::CASES],
             only,
         )))
+        Ok(kernel::run(only)?.and(cases(&[&install::CASES, crate::tfm::check::cases()], only)))
     })?;
     timed("capsule", &mut || {
         Ok(cases(

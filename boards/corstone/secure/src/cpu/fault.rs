@@ -9,7 +9,7 @@
 
 use super::range::permitted;
 use super::{barrier, entry, read, write};
-use crate::memory::{FAULT_MAILBOX_BASE, SPE_EXEC_BASE};
+use crate::memory::{FAULT_MAILBOX_BASE, SPE_EXEC_BASE, STOCK_TFM};
 use crate::record::{Cause, Fault, reset};
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::Ordering;
@@ -106,7 +106,8 @@ extern "C" fn handle(exc_return: u32, psp: u32, msp: u32) {
     if permitted(frame, 32, Access::Read, !unprivileged) && frame % 4 == 0 {
         (fault.lr, fault.pc) = (read(frame + 20), read(frame + 24));
     }
-    let kernel_listens = read(SHCSR_NS) & USGFAULT_ENABLED != 0;
+    // In TF-M's place as TF-M: whoever caused it, the system resets.
+    let kernel_listens = !STOCK_TFM && read(SHCSR_NS) & USGFAULT_ENABLED != 0;
     if !unprivileged || !kernel_listens || !(3..=7).contains(&fault.exception) {
         reset(cause(&fault, Cause::NonSecureFault), &fault)
     }

@@ -33,15 +33,16 @@ use crate::memory::{RESET_RECORD_BASE, RESET_RECORD_SIZE};
 use chip::ddr_flash::DdrFlash;
 use chip::polled_uart::PolledUart;
 use chip::watchdog::Watchdog;
-use chip::wiring::{SECURE_LOG, UART_CLOCK, WATCHDOG};
+use chip::wiring::{UART_CLOCK, WATCHDOG, secure_log};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The secure log's UART.
 pub fn secure_uart() -> PolledUart {
-    // SAFETY: UART0 belongs to the secure world and to the log alone.
-    unsafe { PolledUart::new(SECURE_LOG, UART_CLOCK) }
+    const LOG: usize = secure_log(m::CONSOLE_UART);
+    // SAFETY: this UART belongs to the secure world and to the log alone.
+    unsafe { PolledUart::new(LOG, UART_CLOCK) }
 }
 
 fn write(address: u32, value: u32) {

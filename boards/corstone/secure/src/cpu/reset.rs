@@ -4,7 +4,7 @@
 //! their limits first, the SAU only after the vector table is at its secure alias.
 
 use super::{barrier, read, write};
-use crate::memory::{VENEERS_BASE, VENEERS_SIZE};
+use crate::memory::{STOCK_TFM, VENEERS_BASE, VENEERS_SIZE};
 use chip::protection::{self, Peripherals};
 use core::arch::{asm, naked_asm};
 
@@ -179,8 +179,11 @@ pub fn prepare() {
     // Should the unit ever be on: its registers are secure state (TS), cleared on return.
     write(FPCCR, 0xDC00_0000);
     write(AIRCR, 0x05FA_0000 | AIRCR_POLICY);
-    // SAFETY: start-up code of the secure world, before the timers are given away.
-    unsafe { chip::wiring::start_time() };
+    // TF-M leaves that to the other world.
+    if !STOCK_TFM {
+        // SAFETY: start-up code of the secure world, before the timers are given away.
+        unsafe { chip::wiring::start_time() };
+    }
     barrier();
 }
 

@@ -14,5 +14,5 @@ pub mod ethernet_tap;
 pub mod hmac;
 pub mod kv_driver;
 pub mod sha256_driver;
-pub mod symmetric_encryption;
 pub mod supervision;
+pub mod symmetric_encryption;

@@ -121,10 +121,13 @@ pub fn run(options: &Options) -> Result<()> {
         let only = options.case.as_deref();
         Ok(kernel::run(only)?.and(cases(
             // One list a line.
-            &[&install::CASES, &credentials::CASES],
+            &[
+                &install::CASES,
+                &credentials::CASES,
+                crate::tfm::check::cases(),
+            ],
             only,
         )))
-        Ok(kernel::run(only)?.and(cases(&[&install::CASES, crate::tfm::check::cases()], only)))
     })?;
     timed("capsule", &mut || {
         Ok(cases(

@@ -8,7 +8,7 @@ use super::Case;
 use crate::build::FACTORY;
 use crate::system::System;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use qemu_harness::{Device, without_prompt};
+use qemu_harness::{Device, said_by};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ pub const CASES: [Case; 3] = [
 fn said(device: &Device) -> Vec<String> {
     let lines = device.console.lines();
     let labels = lines.iter().filter_map(|line| {
-        let label = without_prompt(&line.text).split_once("inference: ")?.1;
+        let label = said_by("inference", &line.text)?;
         (!label.contains(' ')).then(|| label.to_owned())
     });
     labels.collect()
@@ -106,7 +106,7 @@ fn is_of_the_factory(report: &Value) -> Result<()> {
 }
 
 fn connected(line: &str) -> bool {
-    without_prompt(line).starts_with("net-mqtt: mqtt connected")
+    said_by("net-mqtt", line).is_some_and(|l| l.starts_with("mqtt connected"))
 }
 
 /// The broker's lines with `what` and the thing's name so far.

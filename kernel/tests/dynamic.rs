@@ -290,7 +290,7 @@ impl Rig {
         let flash = unsafe { FlashRegion::new(seen, AREA, ROW) };
         let machine = machine(false);
         let loader: &'static SequentialProcessLoaderMachine<'static, TestChip> =
-            leak(SequentialProcessLoaderMachine::new(
+            leak(SequentialProcessLoaderMachine::in_regions(
                 machine,
                 vec![None; 8].leak(),
                 t.kernel(),

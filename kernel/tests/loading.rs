@@ -72,7 +72,7 @@ fn load(require: bool, regions: &[(&[u8], usize)], ram: usize) -> Outcome {
         .map(|(bytes, stride)| FlashRegion::read_only(aligned(bytes), *stride))
         .collect();
     let loader: &'static SequentialProcessLoaderMachine<'static, TestChip> =
-        Box::leak(Box::new(SequentialProcessLoaderMachine::new(
+        Box::leak(Box::new(SequentialProcessLoaderMachine::in_regions(
             machine,
             vec![None; 8].leak(),
             t.kernel(),

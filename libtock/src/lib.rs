@@ -38,6 +38,19 @@ pub mod audio_rom {
     pub type AudioRom = libtock_audio_rom::AudioRom<super::TockSyscalls>;
 }
 
+/// Buttons.
+pub mod buttons {
+    pub use libtock_buttons as driver;
+    pub type Buttons = libtock_buttons::Buttons<super::TockSyscalls>;
+    pub use libtock_buttons::{ButtonListener, ButtonState};
+}
+
+/// A buzzer.
+pub mod buzzer {
+    pub use libtock_buzzer as driver;
+    pub type Buzzer = libtock_buzzer::Buzzer<super::TockSyscalls>;
+}
+
 /// Text in and out.
 pub mod console {
     pub use libtock_console as driver;
@@ -58,11 +71,35 @@ pub mod ethernet {
     pub type Ethernet = libtock_ethernet::Ethernet<super::TockSyscalls>;
 }
 
+/// Pins.
+pub mod gpio {
+    pub use libtock_gpio as driver;
+    pub type Gpio = libtock_gpio::Gpio<super::TockSyscalls>;
+    pub use libtock_gpio::{
+        Error, GpioInterruptListener, GpioState, PinInterruptEdge, Pull, PullDown, PullNone, PullUp,
+    };
+    pub type Pin = libtock_gpio::Pin<super::TockSyscalls>;
+    pub type OutputPin<'a> = libtock_gpio::OutputPin<'a, super::TockSyscalls>;
+    pub type InputPin<'a, P> = libtock_gpio::InputPin<'a, super::TockSyscalls, P>;
+}
+
 /// Other processes.
 pub mod ipc {
     pub use libtock_ipc as driver;
     pub use libtock_ipc::{IpcInbox, IpcNotice, Service, SharedMemory, StaticBuffer};
     pub type Ipc = libtock_ipc::Ipc<super::TockSyscalls>;
+}
+
+/// A store of the process's own.
+pub mod key_value {
+    pub use libtock_key_value as driver;
+    pub type KeyValue = libtock_key_value::KeyValue<super::TockSyscalls>;
+}
+
+/// LEDs.
+pub mod leds {
+    pub use libtock_leds as driver;
+    pub type Leds = libtock_leds::Leds<super::TockSyscalls>;
 }
 
 /// Numbers without buffers.

@@ -44,6 +44,19 @@ pub struct ProcessBinary {
     pub footers: &'static [u8],
     /// The credential that was accepted, once checked.
     pub credential: Option<AcceptedCredential>,
+    /// How far the loader got with it.
+    pub(super) progress: Progress,
+}
+
+/// A binary on its way to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Its credentials are not known to be good.
+    Unchecked,
+    /// They are.
+    Checked,
+    /// It had its chance to become a process.
+    Done,
 }
 
 impl ProcessBinary {
@@ -90,6 +103,7 @@ impl ProcessBinary {
             header,
             footers,
             credential: None,
+            progress: Progress::Unchecked,
         })
     }
 
@@ -108,5 +122,17 @@ impl ProcessBinary {
     /// Its version.
     pub fn binary_version(&self) -> Option<BinaryVersion> {
         NonZeroU32::new(self.header.get_binary_version()).map(BinaryVersion::new)
+    }
+
+    /// Its version; 0 without one.
+    pub(super) fn version(&self) -> u32 {
+        self.header.get_binary_version()
+    }
+
+    /// The RAM it is linked for, if it is linked.
+    pub(super) fn ram(&self) -> Option<core::ops::Range<usize>> {
+        let start = self.header.get_fixed_address_ram()? as usize;
+        let size = self.header.get_minimum_app_ram_size() as usize;
+        Some(start..start.saturating_add(size))
     }
 }

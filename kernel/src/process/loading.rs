@@ -5,6 +5,7 @@
 //! does not hide the next, and RAM is placed by looking at the processes that are there, so that
 //! flash order and RAM order are free.
 
+use super::binary::Progress;
 use super::*;
 use crate::deferred_call::{DeferredCall, DeferredCallClient};
 use crate::platform::chip::Chip;
@@ -14,6 +15,7 @@ use crate::process_checker::{
 };
 use crate::utilities::cells::{MapCell, OptionalCell};
 use core::cell::Cell;
+use core::marker::PhantomData;
 use tock_tbf::parse::BASE_HEADER;
 use tock_tbf::types::InitialTbfParseError;
 
@@ -335,48 +337,39 @@ enum Phase {
 }
 
 /// How far a binary has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// Its credentials are not known to be good.
-    Unchecked,
-    /// They are.
-    Checked,
-    /// It had its chance to become a process.
-    Done,
+/// Where binaries lie.
+enum Flash {
+    Whole([FlashRegion; 1]),
+    Regions(&'static [FlashRegion]),
 }
 
-/// A binary on its way to a process.
-#[derive(Clone, Copy)]
-pub struct Candidate {
-    binary: ProcessBinary,
-    progress: Progress,
-}
-
-impl Candidate {
-    fn version(&self) -> u32 {
-        self.binary.header.get_binary_version()
-    }
-
-    /// The RAM it is linked for, if it is linked.
-    fn ram(&self) -> Option<core::ops::Range<usize>> {
-        let start = self.binary.header.get_fixed_address_ram()? as usize;
-        let size = self.binary.header.get_minimum_app_ram_size() as usize;
-        Some(start..start.saturating_add(size))
+impl Flash {
+    fn regions(&self) -> &[FlashRegion] {
+        match self {
+            Flash::Whole(r) => r,
+            Flash::Regions(r) => r,
+        }
     }
 }
 
 /// Finds all binaries, has each one's credentials checked, quickest first, and creates processes,
 /// newest version of each application only: at once where no unchecked binary can change the
 /// outcome, else in flash order when all are checked. One step for each deferred call.
-pub struct SequentialProcessLoaderMachine<'a, C: Chip + 'static> {
+///
+/// `D` says how much a process keeps about itself for people; ours always keep the same.
+pub struct SequentialProcessLoaderMachine<
+    'a,
+    C: Chip + 'static,
+    D: ProcessStandardDebug + 'static = (),
+> {
     deferred_call: DeferredCall,
     client: OptionalCell<&'a dyn ProcessLoadingAsyncClient>,
     app_id_policy: OptionalCell<&'a dyn AppIdPolicy>,
     checker: &'static ProcessCheckerMachine,
-    binaries: MapCell<&'static mut [Option<Candidate>]>,
+    binaries: MapCell<&'static mut [Option<ProcessBinary>]>,
     kernel: &'static Kernel,
     chip: &'static C,
-    flash: &'static [FlashRegion],
+    flash: Flash,
     ram: (*mut u8, usize),
     fault_policy: &'static dyn ProcessFaultPolicy,
     storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy,
@@ -387,14 +380,45 @@ pub struct SequentialProcessLoaderMachine<'a, C: Chip + 'static> {
     excluded: Cell<Option<usize>>,
     single: OptionalCell<&'a dyn SingleLoadClient>,
     checked: MapCell<Result<ProcessBinary, ProcessLoadError>>,
+    _debug: PhantomData<D>,
 }
 
-impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
-    /// A loader; `flash` is scanned in order, `app_memory` is given away to processes.
+impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C, D> {
+    /// A loader; `flash` is one list of binaries, `app_memory` is given away to processes.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         checker: &'static ProcessCheckerMachine,
-        binaries: &'static mut [Option<Candidate>],
+        binaries: &'static mut [Option<ProcessBinary>],
+        kernel: &'static Kernel,
+        chip: &'static C,
+        flash: &'static [u8],
+        app_memory: &'static mut [u8],
+        fault_policy: &'static dyn ProcessFaultPolicy,
+        storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy,
+        app_id_policy: &'a dyn AppIdPolicy,
+        capability: &dyn crate::capabilities::ProcessManagementCapability,
+    ) -> Self {
+        let mut machine = Self::in_regions(
+            checker,
+            binaries,
+            kernel,
+            chip,
+            &[],
+            app_memory,
+            fault_policy,
+            storage_policy,
+            app_id_policy,
+            capability,
+        );
+        machine.flash = Flash::Whole([FlashRegion::read_only(flash, 0)]);
+        machine
+    }
+
+    /// As [`Self::new`], for binaries in several regions, which are scanned in order.
+    #[allow(clippy::too_many_arguments)]
+    pub fn in_regions(
+        checker: &'static ProcessCheckerMachine,
+        binaries: &'static mut [Option<ProcessBinary>],
         kernel: &'static Kernel,
         chip: &'static C,
         flash: &'static [FlashRegion],
@@ -412,7 +436,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
             binaries: MapCell::new(binaries),
             kernel,
             chip,
-            flash,
+            flash: Flash::Regions(flash),
             ram: (app_memory.as_mut_ptr(), app_memory.len()),
             fault_policy,
             storage_policy,
@@ -422,6 +446,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
             excluded: Cell::new(None),
             single: OptionalCell::empty(),
             checked: MapCell::empty(),
+            _debug: PhantomData,
         }
     }
 
@@ -434,7 +459,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
 
     /// One step of the scan.
     fn discover(&self) {
-        let Some(region) = self.flash.get(self.region.get()) else {
+        let Some(region) = self.flash.regions().get(self.region.get()) else {
             self.phase.set(Phase::Check);
             self.deferred_call.set();
             return;
@@ -465,13 +490,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
             Found::Binary(next, binary) => {
                 let kept = self.binaries.map_or(false, |list| {
                     let free = list.iter_mut().find(|b| b.is_none());
-                    free.map(|b| {
-                        *b = Some(Candidate {
-                            binary,
-                            progress: Progress::Unchecked,
-                        })
-                    })
-                    .is_some()
+                    free.map(|b| *b = Some(binary)).is_some()
                 });
                 // A full list may hold binaries that fail their check: look here again then.
                 if !kept && self.check_next() {
@@ -497,8 +516,8 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
                 let unchecked = list.iter().flatten();
                 unchecked
                     .filter(|c| c.progress == Progress::Unchecked)
-                    .min_by_key(|c| c.binary.get_integrity_region_slice().len())
-                    .map(|c| c.binary)
+                    .min_by_key(|c| c.get_integrity_region_slice().len())
+                    .copied()
             });
             let Some(binary) = smallest.flatten() else {
                 return false;
@@ -518,9 +537,9 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
     fn update<R>(
         &self,
         binary: &ProcessBinary,
-        change: impl FnOnce(&mut Option<Candidate>) -> R,
+        change: impl FnOnce(&mut Option<ProcessBinary>) -> R,
     ) -> Option<R> {
-        let here = |c: &Candidate| core::ptr::eq(c.binary.flash, binary.flash);
+        let here = |c: &ProcessBinary| core::ptr::eq(c.flash, binary.flash);
         self.binaries
             .map(|list| {
                 let place = list.iter_mut().find(|b| b.as_ref().is_some_and(here));
@@ -534,28 +553,28 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
     }
 
     /// Whether the checked `i`-th binary yields to another checked one or to a process.
-    fn superseded(&self, list: &[Option<Candidate>], i: usize) -> bool {
+    fn superseded(&self, list: &[Option<ProcessBinary>], i: usize) -> bool {
         let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
             return true;
         };
-        let my_id = policy.to_short_id(&me.binary);
-        let loaded = self.kernel.processes().any(|p| {
-            p.short_app_id() == my_id || !policy.different_identifier_process(&me.binary, p)
-        });
+        let my_id = policy.to_short_id(me);
+        let loaded = self
+            .kernel
+            .processes()
+            .any(|p| p.short_app_id() == my_id || !policy.different_identifier_process(me, p));
         let newer = list.iter().enumerate().any(|(j, other)| {
             let Some(other) = other else { return false };
             j != i
                 && other.progress != Progress::Unchecked
                 && (other.version() > me.version() || (other.version() == me.version() && j < i))
-                && (policy.to_short_id(&other.binary) == my_id
-                    || !policy.different_identifier(&me.binary, &other.binary))
+                && (policy.to_short_id(other) == my_id || !policy.different_identifier(me, other))
         });
         loaded || newer
     }
 
     /// Whether the checked `i`-th binary may be created while others are unchecked: it gets the
     /// RAM that it would get in flash order, and no unchecked binary can supersede it.
-    fn settled(&self, list: &[Option<Candidate>], i: usize) -> bool {
+    fn settled(&self, list: &[Option<ProcessBinary>], i: usize) -> bool {
         let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
             return false;
         };
@@ -575,7 +594,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
             (j < i && wants_my_ram)
                 || (other.progress == Progress::Unchecked
                     && before_me
-                    && policy.may_become_same(&other.binary, &me.binary))
+                    && policy.may_become_same(&other, me))
         })
     }
 
@@ -585,7 +604,7 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
             let superseded = self.superseded(list, i);
             let me = list.get_mut(i)?.as_mut()?;
             me.progress = Progress::Done;
-            Some((me.binary, superseded))
+            Some((*me, superseded))
         });
         let Some((binary, superseded)) = next.flatten() else {
             return false;
@@ -666,7 +685,10 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
 
     /// Flash at an address as it is now; not to be kept over a write.
     pub(crate) fn view(&self, address: usize, len: usize) -> Option<&'static [u8]> {
-        self.flash.iter().find_map(|r| r.view(address, len))
+        self.flash
+            .regions()
+            .iter()
+            .find_map(|r| r.view(address, len))
     }
 
     /// Ends the process in a slot and takes its regions out of the MPU, so that the kernel may write
@@ -763,7 +785,9 @@ impl<'a, C: Chip> SequentialProcessLoaderMachine<'a, C> {
     }
 }
 
-impl<'a, C: Chip> ProcessLoadingAsync<'a> for SequentialProcessLoaderMachine<'a, C> {
+impl<'a, C: Chip, D: ProcessStandardDebug> ProcessLoadingAsync<'a>
+    for SequentialProcessLoaderMachine<'a, C, D>
+{
     fn set_client(&self, client: &'a dyn ProcessLoadingAsyncClient) {
         self.client.set(client);
     }
@@ -778,7 +802,9 @@ impl<'a, C: Chip> ProcessLoadingAsync<'a> for SequentialProcessLoaderMachine<'a,
     }
 }
 
-impl<C: Chip> DeferredCallClient for SequentialProcessLoaderMachine<'_, C> {
+impl<C: Chip, D: ProcessStandardDebug> DeferredCallClient
+    for SequentialProcessLoaderMachine<'_, C, D>
+{
     fn handle_deferred_call(&self) {
         match self.phase.get() {
             Phase::Idle => {}
@@ -807,7 +833,9 @@ impl<C: Chip> DeferredCallClient for SequentialProcessLoaderMachine<'_, C> {
     }
 }
 
-impl<C: Chip> ProcessCheckerMachineClient for SequentialProcessLoaderMachine<'_, C> {
+impl<C: Chip, D: ProcessStandardDebug> ProcessCheckerMachineClient
+    for SequentialProcessLoaderMachine<'_, C, D>
+{
     fn done(
         &self,
         mut binary: ProcessBinary,
@@ -825,12 +853,8 @@ impl<C: Chip> ProcessCheckerMachineClient for SequentialProcessLoaderMachine<'_,
         match result {
             Ok(credential) => {
                 binary.credential = credential;
-                self.update(&binary, |place| {
-                    *place = Some(Candidate {
-                        binary,
-                        progress: Progress::Checked,
-                    })
-                });
+                binary.progress = Progress::Checked;
+                self.update(&binary, |place| *place = Some(binary));
             }
             Err(e) => {
                 self.forget(&binary);

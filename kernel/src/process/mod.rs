@@ -5,6 +5,7 @@
 
 mod array;
 mod binary;
+mod debug;
 mod loading;
 mod policies;
 mod printer;
@@ -16,11 +17,12 @@ pub use crate::process_checker::{
 pub use crate::upcall::UpcallId;
 pub use array::{ProcessArray, ProcessSlot};
 pub use binary::{ProcessBinary, ProcessBinaryError};
+pub use debug::{ProcessStandardDebug, ProcessStandardDebugFull};
 pub(crate) use loading::SingleLoadClient;
 #[cfg(feature = "std")]
 pub(crate) use loading::load_processes_as;
 pub use loading::{
-    Candidate, FlashRegion, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
+    FlashRegion, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
     SequentialProcessLoaderMachine, load_processes,
 };
 pub use policies::{ProcessFaultPolicy, ProcessStandardStoragePermissionsPolicy};
@@ -621,4 +623,8 @@ pub trait Process {
     fn debug_timeslice_expiration_count(&self) -> usize;
     /// A slice was used up.
     fn debug_timeslice_expired(&self);
+    /// The last system call, where the process keeps it.
+    fn debug_syscall_last(&self) -> Option<crate::syscall::Syscall> {
+        None
+    }
 }

@@ -35,7 +35,7 @@ use kernel::deferred_call::DeferredCallClient;
 use kernel::hil::time::Alarm;
 use kernel::ipc::{self, IPC};
 use kernel::process::{
-    Candidate, FlashRegion, ProcessArray, ProcessCheckerMachine, ProcessLoadingAsync,
+    FlashRegion, ProcessArray, ProcessBinary, ProcessCheckerMachine, ProcessLoadingAsync,
     SequentialProcessLoaderMachine,
 };
 use kernel::{Kernel, create_capability, static_init};
@@ -150,10 +150,10 @@ fn main() -> ! {
     );
     let loader = static_init!(
         Loader,
-        SequentialProcessLoaderMachine::new(
+        SequentialProcessLoaderMachine::in_regions(
             machine,
             static_init!(
-                [Option<Candidate>; NUM_PROCS as usize],
+                [Option<ProcessBinary>; NUM_PROCS as usize],
                 [None; NUM_PROCS as usize]
             ),
             kernel,

@@ -271,3 +271,23 @@ impl AsMut<[u8]> for RwAllowBuffer {
         unsafe { core::slice::from_raw_parts_mut(<*mut u8>::from(self.address), self.len) }
     }
 }
+
+impl core::ops::Deref for RoAllowBuffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.as_ref()
+    }
+}
+
+impl core::ops::Deref for RwAllowBuffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.as_ref()
+    }
+}
+
+impl core::ops::DerefMut for RwAllowBuffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.as_mut()
+    }
+}

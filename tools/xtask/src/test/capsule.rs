@@ -22,10 +22,20 @@ const PROCESS: Process = Process {
 const PASSED: usize = 10;
 
 /// The cases.
-pub const CASES: [Case; 1] = [Case {
-    id: "capsules-known-answers",
-    run: known_answers,
-}];
+pub const CASES: [Case; 3] = [
+    Case {
+        id: "capsules-known-answers",
+        run: known_answers,
+    },
+    Case {
+        id: "libtock-blink",
+        run: blink,
+    },
+    Case {
+        id: "libtock-keeper",
+        run: keeper,
+    },
+];
 
 /// Each driver gives its known answers and errors; what is stored is there after a reset.
 fn known_answers() -> Result<()> {
@@ -38,6 +48,41 @@ fn known_answers() -> Result<()> {
         let told = count(&format!("capsules: {boot} boot"));
         if count("failed") > 0 || count(" ok") != PASSED || told != 1 {
             bail!("{boot} boot:\n{}", lines.join("\n"));
+        }
+    }
+    Ok(())
+}
+
+/// An app in libtock-rs's idiom greets and drives the LEDs.
+fn blink() -> Result<()> {
+    let alone = Alone::new(&Process {
+        package: "blink",
+        short_id: 0xB117,
+        ..PROCESS
+    })?;
+    let device = Device::start(&alone.config)?;
+    device.console.wait("Hello world! 2 LEDs", LIMIT)?;
+    device.console.wait("blink: all patterns shown", LIMIT)?;
+    Ok(())
+}
+
+/// One that keeps a count in the key-value store finds it again after a reset.
+fn keeper() -> Result<()> {
+    let alone = Alone::new(&Process {
+        package: "keeper",
+        short_id: 0x6EE9,
+        ..PROCESS
+    })?;
+    for boot in 1..=3 {
+        let device = Device::start(&alone.config)?;
+        let line = device.console.wait("keeper: ", LIMIT)?.text;
+        let said: Vec<u32> = line
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|n| n.parse().ok())
+            .collect();
+        match said[..] {
+            [boots, slept, bytes] if boots == boot && slept >= 25 && bytes > 20 => {}
+            _ => bail!("boot {boot}: {line}"),
         }
     }
     Ok(())

@@ -8,7 +8,7 @@
 //!
 //! | sector | content |
 //! |---|---|
-//! | 0 | HUK 32 · IAK 32 · secure key hash 32 · non-secure key hash 32 · CRC-32 4 (at 128) · `FUSED` mark 16 (at 144) · `PROVISIONED` mark 16 (at 160) |
+//! | 0 | HUK 32 · IAK 32 · secure key hash 32 · non-secure key hash 32 · CRC-32 4 (at 128) · `FUSED` mark 16 (at 144) · `PROVISIONED` mark 16 (at 160) · from 256 to the end of 512, marks of 16 in turn: `ASSEMBLED`, `WIPED`, … |
 //! | 1.. | a ring of counter logs |
 //!
 //! A counter log: header {magic, sequence number, CRC-32, 0} then entries {id, value, CRC-32, 0},
@@ -26,8 +26,12 @@ use zeroize::Zeroize;
 const CRC_AT: usize = 128;
 const FUSED_AT: u32 = 144;
 const PROVISIONED_AT: u32 = 160;
+const CYCLES_AT: u32 = 256;
+const CYCLES_END: u32 = 512;
 const FUSED: [u8; 16] = *b"TSOTP fused 0001";
 const PROVISIONED: [u8; 16] = *b"TSOTP provis 001";
+const ASSEMBLED: [u8; 16] = *b"TSOTP assembly 1";
+const WIPED: [u8; 16] = *b"TSOTP wiped 0001";
 const LOG_MAGIC: u32 = u32::from_le_bytes(*b"TSNC");
 const ENTRY: u32 = 16;
 
@@ -38,6 +42,9 @@ pub enum Lifecycle {
     Blank,
     /// Root of trust stands; objects of the record may be missing.
     Fused,
+    /// A record that says so was consumed: the device works, and a wipe makes it [`Self::Fused`]
+    /// again, as long as there are marks left.
+    Assembly,
     /// The record was consumed; no other will be accepted.
     Provisioned,
 }
@@ -86,9 +93,54 @@ pub fn lifecycle<F: Flash>(flash: &F) -> Result<Lifecycle, FlashError> {
     flash.read(FUSED_AT, &mut marks)?;
     Ok(match marks.split_at(16) {
         (f, _) if f != FUSED => Lifecycle::Blank,
-        (_, p) if p != PROVISIONED => Lifecycle::Fused,
-        _ => Lifecycle::Provisioned,
+        (_, p) if p == PROVISIONED => Lifecycle::Provisioned,
+        _ if !cycles(flash)?.is_multiple_of(2) => Lifecycle::Assembly,
+        _ => Lifecycle::Fused,
     })
+}
+
+/// Marks of the assembly line: how often it was assembled and wiped, together. They are only
+/// ever added to, as fuses are; a torn one is not counted and is written again.
+///
+/// # Errors
+/// [`FlashError`] of the device.
+pub fn cycles<F: Flash>(flash: &F) -> Result<u32, FlashError> {
+    let mut mark = [0; 16];
+    let mut count = 0;
+    for at in (CYCLES_AT..CYCLES_END).step_by(16) {
+        flash.read(at, &mut mark)?;
+        if mark != cycle(count) {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn cycle(count: u32) -> [u8; 16] {
+    if count.is_multiple_of(2) {
+        ASSEMBLED
+    } else {
+        WIPED
+    }
+}
+
+/// Adds the next mark: assembled when the life cycle is [`Lifecycle::Fused`], wiped when it is
+/// [`Lifecycle::Assembly`].
+///
+/// # Errors
+/// [`FlashError::NotErased`] in any other; [`FlashError::OutOfBounds`] when the device was wiped
+/// so often that no mark is left; [`FlashError`] of the device.
+pub fn next_cycle<F: Flash>(flash: &mut F) -> Result<(), FlashError> {
+    if !matches!(lifecycle(flash)?, Lifecycle::Fused | Lifecycle::Assembly) {
+        return Err(FlashError::NotErased);
+    }
+    let count = cycles(flash)?;
+    let at = CYCLES_AT + 16 * count;
+    if at >= CYCLES_END {
+        return Err(FlashError::OutOfBounds);
+    }
+    flash.program(at, &cycle(count))
 }
 
 /// Reads the root of trust; `None` while the device is blank, or when its CRC is wrong.
@@ -152,7 +204,7 @@ pub fn set_provisioned<F: Flash>(flash: &mut F) -> Result<(), FlashError> {
     match lifecycle(flash)? {
         Lifecycle::Blank => Err(FlashError::NotErased),
         // Over a torn mark too: programming only clears the bits that are still missing.
-        Lifecycle::Fused => flash.program(PROVISIONED_AT, &PROVISIONED),
+        Lifecycle::Fused | Lifecycle::Assembly => flash.program(PROVISIONED_AT, &PROVISIONED),
         Lifecycle::Provisioned => Ok(()),
     }
 }

@@ -18,6 +18,7 @@
 //! | 5 | thing name, tstr 1..=128 |
 //! | 6 | `[host tstr 1..=253, port 1..=65535, IPv4 bstr 4 or null]` |
 //! | 7 | array of objects |
+//! | 8 | only in a record for a device that stays in assembly and test: true |
 //!
 //! Object: `[owner i32, kind, id, attributes, data bstr]`, where kind 0 = key (id u32, attributes
 //! `[type u16, bits u16, usage u32, algorithm u32]`, lifetime persistent), 1 = ITS and
@@ -127,6 +128,8 @@ pub struct Record<'a> {
     pub thing_name: &'a str,
     /// Broker.
     pub endpoint: Endpoint<'a>,
+    /// The life cycle stays at assembly and test, so that the device can be wiped.
+    pub assembly: bool,
 }
 
 /// Attributes of a provisioned key; its lifetime is persistent.
@@ -219,7 +222,10 @@ impl<'a> Reader<'a> {
     /// [`RecordError::OutOfRange`], [`RecordError::TrailingBytes`].
     pub fn parse_cbor(cbor: &'a [u8]) -> Result<Self, RecordError> {
         let mut d = Decoder::new(cbor);
-        expect(d.map()?, 8)?;
+        let entries = d.map()?.ok_or(RecordError::Malformed)?;
+        if !(8..=9).contains(&entries) {
+            return Err(RecordError::Malformed);
+        }
         key(&mut d, 0)?;
         if d.u32()? != VERSION {
             return Err(RecordError::UnsupportedVersion);
@@ -257,6 +263,13 @@ impl<'a> Reader<'a> {
             object(&mut d)?;
         }
         let objects = cbor.get(start..).ok_or(RecordError::Malformed)?;
+        let assembly = entries == 9;
+        if assembly {
+            key(&mut d, 8)?;
+            if !d.bool()? {
+                return Err(RecordError::OutOfRange);
+            }
+        }
         if d.position() != cbor.len() {
             return Err(RecordError::TrailingBytes);
         }
@@ -273,6 +286,7 @@ impl<'a> Reader<'a> {
                     port,
                     address,
                 },
+                assembly,
             },
             objects,
             count,
@@ -360,6 +374,7 @@ pub struct Encoder<'a> {
     frame: &'a mut [u8],
     cbor: minicbor::Encoder<Cursor<&'a mut [u8]>>,
     left: usize,
+    assembly: bool,
 }
 
 impl<'a> Encoder<'a> {
@@ -385,7 +400,7 @@ impl<'a> Encoder<'a> {
             .ok_or(RecordError::NoSpace)?;
         let mut cbor = minicbor::Encoder::new(Cursor::new(body));
         (|| {
-            cbor.map(8)?;
+            cbor.map(8 + u64::from(record.assembly))?;
             cbor.u32(0)?.u32(VERSION)?;
             cbor.u32(1)?.bytes(record.huk)?;
             cbor.u32(2)?.bytes(record.iak)?;
@@ -408,6 +423,7 @@ impl<'a> Encoder<'a> {
             frame,
             cbor,
             left: objects,
+            assembly: record.assembly,
         })
     }
 
@@ -439,10 +455,15 @@ impl<'a> Encoder<'a> {
     /// Writes the frame; returns the record's length in the region, bytes.
     ///
     /// # Errors
-    /// [`RecordError::ObjectCount`] when fewer objects were written than announced.
-    pub fn finish(self) -> Result<usize, RecordError> {
+    /// [`RecordError::ObjectCount`] when fewer objects were written than announced;
+    /// [`RecordError::NoSpace`].
+    pub fn finish(mut self) -> Result<usize, RecordError> {
         if self.left != 0 {
             return Err(RecordError::ObjectCount);
+        }
+        if self.assembly {
+            let ended = self.cbor.u32(8).and_then(|e| e.bool(true));
+            ended.map(drop).map_err(no_space)?;
         }
         let cursor = self.cbor.into_writer();
         let len = cursor.position();
@@ -502,6 +523,7 @@ mod tests {
                 port: 1 + r.below(65535) as u16,
                 address: (r.below(2) == 0).then(|| r.bytes()),
             },
+            assembly: r.below(2) == 0,
         };
         let data: Vec<Vec<u8>> = (0..r.below(9))
             .map(|_| (0..r.below(600)).map(|_| r.next() as u8).collect())
@@ -600,6 +622,7 @@ mod tests {
                 port: 8883,
                 address: None,
             },
+            assembly: false,
         };
         for len in 0..256 {
             let mut region = vec![0; len];

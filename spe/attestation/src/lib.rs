@@ -164,7 +164,7 @@ impl<D: Device> Service for AttestationService<'_, D> {
 fn security_lifecycle(of: Option<Lifecycle>) -> u16 {
     match of {
         None => lifecycle::UNKNOWN,
-        Some(Lifecycle::Blank) => lifecycle::ASSEMBLY_AND_TEST,
+        Some(Lifecycle::Blank | Lifecycle::Assembly) => lifecycle::ASSEMBLY_AND_TEST,
         Some(Lifecycle::Fused) => lifecycle::PSA_ROT_PROVISIONING,
         Some(Lifecycle::Provisioned) => lifecycle::SECURED,
     }

@@ -255,6 +255,7 @@ fn each_life_cycle_has_its_value() {
     for (lifecycle, value) in [
         (None, 0),
         (Some(Lifecycle::Blank), 0x1000),
+        (Some(Lifecycle::Assembly), 0x1000),
         (Some(Lifecycle::Fused), 0x2000),
         (Some(Lifecycle::Provisioned), 0x3000),
     ] {

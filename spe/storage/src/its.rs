@@ -55,6 +55,15 @@ impl<F: Flash> Its<F> {
             .map(|e| e.name.uid))
     }
 
+    /// Forgets every object of every client and erases the region, write-once or not: the wipe of
+    /// a device. A cut leaves some or none; it has to be done again.
+    ///
+    /// # Errors
+    /// STORAGE_FAILURE.
+    pub fn wipe(&mut self) -> Result<(), Status> {
+        Ok(self.journal.wipe()?)
+    }
+
     fn find(&mut self, client: ClientId, uid: u64) -> Result<Option<Entry>, Status> {
         if uid == 0 {
             return Err(Status::INVALID_ARGUMENT);

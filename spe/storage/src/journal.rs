@@ -332,6 +332,13 @@ impl<F: Flash, const N: usize> Journal<F, N> {
         Ok(())
     }
 
+    /// Erases the region: no object is left, and no trace of one.
+    pub fn wipe(&mut self) -> Result<(), JournalError> {
+        self.stale = true;
+        self.flash.erase(0, self.flash.size())?;
+        self.refresh()
+    }
+
     // ---- index
 
     fn insert(&mut self, entry: Entry) {

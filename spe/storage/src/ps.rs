@@ -95,6 +95,19 @@ impl<F: Flash, C: NvCounters> Ps<F, C> {
         (self.journal.into_flash(), self.counters)
     }
 
+    /// Forgets every object of every client, write-once or not: the wipe of a device. One after the
+    /// other, so that the counters go along; a cut leaves some, and it has to be done again.
+    ///
+    /// # Errors
+    /// INVALID_SIGNATURE, STORAGE_FAILURE.
+    pub fn wipe(&mut self) -> Result<(), Status> {
+        self.mount()?;
+        while let Some(entry) = self.journal.entries().first().copied() {
+            self.change(entry.name, 0, None)?;
+        }
+        Ok(())
+    }
+
     fn check(&mut self) -> Result<(), Status> {
         let (begun, finished) = (self.counters.get(BEGUN), self.counters.get(FINISHED));
         let root = self.journal.newest();

@@ -479,3 +479,29 @@ fn unusable_flash_is_a_storage_failure() {
         assert_eq!(set, Err(Status::STORAGE_FAILURE));
     }
 }
+
+#[test]
+fn a_wipe_leaves_no_trace_and_can_be_cut_anywhere() {
+    let client = ClientId(-5);
+    for tear in Tear::ALL {
+        for cut in 0..8 {
+            let power = Power::new(cut + 1);
+            let mut its = Its::new(SimFlash::on(&power, 4 * 8192, 4096, 1));
+            for uid in 1..=5u64 {
+                its.set_bytes(client, uid, &[0x5A; 40], (uid % 2) as u32)
+                    .unwrap();
+            }
+            power.cut_after(cut, tear);
+            let _ = its.wipe();
+            power.power_on();
+            let mut its = Its::new(its.into_flash());
+            let _ = its.mount();
+            its.wipe().unwrap();
+            assert!(!its.flash().data().windows(8).any(|w| w == [0x5A; 8]));
+            for uid in 1..=5 {
+                assert_eq!(its.info(client, uid), Err(Status::DOES_NOT_EXIST));
+                its.set_bytes(client, uid, b"new", 0).unwrap();
+            }
+        }
+    }
+}

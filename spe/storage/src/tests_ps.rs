@@ -347,3 +347,35 @@ fn full_can_always_be_emptied() {
         }
     }
 }
+
+/// Write-once objects go too, whatever is cut; then the store is as good as new.
+#[test]
+fn a_wipe_leaves_nothing_and_can_be_cut_anywhere() {
+    let client = ClientId(-5);
+    for tear in Tear::ALL {
+        let mut cut = 0;
+        loop {
+            let mut p = ps(4);
+            for uid in 1..=5u64 {
+                p.set_bytes(client, uid, &[uid as u8; 40], (uid % 2) as u32)
+                    .unwrap();
+            }
+            let power = p.flash().power().clone();
+            power.cut_after(cut, tear);
+            let whole = p.wipe().is_ok();
+            power.power_on();
+            p = reboot(p);
+            p.wipe().unwrap();
+            p = reboot(p);
+            for uid in 1..=5 {
+                assert_eq!(p.info(client, uid), Err(Status::DOES_NOT_EXIST));
+                p.set_bytes(client, uid, b"new", 0).unwrap();
+            }
+            if whole {
+                assert!(cut > 10);
+                break;
+            }
+            cut += 1;
+        }
+    }
+}

@@ -108,6 +108,7 @@ pub fn with_claim(serial: &str) -> Result<System> {
         key: pki::scalar(&key)?,
         roots: pki::der(&system.cloud.broker.authority().certificate())?,
         template: Some(TEMPLATE.into()),
+        assembly: false,
     };
     provision::write(&system.flash, &system.map, &identity)?;
     Ok(system)

@@ -70,6 +70,8 @@ enum Verb {
     Provision(verbs::ProvisionOptions),
     /// Gives an app binary credentials: digests and signatures
     Sign(credentials::Options),
+    /// Orders a device to forget who it is, or to leave assembly and test
+    Lifecycle(verbs::LifecycleOptions),
     /// Runs the local cloud alone, until Ctrl-C
     Cloud(verbs::CloudOptions),
     /// Pushes, lists, watches and cancels updates over the local cloud's control plane
@@ -121,6 +123,7 @@ fn run() -> Result<()> {
         Verb::Flash(options) => verbs::flash(&options),
         Verb::Provision(options) => verbs::provision(&options),
         Verb::Sign(options) => credentials::run(&options),
+        Verb::Lifecycle(options) => verbs::lifecycle(&options),
         Verb::Cloud(options) => verbs::cloud(&options),
         Verb::Ota(options) => ota::run(&options),
         Verb::Demo(options) => demo::run(&options),

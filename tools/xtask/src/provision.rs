@@ -10,6 +10,7 @@ use crate::{apps, paths, shell, sign};
 use anyhow::{Context, Result, anyhow, bail};
 use memory_map::Map;
 use p256::elliptic_curve::sec1::ToSec1Point;
+use provisioning::first_boot::Order;
 use provisioning::{Encoder, Endpoint, Item, KeyAttributes, Object, Record};
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, KeyType};
@@ -60,6 +61,8 @@ pub struct Identity {
     /// Provisioning template: certificate and key are a claim's, the thing's name is the serial
     /// number that goes with it, and the device gets its own of the cloud.
     pub template: Option<String>,
+    /// The life cycle stays at assembly and test: the device can be wiped.
+    pub assembly: bool,
 }
 
 impl Identity {
@@ -74,6 +77,7 @@ impl Identity {
             key: [1; 32],
             roots: vec![0x30, 0],
             template: None,
+            assembly: false,
         }
     }
 }
@@ -228,6 +232,7 @@ pub fn write_with(
             port: identity.port,
             address: identity.address,
         },
+        assembly: identity.assembly,
     };
     let fault = |e| anyhow!("provisioning record: {e:?}");
     let mut encoder = Encoder::new(&mut region, &record, objects.len()).map_err(fault)?;
@@ -243,6 +248,15 @@ pub fn write_with(
     Ok(Issued {
         attestation_key: iak.public_key().to_sec1_point(false).as_bytes().to_vec(),
     })
+}
+
+/// Leaves an order for the next boot where a record would lie.
+///
+/// # Errors
+/// Of the flash file.
+pub fn order(flash: &FlashFile, order: Order) -> Result<()> {
+    flash.erase("provisioning")?;
+    flash.write("provisioning", 0, &order.bytes())
 }
 
 /// The placeholders that the reference ships must never reach a device.

@@ -121,6 +121,7 @@ impl System {
             key: registered.key,
             roots: registered.root,
             template: None,
+            assembly: false,
         };
         identity(&mut of_device);
         let flash = flash::factory(&scratch.path().join("flash.bin"), &map)?;

@@ -6,6 +6,7 @@ use crate::provision::{self, Identity};
 use crate::{flash, paths};
 use anyhow::{Context, Result, bail};
 use cloud::{Cloud, broker, pki};
+use provisioning::first_boot::Order;
 use qemu_harness::FlashFile;
 use std::path::PathBuf;
 
@@ -31,6 +32,9 @@ pub struct ProvisionOptions {
     /// template; the thing's name is then the template's SerialNumber
     #[arg(long, value_name = "TEMPLATE")]
     pub claim: Option<String>,
+    /// Leave the life cycle at assembly and test, so that `lifecycle wipe` works
+    #[arg(long)]
+    pub assembly: bool,
     /// Device certificate, PEM
     #[arg(long)]
     pub certificate: PathBuf,
@@ -40,6 +44,17 @@ pub struct ProvisionOptions {
     /// Root certificate of the broker, PEM; several times for several
     #[arg(long, required = true)]
     pub root: Vec<PathBuf>,
+}
+
+/// `lifecycle`: an order for the next boot of a device.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LifecycleOptions {
+    /// wipe: forget who it is, refused unless it is in assembly and test; secure: leave assembly
+    /// and test, for good
+    #[arg(value_parser = ["wipe", "secure"])]
+    pub order: String,
+    /// Flash file of the device
+    pub file: PathBuf,
 }
 
 /// `cloud`: the stand-in alone.
@@ -110,12 +125,34 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
         key: pki::scalar(&options.key)?,
         roots,
         template: options.claim.clone(),
+        assembly: options.assembly,
     };
     provision::write(&FlashFile::open(&options.file, &map), &map, &identity)?;
     println!(
         "provision: {} is {} from its next boot on",
         options.file.display(),
         identity.thing
+    );
+    Ok(())
+}
+
+/// Leaves an order where a provisioning record would lie.
+///
+/// # Errors
+/// Of the flash file.
+pub fn lifecycle(options: &LifecycleOptions) -> Result<()> {
+    if !options.file.is_file() {
+        bail!("no flash file {}", options.file.display());
+    }
+    let order = match options.order.as_str() {
+        "wipe" => Order::Wipe,
+        _ => Order::Secure,
+    };
+    provision::order(&FlashFile::open(&options.file, &paths::map()?), order)?;
+    println!(
+        "lifecycle: the next boot of {} is told to {}; its secure log says what came of it",
+        options.file.display(),
+        options.order
     );
     Ok(())
 }

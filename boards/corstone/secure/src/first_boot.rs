@@ -11,7 +11,7 @@ use chip::ddr_flash::DdrFlash;
 use core::cell::RefCell;
 use provisioning::first_boot::{self, FirstBootError, Outcome, Sink};
 use provisioning::otp::RootOfTrust;
-use provisioning::{Item, Object, Record};
+use provisioning::{Item, Object, Record, RecordError};
 use psa_interface::crypto::function::{DESTROY_KEY, IMPORT_KEY};
 use psa_interface::service::IPC_CALL;
 use psa_interface::{Algorithm, CryptoIovec, KeyAttributes, KeyType, Status};
@@ -127,6 +127,15 @@ impl Sink for Provisioning<'_> {
             Item::Ps { uid, flags } => store(self.ps, owner, uid, flags, object.data),
         }
     }
+
+    fn wipe(&mut self) -> Result<(), i32> {
+        let busy = Status::BAD_STATE.as_i32();
+        // Keys are objects of the first one.
+        let its = &mut self.its.try_borrow_mut().map_err(|_| busy)?;
+        its.wipe().map_err(Status::as_i32)?;
+        let ps = &mut self.ps.try_borrow_mut().map_err(|_| busy)?;
+        ps.wipe().map_err(Status::as_i32)
+    }
 }
 
 /// What a loader does before this image: the root of trust, from the record if the device is blank.
@@ -159,6 +168,19 @@ pub fn run(
             log::line("provisioning record refused: already provisioned; erased").end();
             Ok(())
         }
+        Ok(Outcome::WipeRefused) => {
+            log::line("wipe refused: the life cycle is secured; order erased").end();
+            Ok(())
+        }
+        Ok(Outcome::Secured) => {
+            log::line("the life cycle is secured").end();
+            Ok(())
+        }
+        Ok(Outcome::Wiped) => {
+            log::line("wiped: keys, certificates and settings are gone").end();
+            Err("not provisioned")
+        }
+        Err(FirstBootError::Record(RecordError::Blank)) => Err("not provisioned"),
         Err(FirstBootError::Store(status)) => {
             log::line("an object of the record was refused, status ")
                 .hex(status as u32)

@@ -9,13 +9,14 @@ use crate::system::{Scratch, System, loader};
 use crate::{attest, enrol, flash, paths};
 use anyhow::{Result, anyhow, bail};
 use memory_map::Map;
+use provisioning::first_boot::Order;
 use qemu_harness::{Config, Device, FlashFile};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The cases.
-pub const CASES: [Case; 4] = [
+pub const CASES: [Case; 5] = [
     Case {
         id: "attest-token",
         run: attest_token,
@@ -31,6 +32,10 @@ pub const CASES: [Case; 4] = [
     Case {
         id: "provision-placeholder-refused",
         run: provision_placeholder,
+    },
+    Case {
+        id: "provision-wipe-needs-lifecycle",
+        run: wipe,
     },
 ];
 
@@ -150,6 +155,69 @@ fn provision_twice() -> Result<()> {
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// A secured device refuses to be wiped and stays who it is; one in assembly and test obeys, is
+/// nobody, and can be made somebody else, this time for good.
+fn wipe() -> Result<()> {
+    let connected = |system: &System, thing: &str| -> Result<Device> {
+        let device = system.boot()?;
+        let line = format!("net-mqtt: mqtt connected as {thing}");
+        device.console.wait(&line, LIMIT)?;
+        Ok(device)
+    };
+    let refused = |system: &System, thing: &str| -> Result<()> {
+        provision::order(&system.flash, Order::Wipe)?;
+        let device = connected(system, thing)?;
+        let line = "wipe refused: the life cycle is secured; order erased";
+        device.secure.wait(line, LIMIT).map(drop)
+    };
+    let secured = System::new("e2e-secured")?;
+    drop(connected(&secured, "e2e-secured")?);
+    refused(&secured, "e2e-secured")?;
+
+    let mut of_device = None;
+    let change = |identity: &mut Identity| {
+        identity.assembly = true;
+        of_device = Some(identity.clone());
+    };
+    let system = System::with("e2e-assembly", change, None)?;
+    drop(connected(&system, "e2e-assembly")?);
+    // A record alone does not do it.
+    provision::write(&system.flash, &system.map, &Identity::offline("other"))?;
+    let device = connected(&system, "e2e-assembly")?;
+    let erased = "provisioning record refused: already provisioned; erased";
+    device.secure.wait(erased, LIMIT)?;
+    drop(device);
+    provision::order(&system.flash, Order::Wipe)?;
+    for line in [
+        "wiped: keys, certificates and settings are gone",
+        "not provisioned",
+    ] {
+        system.boot()?.secure.wait(line, LIMIT)?;
+    }
+    let its = system.map.region("its").map_err(|e| anyhow!(e))?;
+    let left = system.flash.read("its", 0, its.size as usize)?;
+    let key = of_device.as_ref().map(|identity| identity.key);
+    let key = key.ok_or_else(|| anyhow!("no identity was written"))?;
+    if left.windows(key.len()).any(|w| w == key) {
+        bail!("the device's key is still in the flash");
+    }
+    let registered = system.cloud.core().create_device("e2e-second")?;
+    let identity = Identity {
+        thing: "e2e-second".into(),
+        certificate: registered.certificate,
+        key: registered.key,
+        assembly: true,
+        ..of_device.ok_or_else(|| anyhow!("no identity was written"))?
+    };
+    provision::write(&system.flash, &system.map, &identity)?;
+    drop(connected(&system, "e2e-second")?);
+    provision::order(&system.flash, Order::Secure)?;
+    let device = connected(&system, "e2e-second")?;
+    device.secure.wait("the life cycle is secured", LIMIT)?;
+    drop(device);
+    refused(&system, "e2e-second")
 }
 
 /// What templates ship for somebody to replace is refused by name: by the factory's tool, and by

@@ -176,6 +176,7 @@ fn stored(map: &Map, start: u32) -> Result<Vec<u8>> {
             port: 8883,
             address: None,
         },
+        assembly: false,
     };
     let at = (place.base - start) as usize;
     let fault = |e| anyhow!("provisioning record: {e:?}");

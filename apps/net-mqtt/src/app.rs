@@ -50,7 +50,8 @@ pub trait Environment {
     fn time_floor(&self) -> u64 {
         0
     }
-    /// A time server said that it is this time, seconds since 1970, and was believed.
+    /// A server proved itself with certificates that are valid at this time, seconds since 1970,
+    /// which is what we take for the time.
     fn time_learned(&self, _unix_seconds: u64) {}
     /// The oldest crash report that the kernel keeps, and how many gave way to newer ones.
     fn crash(&self) -> Option<(CrashReport, u32)> {
@@ -141,6 +142,18 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         let tls = tls::client_config(&config, key_id, &provider, &wall)?;
         let name = ServerName::try_from(config.endpoint.host.clone())
             .map_err(|_| StartError::Tls(Why::Local("endpoint name")))?;
+        // A clock that lags behind what was known before runs on from there.
+        let now = match environment.unix_seconds() {
+            Some(seconds) => seconds,
+            None => environment.now_us() / 1_000_000,
+        };
+        let lowest = floor.max(environment.time_floor());
+        let lacks = lowest.saturating_sub(now);
+        if lacks > 0 && environment.unix_seconds().is_some() {
+            environment.line(format_args!(
+                "net-mqtt: the clock says {now}, before the floor: taken for {lowest}"
+            ));
+        }
         Ok(Shared {
             link: RefCell::new(Link {
                 stream,
@@ -159,7 +172,7 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
             expecting_until: Cell::new(0),
             addresses: RefCell::default(),
             sntp: RefCell::new(Sntp::new(config.time_server.clone())),
-            clock_lacks_s: Cell::new(0),
+            clock_lacks_s: Cell::new(i64::try_from(lacks).unwrap_or(0)),
             config,
             address: Cell::new(None),
             floor,
@@ -262,7 +275,7 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
 
     /// What time it is, seconds since 1970: the clock, as time servers have corrected it, and
     /// never before the floor. Without a clock, time runs from when we started.
-    fn wall_time(&self) -> u64 {
+    pub(crate) fn wall_time(&self) -> u64 {
         self.clock()
             .saturating_add_signed(self.clock_lacks_s.get())
             .max(self.time_floor())
@@ -320,7 +333,6 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
                     .cast_signed()
                     .saturating_sub(self.clock().cast_signed());
                 self.clock_lacks_s.set(lacks);
-                self.environment.time_learned(time);
                 self.environment.line(format_args!(
                     "net-mqtt: time {time} from a time server, clock was off by {step} s"
                 ));

@@ -27,6 +27,7 @@ mod desk;
 pub mod dns;
 pub mod exchange;
 mod filter;
+pub mod floor;
 pub mod identity;
 mod inbound;
 mod json;

@@ -27,6 +27,7 @@ use libtock::supervision::{CrashReport, Supervision};
 use libtock::{heap, set_main, stack_size};
 use net_mqtt::claim::CLAIM_KEY;
 use net_mqtt::config::{DEVICE_KEY, UID_THING};
+use net_mqtt::floor::Floor;
 use net_mqtt::service::MAX_CLIENTS;
 use net_mqtt::stack::{
     FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND, UdpBuffers,
@@ -272,6 +273,7 @@ fn sleep(milliseconds: u32) {
 /// Clock, calendar and console.
 struct System {
     clock: RefCell<Clock>,
+    floor: Floor<'static>,
     /// Time spent asleep since the start, microseconds.
     slept_us: Cell<u64>,
     /// Time and time asleep when the handshake began.
@@ -282,6 +284,7 @@ impl System {
     fn start() -> Result<Self, &'static str> {
         Ok(System {
             clock: RefCell::new(Clock::new::<TockSyscalls>().map_err(|_| "no alarm driver")?),
+            floor: Floor::load(&PSA),
             slept_us: Cell::new(0),
             handshake: Cell::new((0, 0)),
         })
@@ -300,6 +303,14 @@ impl Environment for System {
 
     fn unix_seconds(&self) -> Option<u64> {
         DateTime::unix_seconds().ok()
+    }
+
+    fn time_floor(&self) -> u64 {
+        self.floor.get()
+    }
+
+    fn time_learned(&self, unix_seconds: u64) {
+        self.floor.learn(unix_seconds);
     }
 
     fn line(&self, text: Arguments<'_>) {

@@ -354,6 +354,7 @@ async fn secure<S: Stream, E: Environment, M: Memory>(
         .await
         .ok_or(Why::TimedOut("TLS handshake"))??;
     shared.environment.handshake(false);
+    shared.environment.time_learned(shared.wall_time());
     let link = shared.link.borrow();
     if let Some(connection) = link.tls.connection() {
         let version = connection

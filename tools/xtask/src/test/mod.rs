@@ -8,6 +8,7 @@ mod app_ota;
 mod audio;
 mod capsule;
 mod claim;
+mod clock;
 mod cloud;
 mod console;
 mod credentials;
@@ -160,6 +161,7 @@ pub fn run(options: &Options) -> Result<()> {
                 &e2e::CASES,
                 &identity::CASES,
                 &claim::CASES,
+                &clock::CASES,
                 &audio::CASES,
                 &console::CASES,
             ],

@@ -79,8 +79,14 @@ impl<'a> Console<'a> {
             let available = kernel_data
                 .get_readonly_processbuffer(RO_WRITE)
                 .map_or(0, |buffer| buffer.len());
+            let length = length.min(available);
+            if length == 0 {
+                // Done at once, whoever writes meanwhile.
+                let _ = kernel_data.schedule_upcall(UPCALL_WRITE_DONE, (0, 0, 0));
+                return Ok(());
+            }
             app.write = Some(Write {
-                length: length.min(available),
+                length,
                 position: 0,
             });
             self.send(process_id, app, kernel_data);
@@ -204,20 +210,23 @@ impl ReceiveClient for Console<'_> {
         if let Some(process_id) = self.reading.take() {
             let _ = self.apps.enter(process_id, |_, kernel_data| {
                 let received = buffer.get(..length).unwrap_or(&[]);
+                // As much as fits by now.
                 let copied = kernel_data
                     .get_readwrite_processbuffer(RW_READ)
                     .and_then(|to| {
-                        to.mut_enter(|data| match data.get(..received.len()) {
-                            Some(to) => to.copy_from_slice_or_err(received),
-                            None if data.is_empty() => Err(ErrorCode::NOMEM),
-                            None => Err(ErrorCode::SIZE),
+                        to.mut_enter(|data| {
+                            for (to, from) in data.iter().zip(received) {
+                                to.set(*from);
+                            }
+                            data.len().min(received.len())
                         })
                     })
-                    .unwrap_or(Err(ErrorCode::NOMEM));
-                let (status, bytes) = match (copied, error) {
-                    (Err(error), _) => (Err(error), 0),
-                    (Ok(()), Error::None | Error::Aborted) => (result, length),
-                    (Ok(()), _) => (Err(ErrorCode::FAIL), 0),
+                    .unwrap_or(0);
+                let (status, bytes) = match error {
+                    Error::None | Error::Aborted if copied == received.len() => (result, copied),
+                    Error::None | Error::Aborted if copied == 0 => (Err(ErrorCode::NOMEM), 0),
+                    Error::None | Error::Aborted => (Err(ErrorCode::SIZE), copied),
+                    _ => (Err(ErrorCode::FAIL), 0),
                 };
                 let status = errorcode::into_statuscode(status);
                 let _ = kernel_data.schedule_upcall(UPCALL_READ_DONE, (status, bytes, 0));

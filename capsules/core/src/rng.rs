@@ -3,9 +3,10 @@
 //! | command | arguments | success | failure |
 //! |---|---|---|---|
 //! | 0 | – | exists | |
-//! | 1 get | bytes | plain; then upcall 0 | BUSY: own request outstanding · the generator's |
+//! | 1 get | bytes | plain; then upcall 0 | the generator's |
 //!
-//! RW 0: destination. Upcall 0: (status, bytes written, 0), when all are there or RW 0 is full.
+//! RW 0: destination. Upcall 0: (status, bytes written, 0), when all are there or RW 0 is full. A
+//! second request of a process takes the place of its first.
 
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, GrantKernelData, UpcallCount};
 use kernel::hil::rng::{Client, Continue, Rng};
@@ -43,13 +44,9 @@ impl<'a, R: Rng<'a>> RngDriver<'a, R> {
     }
 
     fn get(&self, process_id: ProcessId, length: usize) -> Result<(), ErrorCode> {
-        self.apps.enter(process_id, |app, _| match app.request {
-            Some(_) => Err(ErrorCode::BUSY),
-            None => {
-                app.request = Some(Request { length, written: 0 });
-                Ok(())
-            }
-        })??;
+        self.apps.enter(process_id, |app, _| {
+            app.request = Some(Request { length, written: 0 });
+        })?;
         self.rng.get().or_else(|error| match error {
             // Already on its way, for someone else: this request is served with it.
             ErrorCode::BUSY => Ok(()),

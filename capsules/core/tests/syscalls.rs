@@ -141,8 +141,18 @@ fn a_write_is_bounded_by_its_buffer_as_it_is_then() {
     let (kernel, memory, uart) = console();
     let a = App::new(&kernel, memory, "a");
     a.subscribe(CONSOLE, 1);
+    assert_eq!(a.command(CONSOLE, 0, 0, 0), Success);
+    assert_eq!(a.command(CONSOLE, 4, 0, 0), Failure(ErrorCode::NOSUPPORT));
     assert_eq!(a.command(CONSOLE, 1, 10, 0), Success);
     assert_eq!(a.upcalls(), [(CONSOLE, 1, [0, 0, 0])]);
+    // Nothing to write is written at once, though another's write is under way.
+    let b = App::new(&kernel, memory, "b");
+    b.allow_ro(CONSOLE, 1, 0, 5);
+    assert_eq!(b.command(CONSOLE, 1, 5, 0), Success);
+    assert_eq!(a.command(CONSOLE, 1, 0, 0), Success);
+    assert_eq!(a.upcalls(), [(CONSOLE, 1, [0, 0, 0])]);
+    uart.flush();
+    uart.text();
     a.allow_ro(CONSOLE, 1, 0, 100);
     assert_eq!(a.command(CONSOLE, 1, 5000, 0), Success);
     a.allow_ro(CONSOLE, 1, 0, 70);
@@ -170,7 +180,15 @@ fn reads_complete_abort_and_exclude_each_other() {
     b.allow_rw(CONSOLE, 1, 100, 3);
     uart.arrive(b"pong");
     let size = ErrorCode::SIZE as usize;
-    assert_eq!(b.upcalls(), [(CONSOLE, 2, [size, 0, 0])]);
+    assert_eq!(b.upcalls(), [(CONSOLE, 2, [size, 3, 0])]);
+    assert_eq!(b.get(100, 4), b"pon\0");
+    b.allow_rw(CONSOLE, 1, 100, 4);
+    assert_eq!(b.command(CONSOLE, 2, 4, 0), Success);
+    b.allow_rw(CONSOLE, 1, 100, 0);
+    uart.arrive(b"gone");
+    let nomem = ErrorCode::NOMEM as usize;
+    assert_eq!(b.upcalls(), [(CONSOLE, 2, [nomem, 0, 0])]);
+    b.allow_rw(CONSOLE, 1, 100, 80);
     assert_eq!(a.command(CONSOLE, 2, 4, 0), Success);
     assert_eq!(a.command(CONSOLE, 3, 0, 0), Success);
     let cancel = ErrorCode::CANCEL as usize;
@@ -337,8 +355,11 @@ fn random_bytes_are_shared_out_and_never_twice() {
         app.subscribe(RNG, 0);
         app.allow_rw(RNG, 0, 64, 6);
     }
+    assert_eq!(a.command(RNG, 0, 0, 0), Success);
+    assert_eq!(a.command(RNG, 2, 0, 0), Failure(ErrorCode::NOSUPPORT));
+    assert_eq!(a.command(RNG, 1, 2, 0), Success);
+    // It takes the first one's place: one answer, six bytes.
     assert_eq!(a.command(RNG, 1, 6, 0), Success);
-    assert_eq!(a.command(RNG, 1, 6, 0), Failure(ErrorCode::BUSY));
     assert_eq!(b.command(RNG, 1, 100, 0), Success);
     assert_eq!(generator.round(driver, 1), Continue::More);
     assert_eq!(generator.round(driver, 2), Continue::More);

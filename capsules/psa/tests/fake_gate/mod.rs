@@ -2,13 +2,21 @@
 #![allow(dead_code)]
 
 use psa_interface::crypto::function as f;
-use psa_interface::{CryptoIovec, Status, service, storage};
+use psa_interface::{Algorithm, CryptoIovec, Status, service, storage};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use tfm_psa_driver::{ClientId, Gate, InVec, OutVec, SelectError, fake};
 
 const TABLE_UID: u64 = 0x544F_434B_0000_0001;
 const MAKES_KEY: [u16; 2] = [f::IMPORT_KEY, f::GENERATE_KEY];
+const MAKES_OPERATION: [u16; 3] = [
+    f::HASH_SETUP,
+    f::CIPHER_ENCRYPT_SETUP,
+    f::CIPHER_DECRYPT_SETUP,
+];
+/// What the fake cipher adds to each byte, and its tags' bytes.
+pub const CIPHER: u8 = 0x55;
+pub const TAG: u8 = 0x77;
 
 /// One call as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +35,7 @@ pub struct FakeGate {
     failing_sets: Cell<u32>,
     /// A secure side without client ids: every call is client 0's.
     pub unmanaged: Cell<bool>,
+    pub failing_ciphers: Cell<bool>,
     next_handle: Cell<u32>,
     /// Client and handle of each key and operation that exists.
     pub live: RefCell<BTreeSet<(i32, u32)>>,
@@ -84,7 +93,7 @@ impl FakeGate {
     fn crypto(&self, iovec: &CryptoIovec, inputs: &[Vec<u8>], outs: &mut [OutVec<'_>]) -> Status {
         let client = self.client.get();
         let id = iovec.function_id;
-        if MAKES_KEY.contains(&id) || id == f::HASH_SETUP {
+        if MAKES_KEY.contains(&id) || MAKES_OPERATION.contains(&id) {
             let base = if MAKES_KEY.contains(&id) {
                 0x4000_0000
             } else {
@@ -101,7 +110,29 @@ impl FakeGate {
                 true => Status::SUCCESS,
                 false => Status::INVALID_HANDLE,
             },
-            f::HASH_ABORT | f::HASH_FINISH => {
+            f::CIPHER_UPDATE if self.failing_ciphers.get() => Status::GENERIC_ERROR,
+            f::CIPHER_UPDATE => {
+                assert!(self.live.borrow().contains(&(client, iovec.op_handle)));
+                let out: Vec<u8> = inputs[1].iter().map(|b| b ^ CIPHER).collect();
+                fake::write(&mut outs[0], &out);
+                Status::SUCCESS
+            }
+            f::AEAD_ENCRYPT | f::AEAD_DECRYPT => {
+                let tag = Algorithm(iovec.alg).aead_tag_length();
+                let mut out: Vec<u8> = inputs[1].iter().map(|b| b ^ CIPHER).collect();
+                if id == f::AEAD_ENCRYPT {
+                    out.resize(out.len() + tag, TAG);
+                } else {
+                    let at = out.len() - tag;
+                    if inputs[1][at..].iter().any(|b| *b != TAG) {
+                        return Status::INVALID_SIGNATURE;
+                    }
+                    out.truncate(at);
+                }
+                assert!(fake::write(&mut outs[0], &out));
+                Status::SUCCESS
+            }
+            f::HASH_ABORT | f::HASH_FINISH | f::CIPHER_ABORT | f::CIPHER_FINISH => {
                 self.live.borrow_mut().remove(&(client, iovec.op_handle));
                 fake::write(&mut outs[0], &0u32.to_le_bytes());
                 Status::SUCCESS

@@ -16,18 +16,19 @@
 //! ```
 
 use crate::capabilities::{
-    MainLoopCapability, MemoryAllocationCapability, ProcessManagementCapability,
-    ProcessStartCapability,
+    ApplicationStorageCapability, MainLoopCapability, MemoryAllocationCapability,
+    ProcessManagementCapability, ProcessStartCapability,
 };
 use crate::kernel::Kernel;
 use crate::platform::chip::{Chip, ThreadIdProvider};
 use crate::platform::mpu::{MPU, Permissions, Region};
 use crate::platform::{KernelResources, SyscallDriverLookup};
 use crate::process::{
-    FaultAction, FunctionCall, Process, ProcessArray, ProcessFaultPolicy, ProcessId, ShortId,
-    StoppedExecutingReason, load_processes_as,
+    FaultAction, FunctionCall, Process, ProcessArray, ProcessFaultPolicy, ProcessId,
+    ProcessStandardStoragePermissionsPolicy, ShortId, StoppedExecutingReason, load_processes_as,
 };
 use crate::scheduler::{Scheduler, SchedulingDecision};
+use crate::storage_permissions::StoragePermissions;
 use crate::syscall::{
     ContextSwitchReason, Syscall, SyscallDriver, SyscallReturn, UserspaceKernelBoundary,
     YieldVariant,
@@ -291,6 +292,8 @@ pub struct Everything;
 unsafe impl ProcessManagementCapability for Everything {}
 // SAFETY: as above.
 unsafe impl ProcessStartCapability for Everything {}
+// SAFETY: as above.
+unsafe impl ApplicationStorageCapability for Everything {}
 
 /// A process that faults starts again.
 pub struct Restart;
@@ -300,6 +303,17 @@ impl ProcessFaultPolicy for Restart {
     }
 }
 static RESTART: Restart = Restart;
+
+/// A process with a name may store for itself.
+struct OwnStorage;
+impl ProcessStandardStoragePermissionsPolicy for OwnStorage {
+    fn get_permissions(&self, process: &dyn Process) -> StoragePermissions {
+        match process.short_app_id() {
+            ShortId::Fixed(id) => StoragePermissions::new_self_only(id, &Everything),
+            ShortId::LocallyUnique => StoragePermissions::new_null(),
+        }
+    }
+}
 
 /// The board of the test: drivers by number, and every slot in turn.
 pub struct TestKernel {
@@ -406,7 +420,15 @@ impl TestKernel {
         let flash: &'static [u8] = store.leak().get(skip..skip + 4096).unwrap_or(&[]);
         let memory = std::vec![0u8; ram as usize + 16 * 1024].leak();
         let index = self.kernel.free_slot();
-        let _ = load_processes_as(self.kernel, self.chip, flash, memory, &RESTART, short_id);
+        let _ = load_processes_as(
+            self.kernel,
+            self.chip,
+            flash,
+            memory,
+            &RESTART,
+            &OwnStorage,
+            short_id,
+        );
         match index.and_then(|i| self.kernel.process_at(i)) {
             Some(process) => TestProcess {
                 board: self,

@@ -34,6 +34,8 @@ pub enum NUM {
     Sha = 0x40005,
     /// Block ciphers.
     Aes = 0x40006,
+    /// Non-volatile storage, one piece for all.
+    NvmStorage = 0x50001,
     /// Key-value store.
     Kv = 0x50003,
     /// Non-volatile storage, a region for each application.

@@ -1,4 +1,4 @@
-//! Core Tock capsules: alarm, console, low-level debug, RNG, LED, virtualisers.
+//! Core Tock capsules: alarm, button, console, low-level debug, RNG, LED, virtualisers.
 //!
 //! Owns the syscall side of what every board has. Knows the `kernel` crate and its HIL traits,
 //! no chip. Upstream's module paths, protocols of `reference/tock.md` §5.
@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alarm;
+pub mod button;
 pub mod console;
 pub mod driver;
 pub mod led;

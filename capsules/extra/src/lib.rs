@@ -1,5 +1,4 @@
-//! Further Tock capsules: app loader, ethernet tap, hashes, AES, key-value, date and time, audio ROM,
-//! supervision.
+//! Further Tock capsules: app loader, ethernet tap, hashes, AES, storage, process info, supervision, …
 //!
 //! Owns the syscall side of what some boards have. Knows the `kernel` crate and its HIL traits,
 //! no chip.
@@ -12,7 +11,12 @@ pub mod date_time;
 mod digest_session;
 pub mod ethernet_tap;
 pub mod hmac;
+pub mod isolated_nonvolatile_storage_driver;
 pub mod kv_driver;
+pub mod nonvolatile_storage_driver;
+pub mod polled_pin;
+pub mod process_info_driver;
+pub mod read_only_state;
 pub mod sha256_driver;
 pub mod supervision;
 pub mod symmetric_encryption;

@@ -2,7 +2,8 @@
 //!
 //! Owns the protocol of the drivers 0xA0000–0xA0003 (docs/syscalls), the table from ShortIds to
 //! PSA client ids, the record of what processes hold in the secure world, and the kernel's random
-//! source, hasher, cipher and key-value store. Does not own what a service does with a call; whether a caller may use a key or an
+//! source, hasher, cipher, key-value store and
+//! byte store. Does not own what a service does with a call; whether a caller may use a key or an
 //! object is decided by the secure side, from the client id that is selected here.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -14,6 +15,7 @@ mod entropy;
 mod handles;
 mod identity;
 mod kv;
+mod nvm;
 mod ownership;
 mod request;
 mod service;
@@ -25,6 +27,7 @@ pub use entropy::PsaRng;
 pub use handles::Handles;
 pub use identity::{Identities, TABLE_UID};
 pub use kv::PsaKv;
+pub use nvm::PsaNvm;
 pub use service::Service;
 
 #[cfg(test)]

@@ -10,6 +10,14 @@ use kernel::process::Process;
 use kernel::syscall::Syscall;
 use tock_tbf::types::CommandPermissions;
 
+/// Whether a process's Permissions list `command` of `driver` by name: what is not for all.
+pub fn lists_command(process: &dyn Process, driver: usize, command: usize) -> bool {
+    matches!(
+        process.get_command_permissions(driver, command / 64),
+        CommandPermissions::Mask(bits) if bits >> (command % 64) & 1 == 1
+    )
+}
+
 /// Allows what nobody forbade.
 pub struct TbfHeaderFilterDefaultAllow {}
 

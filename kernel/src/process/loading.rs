@@ -260,7 +260,7 @@ pub fn load_processes<C: Chip>(
     _capability: &dyn crate::capabilities::ProcessManagementCapability,
 ) -> Result<(), ProcessLoadError> {
     let name = ShortId::LocallyUnique;
-    load_processes_as(kernel, chip, app_flash, app_memory, fault_policy, name)
+    load_processes_as(kernel, chip, app_flash, app_memory, fault_policy, &(), name)
 }
 
 /// As [`load_processes`], all of one name.
@@ -270,6 +270,7 @@ pub(crate) fn load_processes_as<C: Chip>(
     app_flash: &'static [u8],
     app_memory: &'static mut [u8],
     fault_policy: &'static dyn ProcessFaultPolicy,
+    storage_policy: &dyn ProcessStandardStoragePermissionsPolicy,
     name: ShortId,
 ) -> Result<(), ProcessLoadError> {
     let region = FlashRegion::read_only(app_flash, 0);
@@ -281,7 +282,16 @@ pub(crate) fn load_processes_as<C: Chip>(
             Found::Bad(next, _) => offset = next,
             Found::Binary(next, binary) => {
                 offset = next;
-                let _ = create_process(kernel, chip, &binary, ram, fault_policy, &(), name, None);
+                let _ = create_process(
+                    kernel,
+                    chip,
+                    &binary,
+                    ram,
+                    fault_policy,
+                    storage_policy,
+                    name,
+                    None,
+                );
             }
         }
     }

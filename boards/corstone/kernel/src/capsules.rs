@@ -5,6 +5,7 @@
 //! the architecture.
 
 use crate::memory::{AUDIO_ROM_SIZE, STOCK_TFM};
+use crate::more_capsules::{MoreCapsules, ReadOnlyState};
 use crate::process_console;
 use crate::secure_capsules::SecureCapsules;
 use crate::start;
@@ -59,6 +60,7 @@ pub struct Capsules {
     firmware_update: &'static Psa,
     platform: &'static Psa,
     secure: SecureCapsules,
+    more: MoreCapsules,
     #[cfg(feature = "rules")]
     rules: &'static crate::rules::Rules,
     /// What interrupts are for.
@@ -110,8 +112,18 @@ impl Capsules {
             PLATFORM => self.platform,
             #[cfg(feature = "rules")]
             number if self.rules.driver(number).is_some() => return self.rules.driver(number),
-            number => return self.secure.driver(number),
+            number => {
+                return self
+                    .secure
+                    .driver(number)
+                    .or_else(|| self.more.driver(number));
+            }
         })
+    }
+
+    /// What the main loop calls before each switch to a process.
+    pub fn read_only_state(&self) -> &ReadOnlyState {
+        self.more.read_only_state
     }
 
     /// For the fault hook: what the process holds in the secure world is released soon.
@@ -298,6 +310,7 @@ pub fn create(
         firmware_update,
         platform,
         secure: SecureCapsules::new(kernel, memory, spe),
+        more: MoreCapsules::new(kernel, memory, spe, fpgaio, (timer, mux_alarm)),
         #[cfg(feature = "rules")]
         rules: static_init!(
             crate::rules::Rules,

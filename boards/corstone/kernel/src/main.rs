@@ -10,6 +10,7 @@ mod attributes;
 mod capsules;
 mod install;
 mod memory;
+mod more_capsules;
 mod platform;
 mod process_console;
 mod processes;

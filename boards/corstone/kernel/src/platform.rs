@@ -1,6 +1,7 @@
 //! The board as the main loop sees it: drivers, scheduler, timer, and what is said about faults.
 
 use crate::capsules::Capsules;
+use crate::more_capsules::ReadOnlyState;
 use crate::scheduler::Sched;
 use crate::{FaultPolicy, NUM_PROCS};
 use capsules_extra::{app_loader, supervision};
@@ -114,7 +115,7 @@ impl KernelResources<Chip> for Platform {
     type SyscallDriverLookup = Self;
     type SyscallFilter = TbfHeaderFilterDefaultAllow;
     type ProcessFault = Self;
-    type ContextSwitchCallback = ();
+    type ContextSwitchCallback = ReadOnlyState;
     type Scheduler = Sched;
     type SchedulerTimer = SysTick;
     type WatchDog = ();
@@ -128,8 +129,8 @@ impl KernelResources<Chip> for Platform {
     fn process_fault(&self) -> &Self {
         self
     }
-    fn context_switch_callback(&self) -> &() {
-        &()
+    fn context_switch_callback(&self) -> &ReadOnlyState {
+        self.capsules.read_only_state()
     }
     fn scheduler(&self) -> &Sched {
         &self.scheduler

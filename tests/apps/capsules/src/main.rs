@@ -20,7 +20,12 @@ stack_size! { 0x1800 }
 
 const SHA: u32 = 0x40005;
 const HMAC: u32 = 0x40003;
+const BUTTON: u32 = 0x3;
+const STATE: u32 = 0x9;
+const INFO: u32 = 0x10002;
 const AES: u32 = 0x40006;
+const NVM: u32 = 0x50001;
+const ISOLATED: u32 = 0x50004;
 const KV: u32 = 0x50003;
 
 /// Line of a check that failed.
@@ -44,6 +49,11 @@ fn main() {
     report("aes-messages", aes_messages());
     report("kv", kv());
     report("kv-limits", kv_limits());
+    report("button", button());
+    report("process-info", process_info());
+    report("read-only-state", read_only_state());
+    report("shared-nvm", shared_nvm());
+    report("isolated-nvm", isolated_nvm());
     report("kv-boot", kv_boot());
     println!("capsules: done");
 }
@@ -309,15 +319,130 @@ fn kv_limits() -> Result<(), Failed> {
     Ok(())
 }
 
+fn word(driver: u32, number: u32, argument: u32) -> Result<u32, ErrorCode> {
+    S::command(driver, number, argument, 0).to_result()
+}
+
+fn button() -> Result<(), Failed> {
+    check!(word(BUTTON, 0, 0) == Ok(2));
+    for index in [0, 1] {
+        // QEMU presses none.
+        check!(word(BUTTON, 3, index) == Ok(0));
+        check!(command(BUTTON, 1, index) == Ok(()));
+        check!(command(BUTTON, 2, index) == Ok(()));
+    }
+    for number in 1..4 {
+        check!(command(BUTTON, number, 2) == Err(ErrorCode::Invalid));
+    }
+    check!(command(BUTTON, 4, 0) == Err(ErrorCode::NoSupport));
+    Ok(())
+}
+
+/// Shares `to`, and commands.
+fn fill(number: u32, argument: u32, to: &mut [u8]) -> Result<(u32, u32), ErrorCode> {
+    share::scope::<AllowRw<'_, S, INFO, 0>, _, _>(|handle| {
+        S::allow_rw::<DefaultConfig, INFO, 0>(handle, to)?;
+        match number {
+            5 => command(INFO, 5, argument).map(|()| (0, 0)),
+            _ => word(INFO, number, argument).map(|word| (word, 0)),
+        }
+    })
+}
+
+fn process_info() -> Result<(), Failed> {
+    let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap_or_default());
+    check!(command(INFO, 0, 0) == Ok(()));
+    check!(word(INFO, 1, 0) == Ok(1));
+    let mut out = [0; 16];
+    check!(fill(2, 0, &mut out) == Ok((1, 0)));
+    let id = number(&out[..4]);
+    check!(fill(3, 0, &mut out) == Ok((1, 0)) && number(&out[..4]) == 0xCA95);
+    check!(fill(4, id, &mut out) == Ok((13, 0)) && out.starts_with(b"capsule-check"));
+    check!(fill(5, id, &mut out) == Ok((0, 0)));
+    // No restarts; it runs.
+    check!(number(&out[4..8]) > 100 && out[8..] == [0; 8]);
+    check!(fill(4, id + 1, &mut out) == Err(ErrorCode::Invalid));
+    // Its header lists no permissions: it has no power, not even over itself.
+    let set = S::command(INFO, 6, id, 4).to_result::<(), ErrorCode>();
+    check!(set == Err(ErrorCode::NoDevice));
+    Ok(())
+}
+
+fn read_only_state() -> Result<(), Failed> {
+    check!(command(STATE, 0, 0) == Ok(()));
+    check!(word(STATE, 1, 0) == Ok(1));
+    Ok(())
+}
+
+/// Write, read: of `bytes` at `offset`; upcalls' words.
+fn nvm<const D: u32>(
+    number: u32,
+    offset: u32,
+    last: u32,
+    from: &[u8],
+    to: &mut [u8],
+    upcall: u32,
+) -> Result<(u32, u32), ErrorCode> {
+    share::scope::<(AllowRo<'_, S, D, 0>, AllowRw<'_, S, D, 0>), _, _>(|handle| {
+        let (source, destination) = handle.split();
+        if !from.is_empty() {
+            S::allow_ro::<DefaultConfig, D, 0>(source, from)?;
+        }
+        if !to.is_empty() {
+            S::allow_rw::<DefaultConfig, D, 0>(destination, to)?;
+        }
+        S::command(D, number, offset, last).to_result::<(), ErrorCode>()?;
+        let (first, second, _) = S::yield_wait_for(D, upcall);
+        Ok((first, second))
+    })
+}
+
+fn shared_nvm() -> Result<(), Failed> {
+    check!(command(NVM, 0, 0) == Ok(()));
+    check!(word(NVM, 1, 0) == Ok(4096));
+    let long = long();
+    let mut out = [0; 300];
+    // Over the end of a page.
+    check!(nvm::<NVM>(3, 1900, 300, &long[..300], &mut [], 1) == Ok((300, 0)));
+    check!(nvm::<NVM>(2, 1900, 300, &[], &mut out, 0) == Ok((300, 0)));
+    check!(out == long[..300]);
+    check!(nvm::<NVM>(2, 4000, 50, &[], &mut out, 0) == Ok((50, 0)));
+    check!(out[..50] == [0xFF; 50]);
+    check!(nvm::<NVM>(2, 4000, 97, &[], &mut out, 0) == Err(ErrorCode::Invalid));
+    check!(nvm::<NVM>(2, 0, 1, &[], &mut [], 0) == Err(ErrorCode::Reserve));
+    Ok(())
+}
+
+fn isolated_nvm() -> Result<(), Failed> {
+    const INVALID: u32 = ErrorCode::Invalid as u32;
+    let mut out = [0; 300];
+    check!(nvm::<ISOLATED>(1, 0, 0, &[], &mut [], 0) == Ok((0, 2036)));
+    check!(nvm::<ISOLATED>(2, 0, 0, &[], &mut out[..8], 1) == Ok((0, 8)));
+    // What the boot before left, or nothing.
+    check!(out[..8] == *b"old boot" || out[..8] == [0xFF; 8]);
+    check!(nvm::<ISOLATED>(3, 0, 0, b"old boot", &mut [], 2) == Ok((0, 8)));
+    let long = long();
+    check!(nvm::<ISOLATED>(3, 1736, 0, &long[..300], &mut [], 2) == Ok((0, 300)));
+    check!(nvm::<ISOLATED>(2, 1736, 0, &[], &mut out, 1) == Ok((0, 300)));
+    check!(out == long[..300]);
+    check!(nvm::<ISOLATED>(2, 1737, 0, &[], &mut out, 1) == Ok((INVALID, 0)));
+    check!(nvm::<ISOLATED>(2, 0, 1, &[], &mut out, 1) == Err(ErrorCode::Invalid));
+    Ok(())
+}
+
 fn kv_boot() -> Result<(), Failed> {
     let mut out = [0; 4];
     match get(b"boot", &mut out) {
         Ok((NO_SUPPORT, 0)) => {
             check!(put(2, b"boot", b"kept") == Ok(0));
+            check!(nvm::<ISOLATED>(3, 100, 0, b"kept", &mut [], 2) == Ok((0, 4)));
             println!("capsules: first boot");
         }
         answer => {
             check!(answer == Ok((0, 4)) && out == *b"kept");
+            let mut out = [0; 4];
+            check!(nvm::<ISOLATED>(2, 100, 0, &[], &mut out, 1) == Ok((0, 4)));
+            check!(out == *b"kept");
             println!("capsules: next boot");
         }
     }

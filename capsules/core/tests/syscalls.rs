@@ -13,7 +13,7 @@ use kernel::hil::rng::{Client, Continue, Rng};
 use kernel::hil::time::{Alarm, AlarmClient, Freq1MHz, Ticks, Ticks64, Time};
 use kernel::hil::uart::{Error, Receive, ReceiveClient, Transmit, TransmitClient};
 use kernel::syscall::SyscallReturn::{Failure, Success, SuccessU32};
-use kernel::testing::TestKernel;
+use kernel::testing::{Everything, TestKernel};
 use std::cell::{Cell, RefCell};
 
 const CONSOLE: usize = NUM::Console as usize;
@@ -310,6 +310,42 @@ fn alarms_fire_each_at_its_time_over_the_wrap_of_the_low_word() {
     assert_eq!(hardware.due.get(), None);
 }
 
+#[test]
+fn an_alarm_ends_with_its_process() {
+    let mut kernel = TestKernel::new();
+    let memory = Memory::install(&mut kernel);
+    let hardware: &FakeAlarm = leak(FakeAlarm {
+        now: Cell::new(100),
+        due: Cell::new(None),
+    });
+    let grant = kernel
+        .kernel()
+        .create_grant(ALARM, &kernel.memory_capability());
+    let driver: &AlarmDriver<'static, FakeAlarm> = leak(AlarmDriver::new(hardware, grant));
+    kernel.driver(ALARM, driver);
+    let a = App::new(&kernel, memory, "a");
+    let b = App::new(&kernel, memory, "b");
+    b.subscribe(ALARM, 0);
+    assert_eq!(a.command(ALARM, 0, 0, 0), Success);
+    assert_eq!(a.command(ALARM, 5, 10, 0), SuccessU32(110));
+    assert_eq!(b.command(ALARM, 5, 50, 0), SuccessU32(150));
+    assert_eq!(hardware.due.get(), Some(110));
+    a.process.process().terminate(None);
+    hardware.now.set(110);
+    driver.alarm();
+    assert_eq!(hardware.due.get(), Some(150), "of the living only");
+    // Its next life begins without one.
+    a.process.process().start(&Everything);
+    a.open();
+    a.subscribe(ALARM, 0);
+    assert_eq!(a.command(ALARM, 3, 0, 0), Failure(ErrorCode::ALREADY));
+    hardware.now.set(150);
+    driver.alarm();
+    assert_eq!(b.upcalls(), [(ALARM, 0, [150, 150, 0])]);
+    assert_eq!(a.upcalls(), []);
+    assert_eq!(hardware.due.get(), None);
+}
+
 /// Gives `words` words a round, all different.
 struct FakeRng {
     asked: Cell<u32>,
@@ -367,6 +403,15 @@ fn random_bytes_are_shared_out_and_never_twice() {
     assert_eq!(a.upcalls(), [(RNG, 0, [0, 6, 0])]);
     assert_eq!(b.upcalls(), [(RNG, 0, [0, 6, 0])]);
     assert_eq!(a.get(64, 6), [1, 1, 1, 1, 2, 2]);
+    // What a process that ended asked for is nobody's.
+    assert_eq!(a.command(RNG, 1, 6, 0), Success);
+    let c = App::new(&kernel, memory, "c");
+    c.allow_rw(RNG, 0, 64, 6);
+    assert_eq!(c.command(RNG, 1, 6, 0), Success);
+    c.process.process().terminate(None);
+    assert_eq!(generator.round(driver, 2), Continue::Done);
+    assert_eq!(a.upcalls(), [(RNG, 0, [0, 6, 0])]);
+    assert_eq!(a.get(64, 6), [8, 8, 8, 8, 9, 9]);
     assert_eq!(b.get(64, 6), [3, 3, 3, 3, 4, 4]);
     assert_eq!(a.command(RNG, 1, 6, 0), Success);
     let words = &mut std::iter::empty();

@@ -63,7 +63,8 @@ impl<'a, G: Gate> PsaNvm<'a, G> {
             length: page_length.saturating_mul(pages),
             first_page,
             busy: Cell::new(false),
-            deferred: DeferredCall::new(),
+            // A page is encrypted at a time.
+            deferred: DeferredCall::new_slow(),
         }
     }
 

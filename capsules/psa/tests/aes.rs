@@ -20,10 +20,13 @@ fn leak<T>(t: T) -> &'static mut T {
     Box::leak(Box::new(t))
 }
 
+/// Whose, the buffer, the result, whether the tag is right.
+type Message = (&'static str, Vec<u8>, Result<(), ErrorCode>, bool);
+
 #[derive(Default)]
 struct Told {
     pieces: RefCell<Vec<Vec<u8>>>,
-    messages: RefCell<Vec<(&'static str, Vec<u8>, Result<(), ErrorCode>, bool)>>,
+    messages: RefCell<Vec<Message>>,
 }
 
 impl Client<'static> for Told {

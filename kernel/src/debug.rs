@@ -333,7 +333,7 @@ pub fn panic_process_info<W: Write, PP: ProcessPrinter + ?Sized>(
     process_printer: Option<&PP>,
     writer: &mut W,
 ) {
-    let Some(printer) = process_printer else {
+    let Some(printer) = process_printer.filter(|_| !cfg!(feature = "no_debug_panics")) else {
         return;
     };
     let _ = write!(writer, "\r\n---| App Status |---\r\n");

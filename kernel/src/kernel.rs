@@ -369,6 +369,9 @@ impl Kernel {
         id: ProcessId,
         syscall: Syscall,
     ) {
+        if cfg!(feature = "trace_syscalls") {
+            crate::debug!("[{id:?}] {syscall:?}");
+        }
         match syscall {
             Syscall::Yield { yield_type } => Self::handle_yield(process, yield_type),
             Syscall::Memop { operand, arg0 } => {
@@ -401,6 +404,9 @@ impl Kernel {
                         None => SyscallReturn::Failure(ErrorCode::NODEVICE),
                     }),
                 };
+                if cfg!(feature = "trace_syscalls") {
+                    crate::debug!("[{id:?}] = {ret:?}");
+                }
                 process.set_syscall_return_value(ret);
             }
             _ => {

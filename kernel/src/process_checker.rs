@@ -253,6 +253,9 @@ impl ProcessCheckerMachine {
 
     fn finish(&self, result: Result<Option<AcceptedCredential>, ProcessCheckError>) {
         if let Some(binary) = self.binary.take() {
+            if cfg!(feature = "debug_process_credentials") {
+                crate::debug!("Checked: {}: {result:?}", binary.get_process_name());
+            }
             self.client.map(|c| c.done(binary, result));
         }
     }

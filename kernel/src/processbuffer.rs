@@ -369,6 +369,16 @@ macro_rules! slice_common {
             pub fn get<I: ProcessSliceIndex<Self>>(&self, index: I) -> Option<&I::Output> {
                 index.get(self)
             }
+            /// Use `get`.
+            #[deprecated = "`get` takes every range"]
+            pub fn get_from(&self, range: RangeFrom<usize>) -> Option<&$slice> {
+                self.get(range)
+            }
+            /// Use `get`.
+            #[deprecated = "`get` takes every range"]
+            pub fn get_to(&self, range: RangeTo<usize>) -> Option<&$slice> {
+                self.get(range)
+            }
         }
         impl ProcessSliceIndex<$slice> for usize {
             type Output = $byte;

@@ -103,12 +103,29 @@ pub trait Output {
     fn clear(&self);
     /// The other; returns the new level.
     fn toggle(&self) -> bool;
+    /// The level that means `state` in this mode.
+    fn write_activation(&self, state: ActivationState, mode: ActivationMode) {
+        match (state, mode) {
+            (ActivationState::Active, ActivationMode::ActiveHigh)
+            | (ActivationState::Inactive, ActivationMode::ActiveLow) => self.set(),
+            _ => self.clear(),
+        }
+    }
 }
 
 /// Reads a level.
 pub trait Input {
     /// Whether it is high.
     fn read(&self) -> bool;
+    /// What its level means in this mode.
+    fn read_activation(&self, mode: ActivationMode) -> ActivationState {
+        match (mode, self.read()) {
+            (ActivationMode::ActiveHigh, true) | (ActivationMode::ActiveLow, false) => {
+                ActivationState::Active
+            }
+            _ => ActivationState::Inactive,
+        }
+    }
 }
 
 /// Interrupts on edges.

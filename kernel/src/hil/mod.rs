@@ -41,3 +41,12 @@ pub mod touch;
 pub mod uart;
 pub mod usb;
 pub mod usb_hid;
+
+/// A peripheral that is configured as a whole.
+pub trait Controller {
+    /// What it is told.
+    type Config;
+
+    /// Takes it over.
+    fn configure(&self, config: Self::Config);
+}

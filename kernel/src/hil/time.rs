@@ -146,7 +146,24 @@ impl From<u64> for Ticks64 {
     }
 }
 
+impl From<u16> for Ticks16 {
+    fn from(val: u16) -> Self {
+        Ticks16(val)
+    }
+}
+
+impl Ticks16 {
+    /// The value.
+    pub fn into_u16(self) -> u16 {
+        self.0
+    }
+}
+
 impl Ticks64 {
+    /// From a value.
+    pub fn new(val: u64) -> Ticks64 {
+        Ticks64(val)
+    }
     /// The value.
     pub fn into_u64(self) -> u64 {
         self.0

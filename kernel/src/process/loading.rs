@@ -263,6 +263,25 @@ pub fn load_processes<C: Chip>(
     load_processes_as(kernel, chip, app_flash, app_memory, fault_policy, &(), name)
 }
 
+/// Feature `debug_load_processes`: prints what became of a binary.
+fn trace_loading(name: &str, result: &Result<&'static dyn Process, ProcessLoadError>) {
+    if cfg!(feature = "debug_load_processes") {
+        match result {
+            Ok(p) => {
+                let a = p.get_addresses();
+                crate::debug!(
+                    "Loaded: {name} flash 0x{:08x}-0x{:08x} RAM 0x{:08x}-0x{:08x}",
+                    a.flash_start,
+                    a.flash_end,
+                    a.sram_start,
+                    a.sram_end
+                );
+            }
+            Err(e) => crate::debug!("Not loaded: {name}: {e:?}"),
+        }
+    }
+}
+
 /// As [`load_processes`], all of one name.
 pub(crate) fn load_processes_as<C: Chip>(
     kernel: &'static Kernel,
@@ -282,7 +301,7 @@ pub(crate) fn load_processes_as<C: Chip>(
             Found::Bad(next, _) => offset = next,
             Found::Binary(next, binary) => {
                 offset = next;
-                let _ = create_process(
+                let made = create_process(
                     kernel,
                     chip,
                     &binary,
@@ -292,6 +311,7 @@ pub(crate) fn load_processes_as<C: Chip>(
                     name,
                     None,
                 );
+                trace_loading(binary.get_process_name(), &made);
             }
         }
     }
@@ -461,6 +481,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
     }
 
     fn tell(&self, name: &'static str, result: Result<&'static dyn Process, ProcessLoadError>) {
+        trace_loading(name, &result);
         self.client.map(|c| {
             c.process_loaded_detail(name, result);
             c.process_loaded(result.map(|_| ()));

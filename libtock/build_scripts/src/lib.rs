@@ -9,7 +9,7 @@
 
 mod tbf;
 
-pub use tbf::{TbfOptions, elf_symbol, elf2tab_arguments};
+pub use tbf::{GRANT_RESERVE, TbfOptions, elf_symbol, elf2tab_arguments};
 
 pub use memory_map::{Map, constants};
 use std::fmt::Write as _;

@@ -4,6 +4,7 @@
 //! installs, and says so.
 
 mod alone;
+mod app;
 mod apps;
 mod attest;
 mod audit;
@@ -55,6 +56,8 @@ enum Verb {
     /// What the test case of that name does, in a process that knows the other memory map
     #[command(hide = true)]
     BesideTfm,
+    /// Builds an app of the pools and packs it as a TAB; boots it alone
+    App(app::Options),
     /// Boots a device and a local cloud, consoles on the terminal
     Run {
         /// Start what is built already
@@ -131,6 +134,7 @@ fn run() -> Result<()> {
         Verb::Enrol(options) => enrol::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Size(options) => size::run(&options),
+        Verb::App(options) => app::run(&options),
         Verb::Audit(options) => audit::run(&options),
         Verb::Test(options) => test::run(&options),
     }

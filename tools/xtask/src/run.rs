@@ -32,21 +32,26 @@ pub fn run(user_net: bool) -> Result<()> {
     let mut device = system.boot()?;
     show("secure  | ", device.secure.clone());
     show("console | ", device.console.clone());
-    let keys = device.console.clone();
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if keys.send(&format!("{line}\n")).is_err() {
-                return;
-            }
-        }
-    });
+    keys_to(device.console.clone());
     loop {
         device.check()?;
         std::thread::sleep(Duration::from_millis(200));
     }
 }
 
-fn show(prefix: &'static str, uart: Uart) {
+/// Lines from the terminal go to this UART.
+pub fn keys_to(uart: Uart) {
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if uart.send(&format!("{line}\n")).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Lines of this UART go to the terminal.
+pub fn show(prefix: &'static str, uart: Uart) {
     std::thread::spawn(move || {
         let mut position = 0;
         while let Ok((next, line)) =

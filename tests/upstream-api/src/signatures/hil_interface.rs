@@ -136,6 +136,8 @@ pub fn pins<
     let _: fn(&P) -> FloatingState = P::floating_state;
     let _: [fn(&P) -> bool; 4] = [P::is_input, P::is_output, P::toggle, P::read];
     let _: [fn(&P); 2] = [P::set, P::clear];
+    let _: fn(&P, gpio::ActivationMode) -> gpio::ActivationState = P::read_activation;
+    let _: fn(&P, gpio::ActivationState, gpio::ActivationMode) = P::write_activation;
     use gpio::{Interrupt, InterruptWithValue};
     let _: fn(&P, &'static dyn gpio::Client) = <P as Interrupt>::set_client;
     let _: fn(&P, InterruptEdge) = <P as Interrupt>::enable_interrupts;

@@ -8,6 +8,7 @@ pub mod hil_interface;
 pub mod hil_storage;
 pub mod platform;
 pub mod process;
+pub mod userspace;
 pub mod utilities;
 
 /// What most calls answer.

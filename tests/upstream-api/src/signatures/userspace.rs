@@ -156,6 +156,7 @@ pub fn apis(console: ConsoleWriter<TockSyscalls>) {
     let _: fn(u32) -> E<ButtonState> = Buttons::read;
     let _: [fn(u32) -> bool; 2] = [Buttons::is_pressed, Buttons::is_released];
     let _ = ButtonListener(|_: u32, _: ButtonState| ());
+    let _: fn() -> bool = LowLevelDebug::exists;
     let _: fn(AlertCode) = LowLevelDebug::print_alert_code;
     let _: (fn(u32), fn(u32, u32)) = (LowLevelDebug::print_1, LowLevelDebug::print_2);
     let _ = [AlertCode::Panic, AlertCode::WrongLocation];

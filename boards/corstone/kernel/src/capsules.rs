@@ -133,6 +133,8 @@ impl Capsules {
 }
 
 /// Makes all drivers. Once, before processes are loaded. `audio_rom` is the region of that name.
+// Its frame is large, and must not lie under the main loop's.
+#[inline(never)]
 pub fn create(
     kernel: &'static Kernel,
     memory: &dyn MemoryAllocationCapability,

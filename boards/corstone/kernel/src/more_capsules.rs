@@ -58,7 +58,8 @@ pub struct MoreCapsules {
 }
 
 impl MoreCapsules {
-    /// Makes them. Once.
+    /// Makes them. Once. What that takes of the stack is given back.
+    #[inline(never)]
     pub fn new(
         kernel: &'static Kernel,
         memory: &dyn MemoryAllocationCapability,

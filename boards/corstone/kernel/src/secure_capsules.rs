@@ -45,7 +45,8 @@ pub struct SecureCapsules {
 }
 
 impl SecureCapsules {
-    /// Makes them. Once.
+    /// Makes them. Once. What that takes of the stack is given back.
+    #[inline(never)]
     pub fn new(
         kernel: &'static Kernel,
         memory: &dyn MemoryAllocationCapability,

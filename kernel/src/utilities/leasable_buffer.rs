@@ -24,12 +24,20 @@ fn narrow(active: &Range<usize>, range: impl RangeBounds<usize>) -> Range<usize>
 }
 
 /// A window of an immutable buffer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct SubSlice<'a, T> {
     internal: &'a [T],
     start: usize,
     end: usize,
 }
+
+// Whatever the elements are: it is a reference and two numbers.
+impl<T> Clone for SubSlice<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for SubSlice<'_, T> {}
 
 impl<'a, T> From<&'a [T]> for SubSlice<'a, T> {
     fn from(internal: &'a [T]) -> Self {

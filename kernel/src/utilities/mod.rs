@@ -5,6 +5,7 @@ pub mod capability_ptr;
 pub mod cells;
 pub mod copy_range;
 pub mod copy_slice;
+pub mod dma_slice;
 pub mod helpers;
 pub mod io_write;
 pub mod kernel_static;

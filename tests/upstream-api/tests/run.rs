@@ -4,10 +4,11 @@ use capsules_core::virtualizers::virtual_alarm::MuxAlarm;
 use kernel::ErrorCode;
 use kernel::component::Component;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
+use kernel::grant::{AllowRoCount, AllowRwCount, CustomGrant, Grant, UpcallCount};
 use kernel::hil::led::{Led, LedLow};
 use kernel::hil::time::{Alarm, AlarmClient, Freq1KHz, Ticks, Ticks32, Time};
 use kernel::hil::{gpio, uart};
-use kernel::process::FunctionCall;
+use kernel::process::{Error, FunctionCall};
 use kernel::syscall::SyscallReturn;
 use kernel::testing::{Event, TestKernel, TestProcess};
 use std::cell::{Cell, RefCell};
@@ -294,4 +295,41 @@ fn a_uart_client_answers_from_a_deferred_call() {
         wire.finish();
     }
     assert_eq!(echo.sent.get(), 8);
+}
+
+#[derive(Default)]
+struct Kept {
+    more: Option<CustomGrant<[u32; 4]>>,
+}
+
+#[test]
+fn custom_grants_keep_what_they_are_given_one_borrow_at_a_time() {
+    let t = TestKernel::new();
+    let grant: Grant<Kept, UpcallCount<0>, AllowRoCount<0>, AllowRwCount<0>> =
+        t.kernel().create_grant(0xB0002, &t.memory_capability());
+    let p = t.process("app");
+    let made = grant.enter_with_allocator(p.id(), |kept, _, allocator| {
+        kept.more = allocator.alloc_n_with::<u32, _, 4>(|i| 10 * i as u32).ok();
+        // More than the process has.
+        allocator.alloc_with(|| [0u8; 1 << 20]).err()
+    });
+    assert_eq!(made, Ok(Some(Error::OutOfMemory)));
+    let inside = grant.enter(p.id(), |kept, _| {
+        let more = kept.more.as_ref()?;
+        assert_eq!(more.processid(), p.id());
+        more.enter(|mut data| {
+            data[1] += 1;
+            more.enter(|_| ()).err()
+        })
+        .ok()?
+    });
+    assert_eq!(inside, Ok(Some(Error::AlreadyInUse)));
+    let after = grant.enter(p.id(), |kept, _| {
+        kept.more.as_ref().map(|more| more.enter(|data| *data))
+    });
+    assert_eq!(after, Ok(Some(Ok([0, 11, 20, 30]))));
+    let orphan = grant.enter(p.id(), |kept, _| kept.more.take());
+    p.process().terminate(None);
+    let gone = orphan.ok().flatten().map(|more| more.enter(|_| ()));
+    assert!(matches!(gone, Some(Err(_))));
 }

@@ -10,6 +10,7 @@ use kernel::utilities::capability_ptr::CapabilityPtr;
 use kernel::utilities::cells::{MapCell, NumericCellExt, OptionalCell, TakeCell};
 use kernel::utilities::copy_range::CopyRange;
 use kernel::utilities::copy_slice::CopyOrErr;
+use kernel::utilities::dma_slice::{DmaSlice, DmaSliceMut, DmaSubSlice, DmaSubSliceMut};
 use kernel::utilities::io_write::IoWrite;
 use kernel::utilities::leasable_buffer::{SubSlice, SubSliceMut, SubSliceMutImmut};
 use kernel::utilities::machine_register::MachineRegister;
@@ -198,6 +199,20 @@ pub fn others<C: kernel::platform::chip::ClockInterface, H: PeripheralManagement
     let _: MachineRegister = 4usize.into();
     static _SHARED: SingleThreadValue<Cell<u32>> = SingleThreadValue::new();
     let _: Option<&Cell<u32>> = _SHARED.get();
+}
+
+pub fn dma<F: kernel::platform::dma_fence::DmaFence>(fence: F, bytes: &'static mut [u8]) {
+    let read: DmaSlice<'static, u8> = DmaSlice::from_slice_ref(b"bytes", fence);
+    let _: (*const u8, usize, &'static [u8]) = (read.as_ptr(), read.len(), read.as_slice_ref());
+    let window: DmaSubSlice<'static, u8> =
+        DmaSubSlice::from_sub_slice(SubSlice::new(b"bytes"), fence);
+    let _: (*const u8, SubSlice<'static, u8>) = (window.as_ptr(), window.as_sub_slice());
+    let (a, b) = bytes.split_at_mut(4);
+    let whole: DmaSliceMut<'static, u8> = DmaSliceMut::from_static_mut_slice_ref(a, fence);
+    let _: (*mut u8, usize) = (whole.as_mut_ptr(), whole.len());
+    let part: DmaSubSliceMut<'static, u8> =
+        DmaSubSliceMut::from_static_sub_slice_mut(SubSliceMut::new(b), fence);
+    let _: (*mut u8, usize) = (part.as_mut_ptr(), part.len());
 }
 
 pub struct Power;

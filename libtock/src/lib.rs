@@ -126,7 +126,7 @@ pub mod rng {
 /// Crash reports and states of processes.
 pub mod supervision {
     pub use libtock_supervision as driver;
-    pub use libtock_supervision::{CrashReport, Crashes, ProcessInfo};
+    pub use libtock_supervision::{CrashReport, Crashes, ImageVersion, ProcessInfo};
     pub type Supervision = libtock_supervision::Supervision<super::TockSyscalls>;
 }
 

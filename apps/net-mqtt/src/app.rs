@@ -11,7 +11,7 @@ use crate::service::{Service, Work};
 use crate::session::{self, MqttBuffers};
 use crate::sntp::{Outcome, Sntp};
 use crate::tls::{self, Tls, TlsBuffers};
-use crate::{Channel, Stream, Why, clock};
+use crate::{Channel, Image, Stream, Why, clock};
 use alloc::sync::Arc;
 use core::cell::{Cell, RefCell};
 use core::fmt;
@@ -20,11 +20,11 @@ use core::net::Ipv4Addr;
 use core::pin::Pin;
 use core::task::{Context, Waker};
 use mqtt_ipc::{MAX_REQUEST, Memory as PageMemory, Status};
-use psa_client::Transport;
+use psa_client::{Status as PsaStatus, Transport};
 use rustls::client::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_psa::Provider;
-use supervision::CrashReport;
+use supervision::{CrashReport, ProcessInfo};
 
 /// Longest sleep while the socket expects data, microseconds: QEMU delivers late to a halted CPU.
 const EXPECTING_US: u64 = 10_000;
@@ -56,6 +56,29 @@ pub trait Environment {
     /// The oldest crash report that the kernel keeps, and how many gave way to newer ones.
     fn crash(&self) -> Option<(CrashReport, u32)> {
         None
+    }
+    /// How many crash reports the kernel keeps, and how many gave way to newer ones.
+    fn crashes(&self) -> (u32, u32) {
+        (0, 0)
+    }
+    /// The process with this index, if there are so many.
+    fn process(&self, _index: u32) -> Option<ProcessInfo> {
+        None
+    }
+    /// What of the heap is used, was at most, and may be, bytes.
+    fn heap(&self) -> [usize; 3] {
+        [0; 3]
+    }
+    /// Version and update state of an image: 0 the secure one, 1 the kernel's.
+    fn image(&self, _component: u8) -> Option<Image> {
+        None
+    }
+    /// An attestation token over `nonce` (32, 48 or 64 bytes) into `token`; its length.
+    ///
+    /// # Errors
+    /// Of the secure world.
+    fn attest(&self, _nonce: &[u8], _token: &mut [u8]) -> Result<usize, PsaStatus> {
+        Err(PsaStatus::NOT_SUPPORTED)
     }
     /// The broker has the report with this number.
     fn crash_published(&self, _serial: u32) {}
@@ -92,6 +115,10 @@ pub struct Shared<'b, S, E, M> {
     /// Addresses of the endpoint's name.
     pub(crate) addresses: RefCell<Cache>,
     sntp: RefCell<Sntp>,
+    /// TLS handshakes that succeeded.
+    pub(crate) handshakes: Cell<u32>,
+    /// Connections that were not made.
+    pub(crate) failures: Cell<u32>,
     /// What has to be added to the clock, seconds.
     clock_lacks_s: Cell<i64>,
     address: Cell<Option<Ipv4Addr>>,
@@ -173,6 +200,8 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
             addresses: RefCell::default(),
             sntp: RefCell::new(Sntp::new(config.time_server.clone())),
             clock_lacks_s: Cell::new(i64::try_from(lacks).unwrap_or(0)),
+            handshakes: Cell::new(0),
+            failures: Cell::new(0),
             config,
             address: Cell::new(None),
             floor,

@@ -68,7 +68,7 @@ fn write(w: &mut String, report: &CrashReport, clock_lacks_s: i64, lost: u32) ->
 }
 
 /// `major.minor.revision+build`, as the loader writes it.
-struct Version<'a>(&'a ImageVersion);
+pub(crate) struct Version<'a>(pub(crate) &'a ImageVersion);
 
 impl fmt::Display for Version<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -66,7 +66,7 @@ impl<'b> Exchange<'b> {
             without_will: false,
             inherited: None,
             first: true,
-            desk: Desk::default(),
+            desk: Desk::new(thing),
         }
     }
 
@@ -163,8 +163,9 @@ impl<'b> Exchange<'b> {
             service.session_inherited();
             self.inherited = Some(0);
         }
+        let known = resumed && !self.first;
         self.first = false;
-        self.desk.connected();
+        self.desk.connected(resumed, known);
         service.set_link(Link::Online);
         // At QoS 1, because AWS closes the connection of a publisher at QoS 0 who may not.
         // Without room there is traffic enough to tell that we are there.
@@ -176,6 +177,16 @@ impl<'b> Exchange<'b> {
     /// Where the device's own messages stand.
     pub(crate) fn desk(&mut self) -> &mut Desk {
         &mut self.desk
+    }
+
+    /// Room for a message of the device's own, bytes.
+    pub(crate) fn own_room(&self) -> usize {
+        self.session.flight_room()
+    }
+
+    /// Subscribes for the device itself, if there is room; whether there was.
+    pub(crate) fn subscribe_own(&mut self, own: Own, filter: &str) -> bool {
+        self.session.subscribe(Tag::Own(own), filter, true).is_ok()
     }
 
     /// Publishes a message of the device's own at QoS 1, if there is room; whether there was.
@@ -206,6 +217,7 @@ impl<'b> Exchange<'b> {
             qos,
         } = work
         {
+            self.desk.noticed(topic);
             let len = topic.len() + payload.len();
             let tag = Tag::Publish(client, seq, len);
             let sent = self
@@ -256,6 +268,14 @@ impl<'b> Exchange<'b> {
         let Some(message) = self.session.message() else {
             return Ok(false);
         };
+        let block = message.topic.contains("/streams/");
+        if self.desk.takes(message.topic, message.payload) {
+            if let Some(ack) = self.session.take_message() {
+                self.session.acknowledge(ack);
+            }
+            self.desk.received(false);
+            return Ok(true);
+        }
         let qos = match message.acknowledged {
             true => Qos::AtLeastOnce,
             false => Qos::AtMostOnce,
@@ -266,11 +286,13 @@ impl<'b> Exchange<'b> {
                 if let Some(ack) = self.session.take_message() {
                     service.stored_with(ack);
                 }
+                self.desk.received(block);
             }
             Offer::Unwanted => {
                 if let Some(ack) = self.session.take_message() {
                     self.session.acknowledge(ack);
                 }
+                self.desk.received(false);
                 if let Some(strays) = &mut self.inherited {
                     *strays += 1;
                     if *strays >= STRAYS {
@@ -346,7 +368,10 @@ fn done<M: Memory>(service: &mut Service<'_, M>, desk: &mut Desk, tag: Tag, reas
         Some(_) => Status::Refused,
     };
     match tag {
-        Tag::Publish(client, seq, len) => service.published(client, seq, len, status),
+        Tag::Publish(client, seq, len) => {
+            desk.published(reason);
+            service.published(client, seq, len, status);
+        }
         Tag::Filter(number) if reason.is_none() => service.filter_not_sent(number),
         Tag::Filter(number) => service.filter_done(number, status),
         Tag::Status => {}

@@ -23,7 +23,7 @@ use libtock::ipc::{Ipc, IpcInbox, SharedMemory};
 use libtock::platform::{ErrorCode, Event, Syscalls, YieldNoWaitReturn};
 use libtock::psa::Psa;
 use libtock::runtime::TockSyscalls;
-use libtock::supervision::{CrashReport, Supervision};
+use libtock::supervision::{CrashReport, ImageVersion, ProcessInfo, Supervision};
 use libtock::{heap, set_main, stack_size};
 use net_mqtt::claim::CLAIM_KEY;
 use net_mqtt::config::{DEVICE_KEY, UID_THING};
@@ -33,9 +33,10 @@ use net_mqtt::stack::{
     FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND, UdpBuffers,
 };
 use net_mqtt::{
-    Claim, Config, ConfigError, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared,
-    TlsBuffers,
+    Claim, Config, ConfigError, Environment, INCOMING, Image, Memory, MqttBuffers, OUTGOING, POOL,
+    Shared, TlsBuffers,
 };
+use psa_client::{attestation, fwu};
 use psa_interface::Status;
 use rustls_psa::Provider;
 
@@ -320,6 +321,36 @@ impl Environment for System {
     fn crash(&self) -> Option<(CrashReport, u32)> {
         let crashes = Supervision::crashes().ok().filter(|c| c.kept > 0)?;
         Some((Supervision::crash(0).ok()?, crashes.lost))
+    }
+
+    fn crashes(&self) -> (u32, u32) {
+        Supervision::crashes().map_or((0, 0), |c| (c.kept, c.lost))
+    }
+
+    fn process(&self, index: u32) -> Option<ProcessInfo> {
+        Supervision::process(index).ok()
+    }
+
+    fn heap(&self) -> [usize; 3] {
+        let heap = libtock::runtime::heap::stats();
+        [heap.used, heap.peak, heap.size]
+    }
+
+    fn image(&self, component: u8) -> Option<Image> {
+        let info = fwu::query(&PSA, component).ok()?;
+        Some(Image {
+            version: ImageVersion {
+                major: info.version.major,
+                minor: info.version.minor,
+                revision: info.version.patch,
+                build: info.version.build,
+            },
+            state: info.state.name(),
+        })
+    }
+
+    fn attest(&self, nonce: &[u8], token: &mut [u8]) -> Result<usize, Status> {
+        attestation::get_token(&PSA, nonce, token)
     }
 
     fn crash_published(&self, serial: u32) {

@@ -131,6 +131,9 @@ async fn run<S: Stream, E: Environment, M: Memory, C: Conversation>(
         if let Some(since) = online_since {
             backoff.lived(shared.now_us().saturating_sub(since) / 1000);
         }
+        if online_since.is_none() {
+            shared.failures.set(shared.failures.get().wrapping_add(1));
+        }
         let [refused, lost] = C::FAILED;
         let outcome = online_since.map_or(refused, |_| lost);
         let delay_ms = backoff.next(why.class(), shared.now_us(), random(shared));
@@ -355,6 +358,9 @@ async fn secure<S: Stream, E: Environment, M: Memory>(
         .ok_or(Why::TimedOut("TLS handshake"))??;
     shared.environment.handshake(false);
     shared.environment.time_learned(shared.wall_time());
+    shared
+        .handshakes
+        .set(shared.handshakes.get().wrapping_add(1));
     let link = shared.link.borrow();
     if let Some(connection) = link.tls.connection() {
         let version = connection

@@ -58,6 +58,20 @@ pub enum FwuState {
 }
 
 impl FwuState {
+    /// Its name in PSA FWU 1.0, in small letters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FwuState::Ready => "ready",
+            FwuState::Writing => "writing",
+            FwuState::Candidate => "candidate",
+            FwuState::Staged => "staged",
+            FwuState::Failed => "failed",
+            FwuState::Trial => "trial",
+            FwuState::Rejected => "rejected",
+            FwuState::Updated => "updated",
+        }
+    }
+
     /// From the wire; `None` for numbers that PSA FWU 1.0 does not define.
     pub const fn from_u8(value: u8) -> Option<Self> {
         Some(match value {

@@ -62,6 +62,8 @@ pub struct System {
     pub flash: FlashFile,
     /// The board.
     pub map: Map,
+    /// Its attestation key, as the factory told it to the cloud: a point of P-256.
+    pub attestation_key: Vec<u8>,
     /// Thing name.
     pub thing: String,
     /// Dropped last, when nothing uses its files any more.
@@ -135,6 +137,7 @@ impl System {
             link: Some(link),
             flash,
             map,
+            attestation_key: issued.attestation_key.to_vec(),
             thing: thing.into(),
             scratch,
         })

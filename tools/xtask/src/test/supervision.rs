@@ -1,13 +1,16 @@
 //! The end-to-end layer's crashes: what restarts, what is not lost, what the cloud hears of it.
 //!
-//! Owns the cases in which a process faults on a device that works, and how the labels
+//! Owns the cases in which a process faults or misbehaves on a device that works, and how the labels
 //! that inference says are found again at the broker: in order, none missing, one perhaps twice (QoS
 //! 1 is at least once).
 
 use super::Case;
+use crate::attest;
 use crate::build::FACTORY;
 use crate::system::System;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use qemu_harness::{Device, said_by};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// The cases.
-pub const CASES: [Case; 3] = [
+pub const CASES: [Case; 4] = [
     Case {
         id: "crash-of-net-mqtt",
         run: crash_of_net_mqtt,
@@ -27,6 +30,10 @@ pub const CASES: [Case; 3] = [
     Case {
         id: "crash-reports-outlive-a-reset",
         run: reports_outlive_a_reset,
+    },
+    Case {
+        id: "diagnostics-attested",
+        run: diagnostics_attested,
     },
 ];
 
@@ -234,5 +241,82 @@ fn reports_outlive_a_reset() -> Result<()> {
         numbers.push(found["report"].as_u64());
     }
     ensure!(numbers[0] < numbers[1], "numbers {numbers:?}");
+    Ok(())
+}
+
+/// The answer to what is asked next on `<thing>/diagnostics/request`.
+fn ask(system: &System, request: &[u8]) -> Result<Value> {
+    let before = came(system, "diagnostics").len();
+    let topic = format!("{}/diagnostics/request", system.thing);
+    system.cloud.core().publish(&topic, request, 1, false)?;
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(text) = came(system, "diagnostics").get(before) {
+            return serde_json::from_str(text).with_context(|| text.clone());
+        }
+        ensure!(Instant::now() < deadline, "no answer to {request:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The cloud asks, the answer's token is believed for that nonce and no other, and names the images
+/// that were flashed; what is no request is refused by name.
+fn diagnostics_attested() -> Result<()> {
+    let system = System::new("e2e-diagnostics")?;
+    let device = system.boot()?;
+    device
+        .console
+        .wait_from(0, LIMIT, connected, "connection")?;
+    let subscribed = format!("{}/diagnostics/request (QoS 1)", system.thing);
+    while !system.cloud.broker.log()?.contains(&subscribed) {
+        ensure!(device.uptime() < LIMIT, "no subscription to requests");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for size in [32u8, 48, 64] {
+        let nonce: Vec<u8> = (0..size).map(|i| i ^ size).collect();
+        let digits = attestation_verifier::hex(&nonce);
+        let answer = ask(&system, format!("{{\"nonce\":\"{digits}\"}}").as_bytes())?;
+        ensure!(answer["nonce"] == digits, "{answer}");
+        let token = STANDARD.decode(answer["attestation"].as_str().unwrap_or_default())?;
+        let key = &system.attestation_key;
+        let claims = attestation_verifier::verify(&token, &nonce, key)?;
+        attest::compare(&claims)?;
+        let other = attestation_verifier::verify(&token, &[7; 32], key);
+        ensure!(
+            other == Err(attestation_verifier::Refused::Nonce),
+            "another nonce: {other:?}"
+        );
+        let processes = answer["processes"].as_array().context("no processes")?;
+        for name in ["net-mqtt", "inference", "ota-agent"] {
+            let process = processes.iter().find(|p| p["name"] == name);
+            let process = process.with_context(|| format!("no {name} in {answer}"))?;
+            ensure!(process["restarts"] == 0, "{process}");
+            ensure!(process["stackUsed"].as_u64() > Some(0), "{process}");
+        }
+        ensure!(answer["mqtt"]["connections"] == 1, "{answer}");
+        ensure!(answer["tls"]["handshakes"] == 1, "{answer}");
+        ensure!(answer["ota"]["nonSecure"]["state"] == "ready", "{answer}");
+        ensure!(answer["memory"]["heapPeak"].as_u64() > Some(0), "{answer}");
+        if size == 32 {
+            println!(
+                "      {} bytes: {}",
+                answer.to_string().len(),
+                answer["memory"]
+            );
+        }
+    }
+    let long = format!("{{\"nonce\":\"{}\"}}", "00".repeat(200));
+    for (request, name) in [
+        (long.as_str(), "OversizeRequest"),
+        ("{}", "MalformedRequest"),
+        ("{\"nonce\":12}", "MalformedRequest"),
+        ("{\"nonce\":\"0011\"}", "InvalidNonceSize"),
+    ] {
+        let answer = ask(&system, request.as_bytes())?;
+        ensure!(answer["error"] == name, "{request}: {answer}");
+        ensure!(answer.get("attestation").is_none(), "{answer}");
+        let line = format!("request for diagnostics refused: {name}");
+        device.console.wait(&line, LIMIT)?;
+    }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The console from outside: each page and form, what it refuses by name, and who may ask.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cloud::console::{self, ATTESTATION_KEY};
 use cloud::http::Server;
 use cloud::{Cloud, Core, broker};
@@ -181,6 +183,7 @@ fn only_this_machines_own_pages_ask() {
         "/ui/test",
         "/ui/updates",
         "/ui/attestation",
+        "/ui/diagnostics",
         "/ui/jobs/x/cancel",
     ] {
         let kind = "host: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n";
@@ -254,6 +257,8 @@ fn pages_show_what_there_is_and_errors_have_names() {
         "jobs",
         "updates",
         "attestation",
+        "diagnostics?thing=lamp",
+        "crashes",
     ] {
         let body = run.get(&format!("/ui/{path}")).body;
         for tag in ["<input ", "<select ", "<textarea "] {
@@ -542,4 +547,87 @@ fn a_token_is_judged() {
         ("thing", b"lamp"),
     ]);
     has(&file, 200, &["Verified"]);
+}
+
+/// The page asks with a nonce of its own, and shows nothing as verified that is not.
+#[test]
+fn diagnostics_are_asked_for_and_judged() {
+    let run = Run::new("console-diagnostics");
+    let page = "/ui/diagnostics?thing=lamp";
+    has(&run.get(page), 200, &["Not asked yet"]);
+    has(
+        &run.post("/ui/diagnostics", "thing=nobody"),
+        404,
+        &["ResourceNotFoundException"],
+    );
+    let ask = || {
+        let before = run.core.messages().len();
+        let asked = run.post("/ui/diagnostics", "thing=lamp");
+        assert_eq!(asked.status, 303, "{}", asked.body);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let all = run.core.messages();
+            if let Some(request) = all[before..]
+                .iter()
+                .find(|m| m.topic == "lamp/diagnostics/request")
+            {
+                let request: serde_json::Value = serde_json::from_slice(&request.payload).unwrap();
+                return request["nonce"].as_str().unwrap().to_owned();
+            }
+            assert!(Instant::now() < deadline, "no request");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let (one, two) = (ask(), ask());
+    assert_eq!(one.len(), 64);
+    assert_ne!(one, two);
+    has(&run.get(page), 200, &["Waiting for the answer", &two]);
+    // Another device's, or an old one: genuine, and for another challenge.
+    let digit = |at: usize| u8::from_str_radix(&TOKEN[at..at + 2], 16).unwrap();
+    let token: Vec<u8> = (0..TOKEN.len()).step_by(2).map(digit).collect();
+    let answer = |attestation: String| json!({ "attestation": attestation }).to_string();
+    let genuine = answer(STANDARD.encode(&token));
+    run.publish("lamp/diagnostics", genuine.as_bytes());
+    has(&run.get(page), 200, &["no attribute attestationKey"]);
+    run.core
+        .set_attribute("lamp", ATTESTATION_KEY, KEY)
+        .unwrap();
+    has(&run.get(page), 200, &["it answers another challenge"]);
+    for (document, words) in [
+        (answer("!".into()), "the token is no base64"),
+        (answer(String::new()), "no tagged COSE_Sign1"),
+        ("nonsense".into(), "the answer is no JSON"),
+        (
+            json!({"error": "MalformedRequest", "message": "<b>"}).to_string(),
+            "the device answers MalformedRequest: &lt;b&gt;",
+        ),
+    ] {
+        ask();
+        has(&run.get(page), 200, &["Waiting for the answer"]);
+        run.publish("lamp/diagnostics", document.as_bytes());
+        let shown = run.get(page);
+        has(&shown, 200, &[words]);
+        assert!(!shown.body.contains("Verified"), "{}", shown.body);
+    }
+}
+
+#[test]
+fn crash_reports_are_listed() {
+    let run = Run::new("console-crashes");
+    has(&run.get("/ui/crashes"), 200, &["No crash reports"]);
+    let report = json!({"report": 5, "process": "<inference>", "reason": "bus error",
+        "registers": {"cfsr": "0x00008200"}, "restarts": 0, "restartInMs": 10,
+        "versions": {"app": 1}, "time": 1_800_000_000, "beforeReset": true});
+    run.publish("lamp/crash", report.to_string().as_bytes());
+    run.publish("lamp/crash", b"no JSON");
+    let shown = [
+        "Crash reports (2)",
+        "&lt;inference&gt;",
+        "bus error (before a reset)",
+        "cfsr 0x00008200",
+        "number 1, after 10 ms",
+        "2027-01-15",
+        "stays stopped",
+    ];
+    has(&run.get("/ui/crashes"), 200, &shown);
 }

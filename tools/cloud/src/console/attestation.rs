@@ -96,7 +96,8 @@ fn arrived(core: &Core) -> Vec<(String, Vec<u8>)> {
     })
 }
 
-fn key_of(core: &Core, thing: &str) -> String {
+/// The thing's attestation key as the registry has it; empty without one.
+pub(super) fn key_of(core: &Core, thing: &str) -> String {
     core.read(|s| {
         let record = s.store.data.registry.things.get(thing)?;
         Some(record.attributes.get(KEY)?.as_str()?.to_owned())
@@ -150,7 +151,7 @@ fn judged(core: &Core, form: &Form) -> Result<Claims, Fault> {
 }
 
 /// What a believed token says.
-fn claims(claims: &Claims) -> Markup {
+pub(super) fn claims(claims: &Claims) -> Markup {
     let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".into());
     let rows = [
         ("Profile", or(&claims.profile)),
@@ -199,7 +200,7 @@ fn claims(claims: &Claims) -> Markup {
 }
 
 /// Bytes of hexadecimal digits, blanks between them or not.
-fn digits(text: &str) -> Option<Vec<u8>> {
+pub(super) fn digits(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text
         .chars()
         .filter(|c| !c.is_whitespace())

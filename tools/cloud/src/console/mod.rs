@@ -11,6 +11,7 @@
 
 mod attestation;
 mod client;
+mod diagnostics;
 mod form;
 mod jobs;
 mod page;
@@ -33,9 +34,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use form::Form;
 use maud::Markup;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Longest form, bytes: a file of a stream has at most 24 MB.
@@ -48,6 +50,8 @@ struct Console {
     core: Arc<Core>,
     /// In every form of this process; a page of another origin cannot read it.
     token: String,
+    /// What things were asked for their diagnostics.
+    asked: Mutex<BTreeMap<String, diagnostics::Asked>>,
 }
 
 /// What a page or a form comes to.
@@ -74,6 +78,7 @@ pub fn router(core: Arc<Core>) -> Result<Router> {
     let console = Arc::new(Console {
         core: Arc::clone(&core),
         token: page::hex(&random::<16>()?),
+        asked: Mutex::default(),
     });
     Ok(Router::new()
         .route("/ui", any(entry))
@@ -179,6 +184,9 @@ impl Console {
             ("POST", ["jobs", id, "cancel"]) => jobs::cancel(self, id),
             ("GET", ["updates"]) => ok(updates::show(self, &Form::default(), None)),
             ("POST", ["updates"]) => updates::create(self, form),
+            ("GET", ["diagnostics"]) => ok(diagnostics::show(self, query, None)),
+            ("POST", ["diagnostics"]) => diagnostics::ask(self, form),
+            ("GET", ["crashes"]) => ok(diagnostics::crashes(&self.core)),
             ("GET", ["attestation"]) => ok(attestation::show(self, query, None)?),
             ("POST", ["attestation"]) => attestation::judge(self, form),
             ("GET" | "POST", _) => Err(Fault::missing("no such page")),
@@ -192,7 +200,8 @@ impl Console {
 }
 
 /// The live part of a page.
-fn fragment(core: &Core, path: &[&str], query: &Form) -> Result<Markup, Fault> {
+fn fragment(console: &Console, path: &[&str], query: &Form) -> Result<Markup, Fault> {
+    let core = &console.core;
     match path {
         ["things"] => Ok(things::table(core)),
         ["things", name] => things::activity(core, name),
@@ -200,6 +209,8 @@ fn fragment(core: &Core, path: &[&str], query: &Form) -> Result<Markup, Fault> {
         ["jobs"] => Ok(jobs::table(core, None)),
         ["jobs", id] => jobs::executions(core, id),
         ["updates"] => Ok(updates::table(core)),
+        ["diagnostics", name] => Ok(diagnostics::answer(console, name)),
+        ["crashes"] => Ok(diagnostics::crash_table(core)),
         _ => Err(Fault::missing("no such page")),
     }
 }
@@ -210,7 +221,7 @@ fn live(console: Arc<Console>, path: Vec<String>, query: Form) -> Response {
     let events = futures_util::stream::unfold(state, |(console, path, query, last)| async move {
         let html = loop {
             let parts: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
-            let html = match fragment(&console.core, &parts, &query) {
+            let html = match fragment(&console, &parts, &query) {
                 Ok(html) => html.into_string(),
                 Err(fault) => page::alert(&fault).into_string(),
             };

@@ -18,11 +18,13 @@ pub(super) use attestation_verifier::hex;
 /// Longest payload that is shown whole, bytes.
 const SHOWN: usize = 4096;
 
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 7] = [
     ("things", "Things"),
     ("test", "MQTT test client"),
     ("jobs", "Jobs"),
     ("updates", "OTA updates"),
+    ("diagnostics", "Diagnostics"),
+    ("crashes", "Crash reports"),
     ("attestation", "Attestation"),
 ];
 

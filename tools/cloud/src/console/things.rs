@@ -68,6 +68,8 @@ pub(super) fn detail(core: &Core, name: &str) -> Result<Markup, Fault> {
         p.links {
             a href={ "/ui/test?topic=" (page::encode(&format!("{name}/#"))) } { "Subscribe to its topics" }
             " "
+            a href={ "/ui/diagnostics?thing=" (page::encode(name)) } { "Request diagnostics" }
+            " "
             a href={ "/ui/attestation?thing=" (page::encode(name)) } { "Verify an attestation token" }
         }
         (page::live(&format!("things/{}", page::encode(name)), &activity(core, name)?))

@@ -72,7 +72,7 @@ impl ChaCha20 {
 impl Drop for ChaCha20 {
     fn drop(&mut self) {
         self.state.zeroize();
-        self.rest.zeroize();
+        crate::erase(&mut self.rest);
     }
 }
 

@@ -19,7 +19,7 @@ use crate::primitives::aead::{self, Aead, TAG};
 use crate::primitives::ccm::{self, Ccm};
 use crate::primitives::equal;
 use crate::service::CryptoService;
-use zeroize::Zeroizing;
+use symmetric::Erased;
 
 /// A message under way.
 #[allow(clippy::large_enum_variant)] // One at a time, on the stack.
@@ -143,7 +143,7 @@ pub(crate) fn transform(
         return Ok(());
     }
     let out = output(call, 0)?;
-    let mut buffer = Zeroizing::new([0; CHUNK]);
+    let mut buffer = Erased::new([0; CHUNK]);
     let mut at = range.start;
     while at < range.end {
         let want = (range.end - at).min(CHUNK);

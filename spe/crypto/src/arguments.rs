@@ -2,7 +2,7 @@
 
 use psa_interface::{KeyAttributes, Status};
 use spm::{Call, Input, Output};
-use zeroize::{Zeroize, Zeroizing};
+use symmetric::{Erased, erase};
 
 use crate::primitives::hash::Hash;
 
@@ -73,7 +73,7 @@ pub fn attributes(call: &Call<'_, '_>) -> Result<KeyAttributes, Status> {
 
 /// An input of at most `N` bytes, fetched once.
 pub struct Small<const N: usize> {
-    bytes: Zeroizing<[u8; N]>,
+    bytes: Erased<N>,
     len: usize,
 }
 
@@ -83,7 +83,7 @@ impl<const N: usize> Small<N> {
         if input.len() > N {
             return None;
         }
-        let mut bytes = Zeroizing::new([0; N]);
+        let mut bytes = Erased::new([0; N]);
         let len = input.read(0, &mut bytes[..]);
         Some(Small { bytes, len })
     }
@@ -110,10 +110,7 @@ pub fn each_chunk(input: Input<'_>, mut f: impl FnMut(&mut [u8])) {
         at += n;
     }
     // No more was ever filled.
-    buffer
-        .get_mut(..input.len().min(CHUNK))
-        .unwrap_or_default()
-        .zeroize();
+    erase(buffer.get_mut(..input.len().min(CHUNK)).unwrap_or_default());
 }
 
 /// Feeds an input to a hash.

@@ -7,7 +7,7 @@ use psa_interface::crypto::{UNLIMITED_CAPACITY, step};
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, CryptoIovec, KeyType, Status};
 use spm::{Call, Input};
-use zeroize::Zeroizing;
+use symmetric::Erased;
 
 use crate::arguments::{CHUNK, attributes, each_chunk, output, put, require_word_output};
 use crate::entropy::Entropy;
@@ -209,7 +209,7 @@ impl Derivation {
         if !matches!(self.stage, Stage::Start) {
             return Err(Status::BAD_STATE);
         }
-        let mut block = Zeroizing::new([0; MAX_BLOCK]);
+        let mut block = Erased::new([0; MAX_BLOCK]);
         let hmac = if source.len() <= self.hash.block_len() && source.copy(&mut block[..]) {
             Hmac::new(self.hash, block.get(..source.len()).unwrap_or_default())
         } else {
@@ -435,7 +435,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             return Ok(());
         }
         let out = output(call, 0)?;
-        let mut buffer = Zeroizing::new([0; CHUNK]);
+        let mut buffer = Erased::new([0; CHUNK]);
         let mut left = len;
         while left > 0 {
             let chunk = buffer

@@ -6,7 +6,7 @@
 
 use psa_interface::key::{self, usage};
 use psa_interface::{Algorithm, KeyAttributes, KeyType, Lifetime, Status};
-use zeroize::Zeroize;
+use symmetric::erase;
 
 use crate::material::{MAX_KEY, MAX_SINGLE};
 
@@ -93,7 +93,7 @@ impl<const N: usize> Slot<N> {
     }
 
     fn erase(&mut self) {
-        self.data.zeroize();
+        erase(&mut self.data);
         self.owner = 0;
         self.len = 0;
         self.attributes = KeyAttributes::default();
@@ -232,7 +232,7 @@ impl<K: KeyStore> Keys<K> {
     /// Erases the persistent key that the call has used.
     pub fn forget_loaded(&mut self) {
         if self.loaded_len != 0 {
-            self.loaded.zeroize();
+            erase(&mut self.loaded);
             self.loaded_len = 0;
         }
     }
@@ -367,7 +367,7 @@ impl<K> Drop for Keys<K> {
         self.small.iter_mut().for_each(Slot::erase);
         self.large.iter_mut().for_each(Slot::erase);
         self.longest.iter_mut().for_each(Slot::erase);
-        self.loaded.zeroize();
+        erase(&mut self.loaded);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Key material: what bytes are a key of which type and size, and how new ones are made.
 
 use psa_interface::{KeyType, Status};
-use zeroize::{Zeroize, Zeroizing};
+use symmetric::Erased;
+use zeroize::Zeroize;
 
 use crate::entropy::Entropy;
 #[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
@@ -23,7 +24,7 @@ pub const MAX_KEY: usize = MAX_SINGLE;
 
 /// A key's bytes on their way; erased when dropped.
 pub struct Material {
-    bytes: Zeroizing<[u8; MAX_KEY]>,
+    bytes: Erased<MAX_KEY>,
     len: usize,
 }
 
@@ -37,7 +38,7 @@ impl Material {
             return Err(Status::NOT_SUPPORTED);
         }
         Ok(Material {
-            bytes: Zeroizing::new([0; MAX_KEY]),
+            bytes: Erased::new([0; MAX_KEY]),
             len,
         })
     }

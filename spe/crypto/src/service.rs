@@ -3,7 +3,7 @@
 use psa_interface::crypto::function as f;
 use psa_interface::{CryptoIovec, Status, service::IPC_CALL};
 use spm::{Call, Service};
-use zeroize::Zeroizing;
+use symmetric::Erased;
 
 use crate::arguments::{CHUNK, output, put, require_word_output};
 use crate::derivation::Derivation;
@@ -111,7 +111,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         let Ok(out) = output(call, 0) else {
             return Ok(()); // No bytes asked for.
         };
-        let mut buffer = Zeroizing::new([0; CHUNK]);
+        let mut buffer = Erased::new([0; CHUNK]);
         while out.written() < out.capacity() {
             let n = (out.capacity() - out.written()).min(CHUNK);
             let chunk = buffer.get_mut(..n).ok_or(Status::GENERIC_ERROR)?;

@@ -4,6 +4,7 @@
 //! instructions a byte where the compiler's best is 37 in twice the flash, and in portable Rust.
 //! No branch or address depends on the data; the state is erased when dropped.
 
+use crate::erase;
 use zeroize::Zeroize;
 
 const INITIAL: [u32; 8] = [
@@ -125,14 +126,14 @@ pub fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         *byte ^= 0x36 ^ 0x5C;
     }
     let digest = Sha256::of(&[&pad, &inner.finish()]);
-    pad.zeroize();
+    erase(&mut pad);
     digest
 }
 
 impl Drop for Sha256 {
     fn drop(&mut self) {
         self.state.zeroize();
-        self.buffer.zeroize();
+        erase(&mut self.buffer);
     }
 }
 

@@ -3,27 +3,20 @@
 //! Chunks of any length, so that a record of any size passes through a small private buffer. Who
 //! decrypts must take back what it released when the tag does not match.
 
-use aes::cipher::{
-    BlockCipherEncrypt, InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper,
-};
-use ghash::GHash;
-use ghash::universal_hash::UniversalHash;
 use psa_interface::{Algorithm, KeyType, Status};
+use symmetric::aes::{Aes, Counter};
 use symmetric::chacha20::ChaCha20;
+use symmetric::ghash::Ghash;
 use symmetric::poly1305::Poly1305;
 use symmetric::{Blocks, Padded};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Full tag length, bytes.
 pub const TAG: usize = 16;
 
-type CounterCore<C> = ctr::CtrCore<C, ctr::flavors::Ctr32BE>;
-type Counter<C> = StreamCipherCoreWrapper<CounterCore<C>>;
-
 #[allow(clippy::large_enum_variant)] // One at a time, on the stack or in its slot.
 enum Keystream {
-    Aes128(Counter<aes::Aes128Enc>),
-    Aes256(Counter<aes::Aes256Enc>),
+    Aes(Counter),
     ChaCha20(ChaCha20),
 }
 
@@ -72,19 +65,7 @@ impl Aead {
     /// NOT_SUPPORTED for other AEADs and key lengths, INVALID_ARGUMENT for impossible nonces.
     pub fn new(alg: Algorithm, key: &[u8], nonce: &[u8]) -> Result<Self, Status> {
         match alg.aead_base() {
-            Algorithm::GCM => match key.len() {
-                16 => Self::gcm(
-                    aes::Aes128Enc::new_from_slice(key).map_err(|_| Status::NOT_SUPPORTED)?,
-                    nonce,
-                    Keystream::Aes128,
-                ),
-                32 => Self::gcm(
-                    aes::Aes256Enc::new_from_slice(key).map_err(|_| Status::NOT_SUPPORTED)?,
-                    nonce,
-                    Keystream::Aes256,
-                ),
-                _ => Err(Status::NOT_SUPPORTED),
-            },
+            Algorithm::GCM => Self::gcm(Aes::new(key).ok_or(Status::NOT_SUPPORTED)?, nonce),
             Algorithm::CHACHA20_POLY1305 => {
                 let (Ok(key), Ok(nonce)) = (key.try_into(), nonce.try_into()) else {
                     return Err(Status::INVALID_ARGUMENT);
@@ -105,34 +86,28 @@ impl Aead {
         }
     }
 
-    fn gcm<C>(
-        cipher: C,
-        nonce: &[u8],
-        keystream: fn(Counter<C>) -> Keystream,
-    ) -> Result<Self, Status>
-    where
-        C: BlockCipherEncrypt + aes::cipher::BlockSizeUser<BlockSize = aes::cipher::consts::U16>,
-    {
-        let mut h = ghash::Block::default();
-        cipher.encrypt_block(&mut h);
-        let ghash = Ghash(GHash::new(&h));
-        h.zeroize();
-        let mut j0 = [0; 16];
-        if nonce.is_empty() {
+    fn gcm(cipher: Aes, nonce: &[u8]) -> Result<Self, Status> {
+        let zero = [0; TAG];
+        let (ghash, first, mask);
+        if let Ok(nonce) = <&[u8; 12]>::try_from(nonce) {
+            let mut block = [0; TAG];
+            block[..12].copy_from_slice(nonce);
+            block[15] = 1;
+            let encrypted = Zeroizing::new(cipher.encrypt(&zero, &block));
+            ghash = Ghash::new(&encrypted[0]);
+            (first, mask) = (block, Zeroizing::new(encrypted[1]));
+        } else if nonce.is_empty() {
             return Err(Status::INVALID_ARGUMENT);
-        } else if nonce.len() == 12 {
-            j0[..12].copy_from_slice(nonce);
-            j0[15] = 1;
         } else {
+            let encrypted = Zeroizing::new(cipher.encrypt(&zero, &zero));
+            ghash = Ghash::new(&encrypted[0]);
             let mut of_nonce = Padded::new(ghash.clone());
             of_nonce.update(nonce);
-            j0 = of_nonce.into_inner().finish(0, nonce.len() as u64);
+            first = of_nonce.into_inner().finish(0, nonce.len() as u64);
+            mask = Zeroizing::new(cipher.encrypt(&first, &zero)[0]);
         }
-        let mut counter = Counter::from_core(CounterCore::inner_iv_init(cipher, &j0.into()));
-        let mut mask = Zeroizing::new([0; TAG]);
-        counter.apply_keystream(&mut mask[..]);
         Ok(Aead {
-            keystream: keystream(counter),
+            keystream: Keystream::Aes(Counter::after(cipher, &first)),
             mac: Mac::Ghash(Padded::new(ghash)),
             mask,
             ad_len: 0,
@@ -205,32 +180,9 @@ impl Aead {
 
     fn apply_keystream(&mut self, text: &mut [u8]) {
         // The counters run out after 2^32 blocks, far more than a 32-bit address space holds.
-        let _ = match &mut self.keystream {
-            Keystream::Aes128(s) => s.try_apply_keystream(text),
-            Keystream::Aes256(s) => s.try_apply_keystream(text),
-            Keystream::ChaCha20(s) => {
-                s.apply(text);
-                Ok(())
-            }
-        };
-    }
-}
-
-/// GHASH (SP 800-38D §6.4).
-#[derive(Clone)]
-struct Ghash(GHash);
-
-impl Blocks for Ghash {
-    fn blocks(&mut self, blocks: &[[u8; 16]]) {
-        self.0.update_padded(blocks.as_flattened());
-    }
-}
-
-impl Ghash {
-    /// After the lengths of additional data and text, bytes.
-    fn finish(mut self, ad: u64, text: u64) -> [u8; TAG] {
-        let parts = [(ad << 3).to_be_bytes(), (text << 3).to_be_bytes()];
-        self.0.update_padded(parts.as_flattened());
-        self.0.finalize().into()
+        match &mut self.keystream {
+            Keystream::Aes(s) => s.apply(text),
+            Keystream::ChaCha20(s) => s.apply(text),
+        }
     }
 }

@@ -3,8 +3,8 @@
 use core::ops::Deref;
 
 use psa_interface::Algorithm;
+use symmetric::erase;
 use symmetric::sha256::Sha256;
-use zeroize::Zeroize;
 
 use super::sha512::Sha512;
 
@@ -106,7 +106,7 @@ impl Deref for Digest {
 
 impl Drop for Digest {
     fn drop(&mut self) {
-        self.as_mut().zeroize();
+        erase(self.as_mut());
     }
 }
 

@@ -1,6 +1,6 @@
 //! HMAC (RFC 2104) over the hashes of [`super::hash`].
 
-use zeroize::Zeroizing;
+use symmetric::Erased;
 
 use super::hash::{self, Digest, Hash, HashAlg, MAX_BLOCK};
 
@@ -21,7 +21,7 @@ impl Hmac {
         } else {
             key
         };
-        let mut block = Zeroizing::new([0; MAX_BLOCK]);
+        let mut block = Erased::new([0; MAX_BLOCK]);
         let block = block.get_mut(..alg.block_len()).unwrap_or_default();
         for (to, byte) in block.iter_mut().zip(key) {
             *to = *byte;

@@ -3,6 +3,7 @@
 //! Two back ends with one contract: portable Rust (feature `p256-rust`, which wins) and Cortex-M
 //! assembler (`p256-asm`). Public points are checked to lie on the curve by both.
 
+use symmetric::sha256::hmac;
 use zeroize::Zeroizing;
 
 use super::hash::HashAlg;
@@ -44,9 +45,10 @@ pub fn ecdh(secret: &[u8; SECRET], peer: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     back_end::ecdh(secret, uncompressed(peer)?)
 }
 
-/// Signs `hash` (any length: P-256 uses the leftmost 256 bits). The nonce is RFC 6979's over
-/// `alg`; with `extra` random bytes, hedged; with none, deterministic. `None` when `secret` is no
-/// key.
+/// Signs `hash` (any length: P-256 uses the leftmost 256 bits). The nonce is hedged with up to 64
+/// `extra` random bytes: HMAC-SHA256, keyed by them, of the key and what is signed, so that it is
+/// unpredictable as long as either secret is. With none it is RFC 6979's over `alg`. `None` when
+/// `secret` is no key.
 pub fn sign(
     alg: HashAlg,
     secret: &[u8; SECRET],
@@ -57,16 +59,20 @@ pub fn sign(
         return None;
     }
     let z = leftmost_256(hash);
-    let mut candidates = Candidates::new(alg, secret, &z, extra);
-    let mut k = Zeroizing::new([0; 32]);
     // A candidate fails with probability 2^-32: a hundred in a row means something broke.
-    for _ in 0..100 {
-        candidates.next(&mut k);
-        if let Some(signature) = back_end::sign(secret, &z, &k) {
-            return Some(signature);
-        }
+    let mut attempts = 0..100u8;
+    if extra.is_empty() {
+        let mut candidates = Candidates::new(alg, secret, &z);
+        let mut k = Zeroizing::new([0; 32]);
+        return attempts.find_map(|_| {
+            candidates.next(&mut k);
+            back_end::sign(secret, &z, &k)
+        });
     }
-    None
+    attempts.find_map(|attempt| {
+        let k = Zeroizing::new(hmac(extra, &[secret, &z, &[attempt]]));
+        back_end::sign(secret, &z, &k)
+    })
 }
 
 /// Whether `signature` is one of `hash` under `public`.

@@ -1,5 +1,4 @@
-//! Per-signature secret of ECDSA on P-256 (RFC 6979 §3.2), hedged with randomness when given some
-//! (§3.6).
+//! Per-signature secret of deterministic ECDSA on P-256 (RFC 6979 §3.2).
 
 use super::hash::{Digest, HashAlg};
 use super::hmac::hmac;
@@ -21,13 +20,13 @@ pub struct Candidates {
 
 impl Candidates {
     /// For a private key and the hash to be signed as P-256 sees it (32 bytes).
-    pub fn new(alg: HashAlg, secret: &[u8; 32], hash: &[u8; 32], extra: &[u8]) -> Self {
+    pub fn new(alg: HashAlg, secret: &[u8; 32], hash: &[u8; 32]) -> Self {
         let h = reduce(hash);
         let mut k = Digest::zero(alg.len());
         let mut v = Digest::zero(alg.len());
         v.fill(1);
         for byte in [0, 1] {
-            k = hmac(alg, &k, &[&v, &[byte], secret, &h, extra]);
+            k = hmac(alg, &k, &[&v, &[byte], secret, &h]);
             v = hmac(alg, &k, &[&v]);
         }
         Candidates {

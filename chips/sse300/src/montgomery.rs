@@ -1,6 +1,6 @@
 //! One row of a 3072-bit Montgomery multiplication in Thumb-2 assembler.
 //!
-//! Owns the inner loop of RSA-3072: 6.6 instructions a limb with two UMAAL, where the compiler
+//! Owns the inner loop of RSA-3072: 4.4 instructions a limb with two UMAAL, where the compiler
 //! needs 10.4. No branch or address depends on the numbers.
 
 use core::arch::naked_asm;
@@ -26,31 +26,38 @@ unsafe extern "C" fn tockstone_montgomery_row(
     naked_asm!(
         // Link-time optimisation assembles this again without the target features.
         ".cpu cortex-m33",
-        "push {{r4-r8, lr}}",
-        "ldr r12, [sp, #24]",
+        "push {{r4-r11, lr}}",
+        "ldr r12, [sp, #36]",
         "movs r4, #0",
         "movs r5, #0",
-        "ldr r6, [r0], #4",
-        "ldr r7, [r1], #4",
-        "ldr r8, [r2], #4",
-        "umaal r6, r4, r3, r7",
-        "umaal r6, r5, r12, r8",
-        // The other 95 limbs, five a turn; each goes one place down.
-        "mov lr, #19",
-        "1:",
-        ".irp at, 0, 4, 8, 12, 16",
-        "ldr r6, [r0, #\\at]",
-        "ldr r7, [r1], #4",
-        "ldr r8, [r2], #4",
-        "umaal r6, r4, r3, r7",
-        "umaal r6, r5, r12, r8",
-        "str r6, [r0, #\\at-4]",
+        // Two limbs: of the sum in r6, r7.
+        ".macro ts_two",
+        "ldrd r6, r7, [r0], #8",
+        "ldrd r8, r9, [r1], #8",
+        "ldrd r10, r11, [r2], #8",
+        "umaal r6, r4, r3, r8",
+        "umaal r6, r5, r12, r10",
+        "umaal r7, r4, r3, r9",
+        "umaal r7, r5, r12, r11",
+        ".endm",
+        // The first is dropped, the other 95 go one place down.
+        "ts_two",
+        "str r7, [r0, #-8]",
+        ".rept 3",
+        "ts_two",
+        "strd r6, r7, [r0, #-12]",
         ".endr",
-        "adds r0, #20",
+        "mov lr, #11",
+        "1:",
+        ".rept 4",
+        "ts_two",
+        "strd r6, r7, [r0, #-12]",
+        ".endr",
         "subs lr, #1",
         "bne 1b",
         "mov r0, r4",
         "mov r1, r5",
-        "pop {{r4-r8, pc}}",
+        "pop {{r4-r11, pc}}",
+        ".purgem ts_two",
     )
 }

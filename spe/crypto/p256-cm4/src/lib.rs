@@ -47,7 +47,7 @@ static P256_BASEPOINT_PRECOMP: [[[u32; 8]; 2]; 8]= [
 // (2^192 + 2^128 + 2^64 + 1)G
 // The second table contains the same points multiplied by 2^32
 #[rustfmt::skip]
-const P256_BASEPOINT_PRECOMP2: [[[[u32; 8]; 2]; 8]; 2] =
+const P256_BASEPOINT_PRECOMP2: [[[[u32; 8]; 2]; 8]; 4] =
 [
 [
 [[0x670844e0, 0x52d8a7c9, 0xef68a29d, 0xe33bdc, 0x4bdb7361, 0xf3d2848, 0x91c5304d, 0x5222c821],
@@ -68,6 +68,24 @@ const P256_BASEPOINT_PRECOMP2: [[[[u32; 8]; 2]; 8]; 2] =
 [0xb84f983f, 0xe76f5b6b, 0x9f5f84e1, 0xbe7eef41, 0x80baa189, 0x1200d496, 0x18ef332c, 0x6376551f]]
 ],
 [
+[[0xa0cf2a60, 0x716a131b, 0xd73e9f7f, 0xc4b28b8f, 0xecda039b, 0x9d701e9f, 0x113be564, 0x5a53bce0],
+[0x2c6a1a74, 0x81d8e13c, 0x5fab4ded, 0x20ad3176, 0xbe1f317f, 0xd2dfdd9e, 0x3f203408, 0x72c479ae]],
+[[0xa271449a, 0x61e8041, 0xbee25a60, 0x90debebd, 0x980a84c2, 0x43879d6e, 0x120732a4, 0x474895c9],
+[0x6f733bd9, 0x93866f31, 0x98d57052, 0xae4fe2a, 0x45c3a453, 0x37c4c754, 0x885fd2c7, 0x55be778c]],
+[[0x21e72751, 0xa95fa0a9, 0x5fb0f501, 0x1a21825b, 0x24a58594, 0xd62d8de4, 0x5c5426b6, 0xd328e53a],
+[0xa6d77759, 0xd29204e6, 0x70f63559, 0x58202b29, 0x1a588728, 0x5cb70874, 0x93835d5a, 0x7a291685]],
+[[0x7206cfa7, 0xf46e58c1, 0xacc7943a, 0x48019f8f, 0x7c51adc3, 0x72c32bd5, 0xeb447ce7, 0x12337f5f],
+[0xe140d79e, 0x74cf7363, 0xcb11ecbd, 0x2798fc68, 0x56a57c37, 0xf1a1fd5d, 0xfd25e4a2, 0xcc2ac48]],
+[[0xc7ef418d, 0xecd440ee, 0x8b0db916, 0x40c31176, 0x45fa643d, 0x6a16c028, 0x88da48a, 0xe845e7ce],
+[0x2b9c8597, 0x746270a2, 0x7d9bcca0, 0x7243751e, 0xf9f1af57, 0x6eba4e1f, 0x6e4f3702, 0x27ac551e]],
+[[0xd6ae07b0, 0xf7f7a33b, 0xa71f4ba0, 0xd2973a8c, 0x775dad7a, 0x945e2405, 0x28799154, 0x836c634c],
+[0xd542f1f9, 0xbbe69c99, 0x5942e376, 0xd5520207, 0x48e3beb0, 0x298d5693, 0x946e17fd, 0x41c8be29]],
+[[0x1145f5e1, 0xbfcb9497, 0xb15fb95, 0x482b3b45, 0x54165ca2, 0x1b8d3b1f, 0x6e4906cb, 0xb4ddb9e5],
+[0x7eed1f05, 0xf4e2c211, 0xf08cc5d0, 0xc6f02cb7, 0x76dcdeb8, 0xe80620bf, 0x9578cc66, 0x1a6484c9]],
+[[0xfea91e5, 0x85ff4f35, 0xaf91bda6, 0x32954682, 0x8eeaafca, 0xfe1f173d, 0x2da4161b, 0x5badab63],
+[0xbf84e659, 0x2107bc51, 0xad86caa0, 0xf4368698, 0x6e9fbe0e, 0x84ad8cf4, 0xb45a2551, 0xf7f134ad]]
+],
+[
 [[0x7c4e54f5, 0xb9e5cbc0, 0xe1410e34, 0xc53a1a17, 0xec454425, 0x3e199130, 0x1700902e, 0xb029c97e],
 [0x786423b6, 0x2de66e11, 0xb41a95be, 0x262dc914, 0x451b683, 0x51766abd, 0x85bb6fb1, 0x55ad5f34]],
 [[0x9066cb79, 0x74f4f1c, 0x30c8b94e, 0x1ab31bd6, 0xd74275b3, 0x6d3f012f, 0x9ddcce40, 0xa214d0b1],
@@ -84,6 +102,24 @@ const P256_BASEPOINT_PRECOMP2: [[[[u32; 8]; 2]; 8]; 2] =
 [0xd071df14, 0x9c17cc1a, 0x63415530, 0xd7c5e6a3, 0x68f3fb1e, 0xb5301660, 0x18269301, 0xb5f70bc9]],
 [[0x79ec1a0f, 0x2d8daefd, 0xceb39c97, 0x3bbcd6fd, 0x58f61a95, 0xf5575ffc, 0xadf7b420, 0xdbd986c4],
 [0x15f39eb7, 0x81aa8814, 0xb98d976c, 0x6ee2fcf5, 0xcf2f717d, 0x5465475d, 0x6860bbd0, 0x8e24d3c4]]
+],
+[
+[[0x74b3b2b5, 0x349d63fe, 0xe3643fda, 0x455ffff, 0xb5554b65, 0x13078808, 0x7aef08a2, 0x70617828],
+[0x4b19cb81, 0xba122484, 0x9ec65bb4, 0xa14d037b, 0x3e95e388, 0x5b48ef68, 0xa9b3ec25, 0x8b773836]],
+[[0x2fe5b0c0, 0xfb69ea68, 0x28ae8ead, 0x11411e27, 0x22a17fa4, 0x46f7861a, 0x8e0a2b46, 0x2d46e989],
+[0x9e09f032, 0x477da4c2, 0xfc369acd, 0x3ba21660, 0x7b689343, 0xc8699cc6, 0x894efff, 0x603f8177]],
+[[0x9a053ae6, 0x6d94d5b3, 0xb34174e5, 0x2ef99da1, 0x1cd3c6a5, 0xf23d766a, 0xc3bfc938, 0xc0a94b4a],
+[0x7527a76d, 0x2cf2038e, 0xf82ecb1a, 0x114f7164, 0xf8cdfcf5, 0x1c74af3b, 0x314d984d, 0x10295c08]],
+[[0xd6d17ebf, 0xbe0dee24, 0x4b22a7f7, 0x745c4ca7, 0x692980d4, 0x5e2bda17, 0xa522844e, 0xdc04a3fa],
+[0xe72fd0cd, 0x960d7da9, 0x4c79a612, 0xca50bb85, 0xa34c6590, 0x4e75e17c, 0xbd21d868, 0xda0a7bbf]],
+[[0xa32a3534, 0xaa0e7e8e, 0xeee98ca9, 0x35989737, 0x2b24fb98, 0x3e6b5744, 0x1c036833, 0x4171b92a],
+[0x4ce6029, 0x24ceea75, 0x247378cf, 0x2f9288d8, 0x76738cf7, 0xff809156, 0x7a393c21, 0xd4cea73c]],
+[[0x8f7afb46, 0xa33282e2, 0xae457ee9, 0x81410b2c, 0xb94f9def, 0xb23d45cb, 0xb0426903, 0x3d1533e],
+[0x26071972, 0x539c2d8f, 0x9c939f4f, 0xd993ee4f, 0x9598d171, 0x309bfae0, 0xb4379e17, 0x509a4fc9]],
+[[0x35b74ec6, 0x52d6dcc5, 0x52ceaf16, 0x2b6ff7c9, 0x2f906ed7, 0x5343f995, 0x3e298b6a, 0x3ea6bab0],
+[0x5b08aa26, 0x9be35ac2, 0x6d8b0592, 0x1307a29b, 0xed88f422, 0x9f4c192, 0xa3fe4249, 0x8877e81f]],
+[[0x32237e81, 0x8de08805, 0x874dfaee, 0xf43684ec, 0x88bef633, 0xfdba26b9, 0x5d2a9c91, 0xac299404],
+[0xa96659e1, 0xeea6a5a0, 0xd25ec31a, 0xe74a555d, 0xd7d5a482, 0x8663b8f1, 0x1b5845e4, 0x50b490d7]]
 ]
 ];
 
@@ -266,7 +302,7 @@ fn scalarmult_variable_base(
     let mut current_point: [[u32; 8]; 3] = [[0; 8]; 3];
 
     // e[63] is never negative
-    current_point.copy_from_slice(&table[(e[63] >> 1) as u8 as usize]);
+    current_point.copy_from_slice(&select(&table, (e[63] >> 1) as u32));
 
     (0..63).rev().for_each(|i| {
         (0..4).for_each(|_| unsafe {
@@ -274,7 +310,7 @@ fn scalarmult_variable_base(
         });
 
         let mut selected_point: [[u32; 8]; 3] = [[0; 8]; 3];
-        selected_point.copy_from_slice(&table[(abs_int(e[i]) >> 1) as u8 as usize]);
+        selected_point.copy_from_slice(&select(&table, abs_int(e[i]) >> 1));
 
         unsafe {
             P256_negate_mod_p_if(
@@ -426,6 +462,30 @@ macro_rules! get_bit {
     };
 }
 
+// The entry at a secret index, below 8. Every entry is read, and multiplied by 1 or 0: neither time nor
+// addresses tell which one it was.
+fn select<const N: usize>(table: &[[[u32; 8]; N]; 8], index: u32) -> [[u32; 8]; N] {
+    let wanted: [u32; 8] = core::array::from_fn(|i| (i as u32 ^ index).wrapping_sub(1) >> 31);
+    // The compiler may not know that only one of them is 1.
+    let wanted = core::hint::black_box(wanted);
+    let [a, b, c, d, e, f, g, h] = wanted;
+    let [ta, tb, tc, td, te, tf, tg, th] = table;
+    let mut out = [[0u32; 8]; N];
+    for (i, to) in out.iter_mut().enumerate() {
+        for (j, to) in to.iter_mut().enumerate() {
+            *to = (ta[i][j].wrapping_mul(a))
+                .wrapping_add(tb[i][j].wrapping_mul(b))
+                .wrapping_add(tc[i][j].wrapping_mul(c))
+                .wrapping_add(td[i][j].wrapping_mul(d))
+                .wrapping_add(te[i][j].wrapping_mul(e))
+                .wrapping_add(tf[i][j].wrapping_mul(f))
+                .wrapping_add(tg[i][j].wrapping_mul(g))
+                .wrapping_add(th[i][j].wrapping_mul(h));
+        }
+    }
+    out
+}
+
 // Calculates scalar*G in constant time
 fn scalarmult_fixed_base(
     output_mont_x: &mut [u32; 8],
@@ -443,47 +503,29 @@ fn scalarmult_fixed_base(
     // increase s[i] by 1 and decrease s[i-1] by 2.
     // This will result in that s[i] = S[i+1] == 1 ? 1 : -1 for i < 255, and s[255] = 1.
 
-    // We then form the scalars abs(s[j] + s[j+64]*2^64 + s[j+128]*2^128 + s[j+192]*2^192)*(2^32 * floor(j / 32)) for different 0 <= j < 64.
+    // We then form the scalars abs(s[j] + s[j+64]*2^64 + s[j+128]*2^128 + s[j+192]*2^192)*(2^16 * floor(j / 16)) for different 0 <= j < 64.
     // Each scalar times G has already been precomputed in p256_basepoint_precomp2.
-    // That way we only need 31 point doublings and 63 point additions.
+    // That way we only need 15 point doublings and 63 point additions.
 
     let mut current_point: [[u32; 8]; 3] = [[0; 8]; 3];
-    let mut selected_point: [[u32; 8]; 2] = [[0; 8]; 2];
 
-    for i in (0..32).rev() {
-        {
-            let mut mask: u32 = get_bit!(scalar2, i + 32 + 1)
-                | (get_bit!(scalar2, i + 64 + 32 + 1) << 1)
-                | (get_bit!(scalar2, i + 2 * 64 + 32 + 1) << 2);
-            if i == 31 {
-                current_point[..2].copy_from_slice(&P256_BASEPOINT_PRECOMP2[1][mask as usize]);
+    for i in (0..16).rev() {
+        for (t, table) in P256_BASEPOINT_PRECOMP2.iter().enumerate().rev() {
+            let j = i + 16 * t + 1;
+            let mask: u32 = get_bit!(scalar2, j)
+                | (get_bit!(scalar2, j + 64) << 1)
+                | (get_bit!(scalar2, j + 2 * 64) << 2);
+            if j == 64 {
+                // s[255] is 1.
+                current_point[..2].copy_from_slice(&select(table, mask));
                 current_point[2].copy_from_slice(&ONE_MONTGOMERY);
-            } else {
-                unsafe { P256_double_j(&raw mut current_point as _, &raw mut current_point as _) };
-
-                let sign: u32 = get_bit!(scalar2, i + 3 * 64 + 32 + 1).wrapping_sub(1); // positive: 0, negative: -1
-                mask = (mask ^ sign) & 7;
-                selected_point.copy_from_slice(&P256_BASEPOINT_PRECOMP2[1][mask as usize]);
-                unsafe {
-                    P256_negate_mod_p_if(&mut selected_point[1], &selected_point[1], sign & 1)
-                };
-                unsafe {
-                    P256_add_sub_j(
-                        &raw mut current_point as _,
-                        &raw const selected_point as _,
-                        false,
-                        true,
-                    )
-                };
+                continue;
             }
-        }
-        {
-            let mut mask: u32 = get_bit!(scalar2, i + 1)
-                | (get_bit!(scalar2, i + 64 + 1) << 1)
-                | (get_bit!(scalar2, i + 2 * 64 + 1) << 2);
-            let sign: u32 = get_bit!(scalar2, i + 3 * 64 + 1).wrapping_sub(1); // positive: 0, negative: -1
-            mask = (mask ^ sign) & 7;
-            selected_point.copy_from_slice(&P256_BASEPOINT_PRECOMP2[0][mask as usize]);
+            if t == 3 {
+                unsafe { P256_double_j(&raw mut current_point as _, &raw mut current_point as _) };
+            }
+            let sign: u32 = get_bit!(scalar2, j + 3 * 64).wrapping_sub(1); // positive: 0, negative: -1
+            let mut selected_point = select(table, (mask ^ sign) & 7);
             unsafe { P256_negate_mod_p_if(&mut selected_point[1], &selected_point[1], sign & 1) };
             unsafe {
                 P256_add_sub_j(

@@ -270,7 +270,7 @@ fn key_policy_table() {
             Algorithm(0x04C0_1000),
             &[b"m"],
             32,
-            Some(Status::NOT_SUPPORTED),
+            denied,
         ),
     ];
     for (i, (a, function, alg, inputs, out, expected)) in table.iter().enumerate() {

@@ -91,7 +91,7 @@ type Device = Shared<'static, Stack<'static, Frames>, System, SharedMemory>;
 fn start() -> Result<(&'static Device, Option<Claim>), &'static str> {
     let provider = Provider::new(&PSA);
     let (config, claim) = identity();
-    let system = System::start()?;
+    let system = System::start(provider.psa())?;
     let frames = Ethernet::start(
         FRAMES_A.take().ok_or("memory")?,
         FRAMES_B.take().ok_or("memory")?,
@@ -277,17 +277,19 @@ struct System {
     floor: Floor<'static>,
     /// Time spent asleep since the start, microseconds.
     slept_us: Cell<u64>,
-    /// Time and time asleep when the handshake began.
-    handshake: Cell<(u64, u64)>,
+    /// Time, time asleep and secure calls when the handshake began.
+    handshake: Cell<(u64, u64, u32)>,
+    psa: &'static rustls_psa::Psa,
 }
 
 impl System {
-    fn start() -> Result<Self, &'static str> {
+    fn start(psa: &'static rustls_psa::Psa) -> Result<Self, &'static str> {
         Ok(System {
             clock: RefCell::new(Clock::new::<TockSyscalls>().map_err(|_| "no alarm driver")?),
             floor: Floor::load(&PSA),
             slept_us: Cell::new(0),
-            handshake: Cell::new((0, 0)),
+            handshake: Cell::new((0, 0, 0)),
+            psa,
         })
     }
 
@@ -363,14 +365,16 @@ impl Environment for System {
     /// `-icount shift=5` that is instructions (ARCHITECTURE §9), secure side and kernel included.
     fn handshake(&self, starts: bool) {
         let (now, slept) = (self.now_us(), self.slept_us.get());
+        let calls = self.psa.counters().calls;
         if starts {
-            return self.handshake.set((now, slept));
+            return self.handshake.set((now, slept, calls));
         }
-        let (then, slept_then) = self.handshake.get();
+        let (then, slept_then, calls_then) = self.handshake.get();
         let busy = (now - then).saturating_sub(slept - slept_then);
         self.line(format_args!(
-            "net-mqtt: handshake took {} ticks of 31.25 ns",
-            busy * TICKS_PER_US
+            "net-mqtt: handshake took {} ticks of 31.25 ns, {} secure calls",
+            busy * TICKS_PER_US,
+            calls.wrapping_sub(calls_then)
         ));
     }
 }

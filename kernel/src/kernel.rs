@@ -22,6 +22,7 @@ use crate::process::{Process, ProcessSlot, State, StoppedExecutingReason, Task};
 use crate::scheduler::{Scheduler, SchedulingDecision};
 use crate::syscall::{ContextSwitchReason, Syscall, SyscallDriver, SyscallReturn, YieldVariant};
 use crate::upcall::{Upcall, UpcallId};
+use crate::weakened::{Defence, off};
 use crate::{ErrorCode, ProcessId};
 use core::cell::Cell;
 use core::num::NonZeroU32;
@@ -268,14 +269,15 @@ impl Kernel {
     ) -> (StoppedExecutingReason, Option<u32>) {
         let timer = resources.scheduler_timer();
         timer.reset();
-        if let Some(us) = timeslice_us {
+        if let Some(us) = timeslice_us.filter(|_| !off(Defence::TimeSlice)) {
             timer.start(us);
         }
         let id = process.processid();
         let filter = resources.syscall_filter();
         let filter = filter.filters(process).then_some(filter);
+        let sliced = timeslice_us.is_some() && !off(Defence::TimeSlice);
         let reason = loop {
-            if timeslice_us.is_some() && !timer.has_more_than_us(MIN_QUANTA_THRESHOLD_US) {
+            if sliced && !timer.has_more_than_us(MIN_QUANTA_THRESHOLD_US) {
                 process.debug_timeslice_expired();
                 break StoppedExecutingReason::TimesliceExpired;
             }

@@ -41,6 +41,7 @@ pub mod syscall;
 pub mod testing;
 pub mod upcall;
 pub mod utilities;
+pub mod weakened;
 
 #[allow(clippy::module_inception)]
 mod kernel;

@@ -9,6 +9,7 @@ use crate::registers::*;
 use core::cell::Cell;
 use core::fmt;
 use kernel::platform::mpu::{MPU, Permissions, Region};
+use kernel::weakened::{Defence, off};
 
 /// Smallest region and alignment of both ends, in bytes.
 pub const GRANULE: usize = 32;
@@ -43,12 +44,20 @@ impl Entry {
     fn registers(&self) -> (u32, u32) {
         let access = match self.permissions {
             Permissions::ReadWriteExecute => RBAR_RW_ANY,
+            Permissions::ReadWriteOnly if off(Defence::RamNeverExecuted) => RBAR_RW_ANY,
             Permissions::ReadWriteOnly => RBAR_RW_ANY | RBAR_XN,
+            Permissions::ReadExecuteOnly if off(Defence::FlashReadOnly) => RBAR_RW_ANY,
             Permissions::ReadExecuteOnly | Permissions::ExecuteOnly => RBAR_RO_ANY,
             Permissions::ReadOnly => RBAR_RO_ANY | RBAR_XN,
         };
         let limit = (self.end - GRANULE) as u32;
-        (self.start as u32 | access, limit | RLAR_PXN | RLAR_ENABLE)
+        // The second wall behind these two: a process that is privileged executes nothing.
+        let pxn = if off(Defence::Unprivileged) || off(Defence::InterruptReturn) {
+            0
+        } else {
+            RLAR_PXN
+        };
+        (self.start as u32 | access, limit | pxn | RLAR_ENABLE)
     }
 }
 
@@ -153,7 +162,8 @@ unsafe impl MPU for Pmsav8 {
         if !self.enabled.get() {
             self.enabled.set(true);
             MPU_MAIR0.write(ATTR0);
-            MPU_CTRL.write(CTRL_ENABLE | CTRL_PRIVDEFENA);
+            let on = if off(Defence::Mpu) { 0 } else { CTRL_ENABLE };
+            MPU_CTRL.write(on | CTRL_PRIVDEFENA);
             barrier();
         }
     }

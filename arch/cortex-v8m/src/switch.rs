@@ -23,6 +23,7 @@ use core::fmt::Write;
 use kernel::ErrorCode;
 use kernel::process::{FaultRegisters, FaultReport, FunctionCall};
 use kernel::syscall::{ContextSwitchReason, Syscall, SyscallReturn, UserspaceKernelBoundary};
+use kernel::weakened::{Defence, off};
 
 /// Bytes of the frame that hardware stacks without floating point.
 const FRAME: usize = 32;
@@ -66,6 +67,9 @@ impl Frame {
     fn checked(psp: usize, start: *const u8, brk: *const u8) -> Option<Self> {
         // One comparison for both ends: an offset below the start wraps to a large one.
         let offset = psp.wrapping_sub(start.addr());
+        if off(Defence::StackRange) {
+            return Some(Self(start.wrapping_add(offset).cast_mut().cast()));
+        }
         let last = brk.addr().checked_sub(start.addr())?.checked_sub(FRAME)?;
         if offset > last {
             return None;
@@ -360,6 +364,21 @@ pub mod core_switch {
         )
     }
 
+    /// The thread's CONTROL for a process.
+    #[cfg(not(feature = "weakened"))]
+    macro_rules! process_control {
+        () => {
+            "movs r1, #1"
+        };
+    }
+    /// The thread's CONTROL for a process: `Defence::Unprivileged`, bit 1 of the word, decides.
+    #[cfg(feature = "weakened")]
+    macro_rules! process_control {
+        () => {
+            "ldr r1, =TOCKSTONE_WEAKENED\nldr r1, [r1]\nubfx r1, r1, #1, #1\neor r1, r1, #1"
+        };
+    }
+
     /// SVCall: the kernel enters a process, or a process calls.
     #[unsafe(naked)]
     pub unsafe extern "C" fn svcall() {
@@ -380,7 +399,7 @@ pub mod core_switch {
             "bne 3f",
             "movs r1, #0",
             "str r1, [r0]",
-            "movs r1, #1",
+            process_control!(),
             "msr control, r1",
             "isb",
             "mvn lr, #0x43", // 0xFFFFFFBC: non-secure thread, PSP
@@ -393,9 +412,29 @@ pub mod core_switch {
     }
 
     /// SysTick: the slice is over.
+    #[cfg(not(feature = "weakened"))]
     #[unsafe(naked)]
     pub unsafe extern "C" fn systick() {
         naked_asm!("b {}", sym back_to_kernel)
+    }
+
+    /// SysTick as kernels have had it: privileged, and back to where it came from.
+    #[cfg(feature = "weakened")]
+    #[unsafe(naked)]
+    pub unsafe extern "C" fn systick() {
+        naked_asm!(
+            "ldr r0, ={word}",
+            "ldr r0, [r0]",
+            "tst r0, #{interrupt_return}",
+            "beq {back}",
+            "movs r0, #0",
+            "msr control, r0",
+            "isb",
+            "bx lr",
+            word = sym kernel::weakened::TOCKSTONE_WEAKENED,
+            interrupt_return = const kernel::weakened::Defence::InterruptReturn as u32,
+            back = sym back_to_kernel,
+        )
     }
 
     /// Any interrupt: quiet until the main loop has served it.

@@ -14,6 +14,7 @@ use crate::process_checker::{
     AppIdPolicy, ProcessCheckError, ProcessCheckerMachine, ProcessCheckerMachineClient,
 };
 use crate::utilities::cells::{MapCell, OptionalCell};
+use crate::weakened::{Defence, off};
 use core::cell::Cell;
 use core::marker::PhantomData;
 use tock_tbf::parse::BASE_HEADER;
@@ -588,6 +589,9 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
         let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
             return true;
         };
+        if off(Defence::UniqueShortId) {
+            return false;
+        }
         let my_id = policy.to_short_id(me);
         let loaded = self
             .kernel

@@ -18,6 +18,7 @@ use crate::platform::mpu::{MPU, Permissions};
 use crate::process_checker::AcceptedCredential;
 use crate::syscall::UserspaceKernelBoundary;
 use crate::utilities::cells::{MapCell, NumericCellExt};
+use crate::weakened::{Defence, off};
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
 use core::mem::{align_of, size_of};
@@ -268,10 +269,11 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         }
         let new = new_break.addr();
         let lowest = self.allow_high_water_mark.get().addr();
-        if new < lowest.max(self.memory_start.addr()) || new >= self.memory_end() {
+        let anywhere = off(Defence::BreakRange);
+        if !anywhere && (new < lowest.max(self.memory_start.addr()) || new >= self.memory_end()) {
             return Err(Error::AddressOutOfBounds);
         }
-        if new > self.kernel_break.get().addr() {
+        if !anywhere && new > self.kernel_break.get().addr() {
             return Err(Error::OutOfMemory);
         }
         let new_break = self
@@ -280,7 +282,11 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         self.regions(|config| {
             self.chip.mpu().update_app_memory_region(
                 new_break,
-                self.kernel_break.get(),
+                if anywhere {
+                    new_break.wrapping_add(BLOCK_UNIT)
+                } else {
+                    self.kernel_break.get()
+                },
                 Permissions::ReadWriteOnly,
                 config,
             )
@@ -288,7 +294,8 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         .ok_or(Error::KernelError)?
         .map_err(|()| Error::OutOfMemory)?;
         let old = self.app_break.get();
-        if new > old.addr() {
+        // Without the defence what lies there may be the kernel's.
+        if new > old.addr() && !anywhere {
             let grown = self
                 .memory_start
                 .wrapping_add(old.addr() - self.memory_start.addr());
@@ -377,7 +384,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         }
         let at = self
             .memory_start
-            .wrapping_add(addr.addr() - self.memory_start.addr());
+            .wrapping_add(addr.addr().wrapping_sub(self.memory_start.addr()));
         // SAFETY: inside this process's RAM below its break; the process itself does not run.
         unsafe { at.write_volatile(value) };
         true
@@ -545,7 +552,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
 
     fn is_valid_upcall_function_pointer(&self, upcall_fn: *const ()) -> bool {
         let addr = upcall_fn.addr();
-        self.in_app_flash(addr, 4) || self.in_app_owned_memory(addr, 4)
+        off(Defence::UpcallRange) || self.in_app_flash(addr, 4) || self.in_app_owned_memory(addr, 4)
     }
 
     fn set_syscall_return_value(&self, return_value: SyscallReturn) {

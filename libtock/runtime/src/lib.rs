@@ -14,6 +14,8 @@ pub mod border;
 
 #[cfg(feature = "attack")]
 pub use border::attack;
+#[cfg(all(feature = "attack", target_os = "none"))]
+pub use border::forge;
 #[cfg(target_os = "none")]
 pub use border::heap::{self, HeapStats};
 pub use border::syscalls::TockSyscalls;

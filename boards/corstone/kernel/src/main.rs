@@ -74,6 +74,8 @@ pub type Loader = SequentialProcessLoaderMachine<'static, Chip>;
 fn main() -> ! {
     start_time();
     let boot = ticks();
+    #[cfg(feature = "weakened")]
+    start::read_switches();
     cortex_v8m::initialize();
     if !memory::STOCK_TFM {
         cortex_v8m::fault::set_mailbox(memory::FAULT_MAILBOX_BASE as usize);

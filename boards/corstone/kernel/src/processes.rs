@@ -11,6 +11,7 @@ use kernel::ErrorCode;
 use kernel::debug;
 use kernel::hil::time::{Alarm, AlarmClient, ConvertTicks, Time};
 use kernel::process::{Process, ProcessBinaryError, ProcessLoadError, ProcessLoadingAsyncClient};
+use kernel::weakened::{Defence, off};
 use psa_client::crypto::{export_public_key, hash_compute, import_key, verify_hash};
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, KeyAttributes, KeyType, Status};
@@ -166,6 +167,9 @@ impl CredentialVerifier for SecureVerifier {
         credential: &TbfFooterV2Credentials,
         message: &[u8],
     ) -> Result<Verdict, ErrorCode> {
+        if off(Defence::Credential) {
+            return Ok(Verdict::Good);
+        }
         self.judge(credential, message).map_err(|status| {
             debug!(
                 "kernel: app credentials cannot be checked, status {}",

@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::process::loading::ProcessLoadError;
+use crate::weakened::{Defence, off};
 
 /// A place in `[start, start + len)` for `size` bytes below `top`, aligned down.
 fn below(top: usize, size: usize, align: usize) -> Option<usize> {
@@ -235,12 +236,13 @@ impl<C: 'static + Chip> ProcessStandard<C> {
         addr >= start && addr.checked_add(size).is_some_and(|e| e <= end)
     }
     pub(super) fn in_app_owned_memory(&self, addr: usize, size: usize) -> bool {
-        Self::within(
-            addr,
-            size,
-            self.memory_start.addr(),
-            self.app_break.get().addr(),
-        )
+        off(Defence::BufferRange)
+            || Self::within(
+                addr,
+                size,
+                self.memory_start.addr(),
+                self.app_break.get().addr(),
+            )
     }
     pub(super) fn in_app_flash(&self, addr: usize, size: usize) -> bool {
         Self::within(
@@ -251,7 +253,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
         )
     }
     pub(super) fn raise_high_water(&self, end: usize) {
-        if end > self.allow_high_water_mark.get().addr() {
+        if !off(Defence::BufferRange) && end > self.allow_high_water_mark.get().addr() {
             self.allow_high_water_mark.set(
                 self.memory_start
                     .wrapping_add(end - self.memory_start.addr()),

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "attack")]
 pub mod attack;
+#[cfg(all(feature = "attack", target_os = "none"))]
+pub mod forge;
 #[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]

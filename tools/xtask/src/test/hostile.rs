@@ -5,6 +5,10 @@
 //! worked (the same code on something of its own), nothing said `breached`, the expected end was
 //! seen, and `hello` went on ticking after the last attack, from the start that it had.
 
+mod release;
+mod stages;
+mod table;
+
 use super::{Outcome, digest};
 use crate::build::{World, firmware};
 use crate::provision::{self, Guests, Identity};
@@ -110,23 +114,29 @@ const BROKEN: [(&str, Cut); 2] = [
 ///
 /// # Errors
 /// When they cannot be built.
-pub fn run(only: Option<&str>) -> Result<Outcome> {
+pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
     let wanted = |name: &str| only.is_none_or(|id| id == name);
     let attacks: Vec<&Attack> = ATTACKS.iter().filter(|a| wanted(a.name)).collect();
     let broken: Vec<_> = BROKEN.iter().filter(|(id, _)| wanted(id)).collect();
     let ids = attacks.iter().map(|a| a.name);
-    let ids: Vec<&str> = ids.chain(broken.iter().map(|(id, _)| *id)).collect();
+    let ids = ids.chain(broken.iter().map(|(id, _)| *id));
+    let map = paths::map()?;
+    build_guests(&map)?;
+    let first = std::fs::read(tbf(HELLO))?;
+    let first = first.first_chunk().map_or(0, |w| u32::from_le_bytes(*w));
+    let mut planned = table::attacks(&map, first, long)?;
+    let all = ATTACKS.len() + BROKEN.len() + planned.len();
+    planned.retain(|a| wanted(&a.name));
+    let ids: Vec<&str> = ids.chain(planned.iter().map(|a| a.name.as_str())).collect();
     let mut outcome = Outcome {
-        skipped: ATTACKS.len() + BROKEN.len() - ids.len(),
+        skipped: all - ids.len(),
         ..Outcome::default()
     };
     if ids.is_empty() {
         return Ok(outcome);
     }
-    let map = paths::map()?;
-    build_guests(&map)?;
     let mut controls = 0;
-    let verdicts: Vec<Verdict> = std::thread::scope(|scope| {
+    let mut verdicts: Vec<Verdict> = std::thread::scope(|scope| {
         // Each batch waits for its attackers most of the time: all at once keep two cores busy.
         let batches: Vec<_> = attacks
             .chunks(BATCH)
@@ -137,19 +147,31 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
             match handle.join().map_err(|_| anyhow!("the test panicked")) {
                 Ok(Ok(of_batch)) => verdicts.extend(of_batch),
                 Ok(Err(e)) | Err(e) => verdicts.extend(batch.iter().map(|attack| Verdict {
-                    name: attack.name,
+                    name: attack.name.to_owned(),
                     controls: 0,
                     result: Err(anyhow!("{e:#}")),
                 })),
             }
         }
         verdicts.extend(broken.iter().map(|(name, cut)| Verdict {
-            name,
+            name: (*name).to_owned(),
             controls: 0,
             result: truncated(&map, *cut),
         }));
         verdicts
     });
+    let mut negative = 0;
+    if !planned.is_empty() {
+        let weakened = super::kernel::kernel_with(&map, "weakened")?;
+        let (of_stages, got_through) = stages::verdicts(stages::play(&map, &planned, &weakened)?);
+        verdicts.extend(of_stages);
+        negative = got_through;
+        verdicts.push(Verdict {
+            name: "release-holds-no-switch".into(),
+            controls: 1,
+            result: release::holds_no_switch(),
+        });
+    }
     for verdict in verdicts {
         controls += verdict.controls;
         match verdict.result {
@@ -164,15 +186,16 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
         }
     }
     let counters = &mut outcome.counters;
-    counters.insert("attacks".into(), attacks.len().into());
-    counters.insert("negative_controls".into(), controls.into());
+    counters.insert("attacks".into(), ids.len().into());
+    counters.insert("positive_controls".into(), controls.into());
+    counters.insert("negative_controls".into(), negative.into());
     counters.insert("seed".into(), 0.into());
     counters.insert("digest".into(), digest(ids).into());
     Ok(outcome)
 }
 
 struct Verdict {
-    name: &'static str,
+    name: String,
     /// Controls of it that were seen to work.
     controls: usize,
     result: Result<()>,
@@ -225,14 +248,18 @@ fn row_of(map: &Map, slot: &hostile::Case) -> Result<(u32, u32, u32)> {
     Ok((
         base("flash-pool")? + slot.flash,
         base("ram-pool")? + slot.ram,
-        slot.size,
+        slot.ram_size,
     ))
 }
 
 /// Writes a case's TBF into the flash pool.
 fn put(flash: &FlashFile, slot: &hostile::Case, bytes: &[u8]) -> Result<()> {
-    if bytes.len() > slot.size as usize {
-        bail!("{} bytes do not fit a row of {}", bytes.len(), slot.size);
+    if bytes.len() > slot.flash_size as usize {
+        bail!(
+            "{} bytes do not fit a row of {}",
+            bytes.len(),
+            slot.flash_size
+        );
     }
     flash.write("flash-pool", slot.flash, bytes)
 }
@@ -286,7 +313,7 @@ fn boot(map: &Map, batch: &[&Attack]) -> Result<Vec<Verdict>> {
             let result = judge(&device, attack, &mut controls);
             let result = result.with_context(|| start_of(&device));
             Verdict {
-                name: attack.name,
+                name: attack.name.to_owned(),
                 controls,
                 result,
             }

@@ -148,6 +148,8 @@ pub fn kernel_with(map: &Map, features: &str, stem: &str) -> Result<PathBuf> {
     let (toolchain, _) = setup::everything()?;
     let package = format!("{}-kernel", paths::board_name());
     let elf = firmware_with(&toolchain, World::NonSecure, &package, features, &[])?;
+    // For who looks into it.
+    std::fs::copy(&elf, paths::build().join(format!("{stem}.elf")))?;
     let out = paths::build().join(format!("{stem}_signed.bin"));
     let bare = paths::build().join(format!("{stem}.bin"));
     let base = map.region("kernel-exec").map_err(|e| anyhow!(e))?.base + map.image_header;

@@ -46,6 +46,9 @@ pub struct Options {
     /// Only the case with this id
     #[arg(long)]
     pub case: Option<String>,
+    /// Sweeps at full length
+    #[arg(long)]
+    pub long: bool,
     /// Write the results to this file
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -136,7 +139,9 @@ pub fn run(options: &Options) -> Result<()> {
             options.case.as_deref(),
         ))
     })?;
-    timed("hostile", &mut || hostile::run(options.case.as_deref()))?;
+    timed("hostile", &mut || {
+        hostile::run(options.case.as_deref(), options.long)
+    })?;
     timed("loader", &mut || {
         Ok(cases(&[&loader::CASES], options.case.as_deref()))
     })?;

@@ -1,0 +1,123 @@
+//! What an attacker can do to the core's state, for `tests/` alone (feature `attack`).
+//!
+//! Owns stack pointers, exception returns and special registers, as `attack` owns wild memory. The
+//! same holds: sound for the rest of the system exactly when its defences hold.
+
+use core::arch::asm;
+
+/// Calls `svc 0` (Yield-NoWait, no result) with this stack pointer; comes back if the kernel lets it.
+pub fn svc_at(sp: usize) {
+    // SAFETY: the stack pointer is put back before anything else uses it; where it points to
+    // meanwhile is what the kernel has to look at.
+    unsafe {
+        asm!(
+            "mov r4, sp",
+            "movs r0, #0",
+            "movs r1, #0",
+            "mov sp, r5",
+            "svc 0",
+            "mov sp, r4",
+            in("r5") sp,
+            out("r4") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// Branches to a value that means an exception return, once by `bx` with it in lr.
+pub fn return_by_lr(value: u32) {
+    // SAFETY: in thread mode no such return exists; the core must fault this process.
+    unsafe {
+        asm!("mov lr, {v}", "bx lr", v = in(reg) value, out("lr") _, clobber_abi("C"));
+    }
+}
+
+/// As [`return_by_lr`], by popping it into pc.
+pub fn return_by_pc(value: u32) {
+    // SAFETY: as in `return_by_lr`.
+    unsafe {
+        asm!("push {{{v}}}", "pop {{pc}}", v = in(reg) value, clobber_abi("C"));
+    }
+}
+
+/// Executes a floating-point instruction (`vmov s0, r0`).
+pub fn floating_point() {
+    // SAFETY: changes a register that this target's code never uses.
+    unsafe { asm!(".inst.w 0xEE000A10", options(nostack)) }
+}
+
+/// Executes a vector instruction (MVE `vdup.32 q0, r0`).
+pub fn vector() {
+    // SAFETY: as in `floating_point`.
+    unsafe { asm!(".inst.w 0xEEA00B10", options(nostack)) }
+}
+
+/// Pushes down to this address, and comes back if nothing stops it.
+pub fn push_down_to(lowest: usize) {
+    // SAFETY: the stack pointer is put back; what lies below the stack is what the MPU guards.
+    unsafe {
+        asm!(
+            "mov r4, sp",
+            "movs r0, #0",
+            "movs r1, #0",
+            "movs r2, #0",
+            "movs r3, #0",
+            "2:",
+            "push {{r0-r3}}",
+            "cmp sp, r5",
+            "bhi 2b",
+            "mov sp, r4",
+            in("r5") lowest,
+            out("r4") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// CONTROL, which unprivileged code may read.
+pub fn control() -> u32 {
+    let value: u32;
+    // SAFETY: reads a special register.
+    unsafe { asm!("mrs {}, control", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// Makes itself privileged by CONTROL, and masks interrupts by every mask: ignored for unprivileged
+/// code. The masks are taken back, so that who succeeds can tell.
+pub fn take_over() {
+    // SAFETY: the core must ignore each of them.
+    unsafe {
+        asm!(
+            "movs {r}, #2",
+            "msr control, {r}",
+            "isb",
+            "cpsid i",
+            "cpsid f",
+            "movs {r}, #1",
+            "msr primask, {r}",
+            "msr faultmask, {r}",
+            "movs {r}, #32",
+            "msr basepri, {r}",
+            "movs {r}, #0",
+            "msr basepri, {r}",
+            "msr primask, {r}",
+            "msr faultmask, {r}",
+            r = out(reg) _,
+            options(nostack),
+        );
+    }
+}
+
+/// The kernel's stack pointer, which reads as 0 for unprivileged code.
+pub fn main_stack() -> u32 {
+    let value: u32;
+    // SAFETY: reads a special register.
+    unsafe { asm!("mrs {}, msp", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// A permanently undefined instruction.
+pub fn undefined() {
+    // SAFETY: the kernel must fault this process.
+    unsafe { asm!("udf #1", options(nostack)) }
+}

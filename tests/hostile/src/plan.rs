@@ -1,0 +1,172 @@
+//! What a stage does: a list of attacks, written into its binary by the harness.
+//!
+//! Owns the format of [`Plan`] and the operations. A stage is one program in several slots; the
+//! harness finds [`MAGIC`] in its ELF and writes behind it which attacks it makes, on which
+//! addresses, under which names.
+
+/// Marks the plan in a stage's binary.
+pub const MAGIC: [u8; 16] = *b"tockstone plan!\n";
+/// Most attacks of one stage.
+pub const ENTRIES: usize = 8;
+/// Longest name of an attack.
+pub const NAME: usize = 32;
+
+macro_rules! coded {
+    ($(#[$doc:meta])* $name:ident { $($(#[$item:meta])* $variant:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum $name { $($(#[$item])* $variant,)* }
+
+        impl $name {
+            /// By its number.
+            pub fn of(code: u32) -> Option<Self> {
+                [$(Self::$variant),*].into_iter().find(|v| *v as u32 == code)
+            }
+        }
+    };
+}
+
+coded! {
+    /// What an attack does with its address `a` and its number `n`.
+    Op {
+        /// Nothing: no more attacks.
+        End,
+        /// Loads the word at `a`.
+        Read,
+        /// Stores to the word at `a` what it is thought to hold, `n`.
+        Write,
+        /// Calls `a`.
+        Execute,
+        /// Calls code that it wrote to `a`.
+        ExecuteOwn,
+        /// Executes `svc` with the stack pointer `a`.
+        SvcAt,
+        /// Pushes down to `a`.
+        PushDown,
+        /// Returns from an exception that there was not: `n` in lr.
+        ReturnByLr,
+        /// The same, popped into pc.
+        ReturnByPc,
+        /// A floating-point instruction.
+        Float,
+        /// A vector instruction.
+        Vector,
+        /// An undefined instruction.
+        Undefined,
+        /// Writes CONTROL and masks interrupts.
+        TakeOver,
+        /// Reads the kernel's stack pointer.
+        MainStack,
+        /// Lends `[a, a + n)` read-only.
+        AllowRo,
+        /// Lends `[a, a + n)` read-write.
+        AllowRw,
+        /// Lends `[a, a + n)` as userspace-readable.
+        AllowReadable,
+        /// Subscribes the function `a`.
+        Subscribe,
+        /// Has Yield-NoWait write its result to `a`.
+        YieldTo,
+        /// Moves the break to `a`.
+        Break,
+        /// Moves the break by `n`.
+        MoveBreak,
+        /// Moves the break below a buffer that it lent.
+        BreakBelowLent,
+        /// Looks at its privilege for `n` ms of calls, of the secure world among them.
+        Privilege,
+        /// Looks at its privilege for `n` ms without any call.
+        PrivilegeSpin,
+        /// Takes a buffer back while the kernel fills it.
+        TakeBack,
+        /// Exchanges a buffer while the kernel fills it.
+        Exchange,
+        /// Raises `n` upcalls without taking one.
+        Flood,
+        /// Takes all memory, then asks for more of the kernel's.
+        Exhaust,
+        /// `n` calls with random registers, seed `a`.
+        Fuzz,
+    }
+}
+
+coded! {
+    /// What an address is counted from.
+    Base {
+        /// Nothing.
+        Absolute,
+        /// The stage's RAM.
+        RamStart,
+        /// The end of its block.
+        RamEnd,
+        /// Its TBF.
+        FlashStart,
+        /// The end of its TBF.
+        FlashEnd,
+        /// Its lowest grant.
+        Grants,
+        /// The first byte past its break, as the MPU rounds it.
+        Break,
+        /// A buffer of its own.
+        Buffer,
+        /// Its code.
+        Code,
+    }
+}
+
+/// One attack.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Entry {
+    /// [`Op`].
+    pub op: u32,
+    /// [`Base`].
+    pub base: u32,
+    /// Added to the base; wraps.
+    pub offset: u32,
+    /// The operation's number.
+    pub n: u32,
+    /// Name in UTF-8, zeros behind it.
+    pub name: [u8; NAME],
+}
+
+impl Entry {
+    /// No attack.
+    pub const END: Entry = Entry {
+        op: Op::End as u32,
+        base: 0,
+        offset: 0,
+        n: 0,
+        name: [0; NAME],
+    };
+
+    /// The name, as far as it is text.
+    pub fn name(&self) -> &str {
+        let end = self.name.iter().position(|b| *b == 0).unwrap_or(NAME);
+        let name = self.name.get(..end).unwrap_or_default();
+        core::str::from_utf8(name).unwrap_or("?")
+    }
+
+    /// As the binary holds it.
+    pub fn bytes(&self) -> [u8; size_of::<Entry>()] {
+        let mut out = [0; size_of::<Entry>()];
+        let words = [self.op, self.base, self.offset, self.n];
+        let (head, name) = out.split_at_mut(16);
+        for (to, word) in head.chunks_exact_mut(4).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        name.copy_from_slice(&self.name);
+        out
+    }
+}
+
+/// The attacks of a stage.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Plan {
+    /// [`MAGIC`].
+    pub magic: [u8; 16],
+    /// In this order; a stage ends at the first that is none.
+    pub entries: [Entry; ENTRIES],
+}

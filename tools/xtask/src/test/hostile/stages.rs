@@ -1,0 +1,312 @@
+//! Plays the planned attacks: on a device as it ships, and with single defences off.
+//!
+//! Owns what a stage's binary is given and how what comes of it is judged. A stage has four lives:
+//! so many attacks that end in a fault, each in a process of its own making. In the second play
+//! the kernel is the `weakened` one, a boot a set of switches; there an attack must get through.
+
+use super::table::{Attack, Control, End};
+use super::{HELLO, HELLO_SHORT_ID, LIMIT, Verdict, others_live, row_of, start, start_of, tbf};
+use crate::apps::{self, Packing};
+use crate::build::{World, firmware};
+use crate::provision::{self, Guests, Identity};
+use crate::system::Scratch;
+use crate::{flash, paths, setup};
+use anyhow::{Context, Result, anyhow, bail};
+use hostile::plan::{ENTRIES, Entry, MAGIC};
+use hostile::{Case, STAGES};
+use memory_map::Map;
+use qemu_harness::{Device, FlashFile};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Lives of a process: attacks of one stage that may end in a fault.
+const LIVES: usize = 4;
+const FIRST_SHORT_ID: u32 = 0x280;
+/// The longest attack between its two lines: the million calls.
+const LONG: Duration = Duration::from_secs(240);
+/// Boots at a time: each waits for its device much of the time.
+const AT_ONCE: usize = 3;
+
+/// One boot: which kernel, which switches, who attacks.
+struct Boot<'a> {
+    switches: Option<u32>,
+    attacks: Vec<Vec<&'a Attack>>,
+}
+
+/// What one attack came to.
+pub struct Judged {
+    pub name: String,
+    /// With defences off?
+    pub weakened: bool,
+    pub control: bool,
+    pub result: Result<()>,
+}
+
+/// Plays these attacks on the product's kernel, and on the weakened one where that says more.
+///
+/// # Errors
+/// When a device or a stage cannot be made.
+pub fn play(map: &Map, attacks: &[Attack], weakened: &Path) -> Result<Vec<Judged>> {
+    let (toolchain, _) = setup::everything()?;
+    let folder = firmware(&toolchain, World::NonSecure, "hostile", &[])?;
+    let mut boots = Vec::new();
+    for batch in chunks(attacks.iter().collect(), LIVES).chunks(STAGES.len()) {
+        boots.push(Boot {
+            switches: None,
+            attacks: batch.to_vec(),
+        });
+    }
+    let mut by_switch: BTreeMap<u32, Vec<&Attack>> = BTreeMap::new();
+    for attack in attacks {
+        if let Control::Without(bits) = attack.control {
+            by_switch.entry(bits).or_default().push(attack);
+        }
+    }
+    for (bits, list) in by_switch {
+        for batch in chunks(list, ENTRIES).chunks(STAGES.len()) {
+            boots.push(Boot {
+                switches: Some(bits),
+                attacks: batch.to_vec(),
+            });
+        }
+    }
+    let (next, judged) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(boot) = boots.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let of_boot = boot.play(map, &folder, weakened);
+                    if let Ok(mut all) = judged.lock() {
+                        all.extend(of_boot);
+                    }
+                }
+            });
+        }
+    });
+    judged.into_inner().map_err(|_| anyhow!("a boot panicked"))
+}
+
+fn chunks(attacks: Vec<&Attack>, most: usize) -> Vec<Vec<&Attack>> {
+    attacks.chunks(most).map(<[_]>::to_vec).collect()
+}
+
+impl Boot<'_> {
+    fn play(&self, map: &Map, folder: &Path, weakened: &Path) -> Vec<Judged> {
+        let mut judged = Vec::new();
+        let failed = self.run(map, folder, weakened, &mut judged).err();
+        if let Some(e) = failed {
+            for attack in self.attacks.iter().flatten() {
+                if !judged.iter().any(|j| j.name == attack.name) {
+                    judged.push(Judged {
+                        name: attack.name.clone(),
+                        weakened: self.switches.is_some(),
+                        control: false,
+                        result: Err(anyhow!("{e:#}")),
+                    });
+                }
+            }
+        }
+        judged
+    }
+
+    fn run(
+        &self,
+        map: &Map,
+        folder: &Path,
+        weakened: &Path,
+        judged: &mut Vec<Judged>,
+    ) -> Result<()> {
+        let scratch = Scratch::new("hostile")?;
+        let kernel = match self.switches {
+            Some(_) => weakened.to_owned(),
+            None => paths::build().join("kernel_signed.bin"),
+        };
+        let flash = self.device_flash(&scratch, map, folder, &kernel)?;
+        let device = start(&flash)?;
+        for (stage, attacks) in STAGES.iter().zip(&self.attacks) {
+            let mut position = 0;
+            let mut lost = false;
+            for attack in attacks {
+                let mut control = false;
+                let result = if lost {
+                    Err(anyhow!("not reached"))
+                } else if self.switches.is_some() {
+                    gets_through(&device, attack)
+                } else {
+                    stopped(&device, stage.name, attack, &mut position, &mut control)
+                };
+                let result = result.with_context(|| start_of(&device));
+                lost |= result.is_err();
+                judged.push(Judged {
+                    name: attack.name.clone(),
+                    weakened: self.switches.is_some(),
+                    control,
+                    result,
+                });
+            }
+        }
+        if self.switches.is_none() {
+            let names: Vec<&str> = STAGES.iter().map(|s| s.name).collect();
+            if let Err(e) = others_live(&device, &names) {
+                judged.clear();
+                return Err(e.context(start_of(&device)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A device with `hello` and the stages of this boot.
+    fn device_flash(
+        &self,
+        scratch: &Scratch,
+        map: &Map,
+        folder: &Path,
+        kernel: &Path,
+    ) -> Result<FlashFile> {
+        let flash = FlashFile::create(&scratch.path().join("flash.bin"), map)?;
+        flash::install(
+            &flash,
+            "s-primary",
+            &paths::build().join("secure_signed.bin"),
+        )?;
+        flash::install(&flash, "ns-primary", kernel)?;
+        flash.write("flash-pool", 0, &std::fs::read(tbf(HELLO))?)?;
+        let mut guests = Guests {
+            short_ids: vec![HELLO_SHORT_ID],
+            key_user: None,
+        };
+        for (i, (stage, attacks)) in (0..).zip(STAGES.iter().zip(&self.attacks)) {
+            let short_id = FIRST_SHORT_ID + i;
+            let tbf = pack(scratch, map, folder, stage, short_id, attacks)?;
+            super::put(&flash, stage, &std::fs::read(tbf)?)?;
+            guests.short_ids.push(short_id);
+        }
+        if let Some(switches) = self.switches {
+            set_switches(&flash, map, switches)?;
+        }
+        provision::write_with(&flash, map, &Identity::offline("hostile"), &guests)?;
+        Ok(flash)
+    }
+}
+
+/// Leaves the switches for the weakened kernel, where its board looks for them.
+pub fn set_switches(flash: &FlashFile, map: &Map, switches: u32) -> Result<()> {
+    let rom = map.region("audio-rom").map_err(|e| anyhow!(e))?;
+    let mut words = *b"WEAK\0\0\0\0";
+    words[4..].copy_from_slice(&switches.to_le_bytes());
+    flash.write("audio-rom", rom.size - 8, &words)
+}
+
+/// A stage's TBF with this plan in it.
+fn pack(
+    scratch: &Scratch,
+    map: &Map,
+    folder: &Path,
+    stage: &Case,
+    short_id: u32,
+    attacks: &[&Attack],
+) -> Result<PathBuf> {
+    let mut elf = std::fs::read(folder.with_file_name(stage.name))?;
+    let found: Vec<usize> = elf
+        .windows(MAGIC.len())
+        .enumerate()
+        .filter(|(_, w)| *w == MAGIC)
+        .map(|(i, _)| i)
+        .collect();
+    let [at] = found[..] else {
+        bail!("{}: {} plans", stage.name, found.len());
+    };
+    let mut to = at + MAGIC.len();
+    for attack in attacks {
+        let bytes = attack.entry().bytes();
+        elf[to..to + size_of::<Entry>()].copy_from_slice(&bytes);
+        to += size_of::<Entry>();
+    }
+    let planned = scratch.path().join(stage.name);
+    std::fs::write(&planned, elf)?;
+    // Several boots are made at once: their files must not meet.
+    let id = scratch.path().file_name().and_then(|n| n.to_str());
+    let file = format!("{}-{}", stage.name, id.unwrap_or("x"));
+    let packing = Packing {
+        name: stage.name,
+        file: &file,
+        version: 1,
+        short_id,
+    };
+    let tbf = apps::pack_as(map, &packing, &planned, row_of(map, stage)?)?;
+    let own = scratch.path().join(format!("{}.tbf", stage.name));
+    std::fs::copy(&tbf, &own)?;
+    for extension in ["tbf", "elf", "tab"] {
+        let _ = std::fs::remove_file(tbf.with_extension(extension));
+    }
+    Ok(own)
+}
+
+/// The attack ends as the table says, behind `position`.
+fn stopped(
+    device: &Device,
+    stage: &str,
+    attack: &Attack,
+    position: &mut usize,
+    control: &mut bool,
+) -> Result<()> {
+    let console = &device.console;
+    let own = format!("hostile: {} ", attack.name);
+    let is = |l: &str, what: &str| l.strip_prefix(&own).is_some_and(|l| l.starts_with(what));
+    let (next, _) = console.wait_from(
+        *position,
+        LONG,
+        |l| is(l, "control-ok"),
+        &format!("{own}control-ok"),
+    )?;
+    *control = true;
+    *position = match attack.end {
+        End::Fault(why) => {
+            let fault = |l: &str| is_fault(l, stage) || is(l, "breached");
+            let what = format!("{stage} faulted, or {own}breached");
+            let (next, line) = console.wait_from(next, LIMIT, fault, &what)?;
+            if !is_fault(&line.text, stage) || !line.text.contains(why) {
+                bail!("`{}`", line.text);
+            }
+            next
+        }
+        End::Says(what) => {
+            let (next, line) =
+                console.wait_from(next, LONG, |l| is(l, "") || is_fault(l, stage), &own)?;
+            if !is(&line.text, what) {
+                bail!("`{}`", line.text);
+            }
+            next
+        }
+    };
+    Ok(())
+}
+
+fn is_fault(line: &str, stage: &str) -> bool {
+    let faulted = format!(" {stage} faulted: ");
+    line.starts_with("kernel: process ") && line.contains(&faulted)
+}
+
+/// The attack says that it got through.
+fn gets_through(device: &Device, attack: &Attack) -> Result<()> {
+    let what = format!("hostile: {} breached", attack.name);
+    device.console.wait(&what, LIMIT).map(|_| ())
+}
+
+/// The verdicts of a layer.
+pub fn verdicts(judged: Vec<Judged>) -> (Vec<Verdict>, usize) {
+    let broken = |j: &Judged| j.weakened && j.result.is_ok();
+    let controls = judged.iter().filter(|j| broken(j)).count();
+    let verdicts = judged.into_iter().map(|j| Verdict {
+        name: match j.weakened {
+            true => format!("{} (weakened)", j.name),
+            false => j.name,
+        },
+        controls: usize::from(j.control),
+        result: j.result,
+    });
+    (verdicts.collect(), controls)
+}

@@ -1,0 +1,555 @@
+//! The table of planned attacks: what each does, how it must end, which defence it fails against.
+//!
+//! Owns the attacks that stages make. Those on memory come from the board's map: every region, its
+//! first and its last word, read, written and executed.
+
+use anyhow::{Result, anyhow};
+use hostile::plan::{Base, Entry, NAME, Op};
+use kernel::weakened::Defence;
+use memory_map::{Map, World};
+
+/// How an attack must end on a device that anybody may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The kernel says `faulted`, for a reason that contains this.
+    Fault(&'static str),
+    /// The process says this, behind its name.
+    Says(&'static str),
+}
+
+/// What shows that a defence is what the attack fails against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// With these defences off, by their bits, it says `breached`.
+    Without(u32),
+    /// There is none, since this.
+    None(&'static str),
+}
+
+/// One attack.
+#[derive(Clone, Debug)]
+pub struct Attack {
+    /// Its id.
+    pub name: String,
+    pub op: Op,
+    pub base: Base,
+    pub offset: u32,
+    pub n: u32,
+    pub end: End,
+    pub control: Control,
+}
+
+impl Attack {
+    /// As a stage reads it.
+    pub fn entry(&self) -> Entry {
+        let mut name = [0; NAME];
+        for (to, byte) in name.iter_mut().zip(self.name.bytes()) {
+            *to = byte;
+        }
+        Entry {
+            op: self.op as u32,
+            base: self.base as u32,
+            offset: self.offset,
+            n: self.n,
+            name,
+        }
+    }
+}
+
+const SECURE: Control = Control::None("the secure image's walls have no switch");
+const NO_CODE: Control = Control::None("what lies there is no code that comes back");
+const RESETS: Control = Control::None("without it the process breaks itself first");
+const FINITE: Control = Control::None("the store is an array: there is no more of it");
+const MPU: Control = without(&[Defence::Mpu]);
+const RANGE: Control = without(&[Defence::BufferRange]);
+const STACK: Control = without(&[Defence::Mpu, Defence::StackRange]);
+const BREAK: Control = without(&[Defence::BreakRange]);
+const PRIVILEGE: Control = without(&[Defence::Unprivileged]);
+const ANY_FAULT: End = End::Fault("");
+
+const fn without(defences: &[Defence]) -> Control {
+    let mut bits = 0;
+    let mut i = 0;
+    while i < defences.len() {
+        bits |= defences[i] as u32;
+        i += 1;
+    }
+    Control::Without(bits)
+}
+
+/// Every attack on this board; `first_word` is what lies first in the pool of flash.
+///
+/// # Errors
+/// Names a region that the map lacks.
+pub fn attacks(map: &Map, first_word: u32, long: bool) -> Result<Vec<Attack>> {
+    let mut all = memory(map, first_word);
+    all.extend(own());
+    all.extend(core(map)?);
+    all.extend(calls(map, long)?);
+    Ok(all)
+}
+
+/// A word's first address, by its name in ids.
+const EDGES: [(&str, bool); 2] = [("first", false), ("last", true)];
+const WAYS: [(&str, Op); 3] = [
+    ("read", Op::Read),
+    ("write", Op::Write),
+    ("run", Op::Execute),
+];
+
+fn attack(name: &str, op: Op, base: Base, offset: u32, end: End, control: Control) -> Attack {
+    Attack {
+        name: name.to_owned(),
+        op,
+        base,
+        offset,
+        n: 0,
+        end,
+        control,
+    }
+}
+
+/// Every region of the map, in its own world's view; what is secure by its other alias, too.
+fn memory(map: &Map, first_word: u32) -> Vec<Attack> {
+    let mut all = Vec::new();
+    for (region, r) in &map.region {
+        for (edge, last) in EDGES {
+            let address = if last { r.base + (r.size - 4) } else { r.base };
+            for (way, op) in WAYS {
+                let control = match (r.world, op) {
+                    (World::NS, Op::Execute) => NO_CODE,
+                    (World::NS, _) => MPU,
+                    _ => SECURE,
+                };
+                let name = format!("{way}-{region}-{edge}");
+                let mut a = attack(&name, op, Base::Absolute, address, ANY_FAULT, control);
+                if region == "flash-pool" && !last {
+                    a.n = first_word;
+                }
+                all.push(a);
+            }
+        }
+    }
+    // The same bytes under the other alias: kernel RAM as secure, secure RAM as non-secure.
+    for region in ["kernel-ram", "kernel-exec", "spe-ram", "spe-exec"] {
+        let found = map.region.get(region);
+        let Some((r, bit)) = found.and_then(|r| Some((r, map.store.get(&r.store)?.alias_bit)))
+        else {
+            continue;
+        };
+        for (way, op) in WAYS {
+            let name = format!("{way}-{region}-alias");
+            let address = r.base ^ bit;
+            all.push(attack(
+                &name,
+                op,
+                Base::Absolute,
+                address,
+                ANY_FAULT,
+                SECURE,
+            ));
+        }
+    }
+    all
+}
+
+/// What is the process's own, and yet not for it.
+fn own() -> Vec<Attack> {
+    let mpu_hidden = [
+        ("grant-first", Base::Grants, 0),
+        ("block-last", Base::RamEnd, 0u32.wrapping_sub(4)),
+        ("past-break", Base::Break, 0),
+    ];
+    let mut all = Vec::new();
+    for (place, base, offset) in mpu_hidden {
+        all.push(attack(
+            &format!("read-own-{place}"),
+            Op::Read,
+            base,
+            offset,
+            ANY_FAULT,
+            MPU,
+        ));
+        all.push(attack(
+            &format!("write-own-{place}"),
+            Op::Write,
+            base,
+            offset,
+            ANY_FAULT,
+            RESETS,
+        ));
+        all.push(attack(
+            &format!("run-own-{place}"),
+            Op::Execute,
+            base,
+            offset,
+            ANY_FAULT,
+            NO_CODE,
+        ));
+    }
+    let flash = without(&[Defence::FlashReadOnly]);
+    let ram = without(&[Defence::RamNeverExecuted]);
+    let neighbour = Control::None("what is there differs; the pools' regions have the control");
+    let below = 0u32.wrapping_sub(4);
+    all.extend([
+        attack(
+            "write-own-flash-last",
+            Op::Write,
+            Base::FlashEnd,
+            below,
+            ANY_FAULT,
+            flash,
+        ),
+        attack(
+            "write-own-header",
+            Op::Write,
+            Base::FlashStart,
+            0,
+            ANY_FAULT,
+            flash,
+        ),
+        attack(
+            "run-own-buffer",
+            Op::ExecuteOwn,
+            Base::Buffer,
+            0,
+            ANY_FAULT,
+            ram,
+        ),
+        attack(
+            "read-below-own-flash",
+            Op::Read,
+            Base::FlashStart,
+            below,
+            ANY_FAULT,
+            neighbour,
+        ),
+        attack(
+            "read-past-own-flash",
+            Op::Read,
+            Base::FlashEnd,
+            0,
+            ANY_FAULT,
+            neighbour,
+        ),
+        attack(
+            "read-below-own-ram",
+            Op::Read,
+            Base::RamStart,
+            below,
+            ANY_FAULT,
+            neighbour,
+        ),
+        attack(
+            "read-past-own-ram",
+            Op::Read,
+            Base::RamEnd,
+            0,
+            ANY_FAULT,
+            neighbour,
+        ),
+    ]);
+    all
+}
+
+/// Stack, exception returns, special registers, coprocessors, system registers.
+fn core(map: &Map) -> Result<Vec<Attack>> {
+    let base = |name: &str| map.region(name).map(|r| r.base).map_err(|e| anyhow!(e));
+    let at = |name: &str, base, offset, control| {
+        attack(name, Op::SvcAt, base, offset, ANY_FAULT, control)
+    };
+    let abs = Base::Absolute;
+    let mut all = vec![
+        attack(
+            "stack-overflow",
+            Op::PushDown,
+            Base::RamStart,
+            0u32.wrapping_sub(64),
+            ANY_FAULT,
+            MPU,
+        ),
+        at("svc-at-kernel-ram", abs, base("kernel-ram")? + 64, STACK),
+        at("svc-at-other-ram", abs, base("ram-pool")? + 64, STACK),
+        at("svc-past-break", Base::Break, 64, STACK),
+        at("svc-at-own-grant", Base::Grants, 32, RESETS),
+        at("svc-half-below-own-ram", Base::RamStart, 16, RESETS),
+        at("svc-at-own-flash", Base::FlashEnd, 0, RESETS),
+        at("svc-at-secure-ram", abs, base("spe-ram")? + 64, SECURE),
+        at("svc-at-zero", abs, 0, RESETS),
+        at("svc-at-top", abs, 0xFFFF_FFF8, RESETS),
+    ];
+    let thread = Control::None("thread mode has no exception to return from");
+    for value in [
+        0xFFFF_FFB0u32,
+        0xFFFF_FFB8,
+        0xFFFF_FFBC,
+        0xFFFF_FFF1,
+        0xFFFF_FFF9,
+        0xFFFF_FFFD,
+        0xFFFF_FFE9,
+        0xFEFF_FFFE,
+        0xFEFF_FFFF,
+    ] {
+        for (way, op) in [("lr", Op::ReturnByLr), ("pc", Op::ReturnByPc)] {
+            let mut a = attack(
+                &format!("return-{way}-{value:08x}"),
+                op,
+                abs,
+                0,
+                ANY_FAULT,
+                thread,
+            );
+            a.n = value;
+            all.push(a);
+        }
+    }
+    let coprocessor = Control::None("behind CPACR stands NSACR, which only the secure image sets");
+    let unprivileged = End::Says("refused unprivileged");
+    all.extend([
+        attack("floating-point", Op::Float, abs, 0, ANY_FAULT, coprocessor),
+        attack("vector", Op::Vector, abs, 0, ANY_FAULT, coprocessor),
+        attack(
+            "undefined",
+            Op::Undefined,
+            abs,
+            0,
+            ANY_FAULT,
+            Control::None("it is undefined"),
+        ),
+        attack("take-over", Op::TakeOver, abs, 0, unprivileged, PRIVILEGE),
+        attack(
+            "main-stack",
+            Op::MainStack,
+            abs,
+            0,
+            End::Says("refused"),
+            PRIVILEGE,
+        ),
+    ]);
+    for (name, n, op, control) in [
+        ("privileged-after-calls", 1500, Op::Privilege, PRIVILEGE),
+        (
+            "privileged-after-slice",
+            2000,
+            Op::PrivilegeSpin,
+            without(&[Defence::InterruptReturn]),
+        ),
+    ] {
+        let mut a = attack(name, op, abs, 0, unprivileged, control);
+        a.n = n;
+        all.push(a);
+    }
+    let nothing = Control::None("no register there");
+    for (name, address, control) in [
+        ("ppb-first", 0xE000_0000, nothing),
+        ("ppb-systick", 0xE000_E010, PRIVILEGE),
+        ("ppb-vtor", 0xE000_ED08, PRIVILEGE),
+        ("ppb-mpu", 0xE000_ED94, PRIVILEGE),
+        ("ppb-other-world", 0xE002_ED94, nothing),
+        ("ppb-last", 0xE00F_FFFC, nothing),
+        ("device-first", 0x4000_0000, nothing),
+        ("device-last", 0x4FFF_FFFC, nothing),
+        ("secure-device-first", 0x5000_0000, SECURE),
+        ("secure-device-last", 0x5FFF_FFFC, SECURE),
+    ] {
+        for (way, op) in WAYS {
+            let control = if op == Op::Read { control } else { nothing };
+            all.push(attack(
+                &format!("{way}-{name}"),
+                op,
+                abs,
+                address,
+                ANY_FAULT,
+                control,
+            ));
+        }
+    }
+    Ok(all)
+}
+
+/// What it asks of the kernel.
+fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
+    let base = |name: &str| map.region(name).map(|r| r.base).map_err(|e| anyhow!(e));
+    let abs = Base::Absolute;
+    let refused = End::Says("refused ");
+    let with = |name: &str, op, base, offset, n, control| Attack {
+        n,
+        ..attack(name, op, base, offset, refused, control)
+    };
+    let last = 0u32.wrapping_sub(4);
+    let no_driver = Control::None("no driver takes one: it is refused behind the check, too");
+    let mut all = Vec::new();
+    for (place, base, offset, n) in [
+        ("kernel-ram", abs, base("kernel-ram")?, 16),
+        ("kernel-code", abs, base("kernel-exec")?, 16),
+        ("other-ram", abs, base("ram-pool")?, 16),
+        ("secure-ram", abs, base("spe-ram")?, 16),
+        ("device", abs, 0x4000_0000, 16),
+        ("zero", abs, 0, 4),
+        ("own-grant", Base::Grants, 0, 16),
+        ("past-break", Base::Break, 0, 16),
+        ("below-own-ram", Base::RamStart, last, 16),
+        ("over-break", Base::Break, last, 64),
+        ("everything", Base::RamStart, 0, u32::MAX),
+        ("wraps-to-zero", Base::Buffer, 0, 0u32.wrapping_sub(16)),
+        ("wraps-at-top", abs, last, 8),
+    ] {
+        all.push(with(
+            &format!("allow-ro-{place}"),
+            Op::AllowRo,
+            base,
+            offset,
+            n,
+            RANGE,
+        ));
+        all.push(with(
+            &format!("allow-rw-{place}"),
+            Op::AllowRw,
+            base,
+            offset,
+            n,
+            RANGE,
+        ));
+        let name = format!("readable-{place}");
+        all.push(with(&name, Op::AllowReadable, base, offset, n, no_driver));
+    }
+    all.push(with(
+        "allow-rw-own-flash",
+        Op::AllowRw,
+        Base::FlashStart,
+        0,
+        16,
+        RANGE,
+    ));
+    all.push(with(
+        "allow-ro-past-own-flash",
+        Op::AllowRo,
+        Base::FlashEnd,
+        last,
+        8,
+        RANGE,
+    ));
+    let upcall = without(&[Defence::UpcallRange]);
+    for (place, base, offset) in [
+        ("kernel-code", abs, base("kernel-exec")? + 0x401),
+        ("secure-code", abs, base("spe-exec")? + 0x401),
+        ("veneer", abs, base("veneers")? | 1),
+        ("other-flash", abs, base("flash-pool")? + 1),
+        ("own-grant", Base::Grants, 1),
+        ("exception-return", abs, 0xFFFF_FFB8),
+        ("top", abs, 0xFFFF_FFFF),
+    ] {
+        all.push(with(
+            &format!("subscribe-{place}"),
+            Op::Subscribe,
+            base,
+            offset,
+            0,
+            upcall,
+        ));
+    }
+    let unseen = Control::None("it cannot see what the kernel would write there");
+    all.extend([
+        with(
+            "yield-to-kernel-ram",
+            Op::YieldTo,
+            abs,
+            base("kernel-ram")?,
+            0,
+            unseen,
+        ),
+        with(
+            "yield-to-own-grant",
+            Op::YieldTo,
+            Base::Grants,
+            0,
+            0,
+            unseen,
+        ),
+        with(
+            "yield-to-own-flash",
+            Op::YieldTo,
+            Base::FlashStart,
+            0,
+            1,
+            unseen,
+        ),
+        with("break-over-grants", Op::Break, Base::Grants, 32, 0, BREAK),
+        with("break-at-block-end", Op::Break, Base::RamEnd, 0, 0, RESETS),
+        with(
+            "break-in-kernel-ram",
+            Op::Break,
+            abs,
+            base("kernel-ram")?,
+            0,
+            RESETS,
+        ),
+        with(
+            "break-below-own-ram",
+            Op::Break,
+            Base::RamStart,
+            last,
+            0,
+            RESETS,
+        ),
+        with("break-below-lent", Op::BreakBelowLent, abs, 0, 0, RESETS),
+        with(
+            "break-by-most",
+            Op::MoveBreak,
+            abs,
+            0,
+            i32::MAX as u32,
+            RESETS,
+        ),
+        with(
+            "break-by-least",
+            Op::MoveBreak,
+            abs,
+            0,
+            i32::MIN as u32,
+            RESETS,
+        ),
+        with("exhaust-grants", Op::Exhaust, abs, 0, 0, FINITE),
+    ]);
+    let kernel_only = Control::None("the kernel holds no pointer to a buffer that was taken back");
+    let alive = End::Says("alive ");
+    let calls = if long { 1_000_000 } else { 100_000 };
+    for (name, op, offset, n, control) in [
+        ("buffer-taken-back", Op::TakeBack, 0, 0, kernel_only),
+        ("buffer-exchanged", Op::Exchange, 0, 0, kernel_only),
+        ("upcall-flood", Op::Flood, 0, 64, FINITE),
+        (
+            "fuzz-calls",
+            Op::Fuzz,
+            0x5EED,
+            calls,
+            Control::None("the single attacks have theirs"),
+        ),
+    ] {
+        all.push(Attack {
+            n,
+            ..attack(name, op, abs, offset, alive, control)
+        });
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit() {
+        let map = Map::parse(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../boards/mps3-an547/memory.toml"
+        )))
+        .unwrap();
+        let all = attacks(&map, 0, false).unwrap();
+        let mut names: Vec<_> = all.iter().map(|a| &a.name).collect();
+        assert!(names.iter().all(|n| n.len() <= NAME), "{names:?}");
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all.len());
+    }
+}

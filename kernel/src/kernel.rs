@@ -296,6 +296,13 @@ impl Kernel {
             unsafe { chip.mpu().disable_app_mpu() };
             match reason {
                 Some(ContextSwitchReason::SyscallFired { syscall }) => {
+                    if let Syscall::Yield {
+                        yield_type: YieldVariant::NoWait { .. },
+                    } = syscall
+                        && let Some(ipc) = ipc
+                    {
+                        Self::ask_ipc(process, ipc);
+                    }
                     self.handle_syscall(
                         resources.syscall_driver_lookup(),
                         filter,
@@ -346,12 +353,31 @@ impl Kernel {
                 State::Stopped(_) => break StoppedExecutingReason::Stopped,
             }
         };
-        let time = timeslice_us.map(|us| {
-            us.get()
-                .saturating_sub(timer.get_remaining_us().map_or(0, NonZeroU32::get))
+        let time = timeslice_us.map(|us| match off(Defence::TimeSlice) {
+            true => 0,
+            false => us
+                .get()
+                .saturating_sub(timer.get_remaining_us().map_or(0, NonZeroU32::get)),
         });
         timer.reset();
         (reason, time)
+    }
+
+    /// Makes upcalls of what others notified the process of, in order: whoever does not wait must
+    /// not be made to wait by one for which it has no function.
+    fn ask_ipc<const NUM_PROCS: u8>(process: &dyn Process, ipc: &IPC<NUM_PROCS>) {
+        // Each goes out in front and in again behind, so that there is room and the order stays.
+        for _ in 0..process.pending_tasks() {
+            match process.dequeue_task() {
+                Some(Task::IPC((from, kind))) => {
+                    let _ = ipc.schedule_upcall(process.processid(), from, kind);
+                }
+                Some(task) => {
+                    let _ = process.enqueue_task(task);
+                }
+                None => {}
+            }
+        }
     }
 
     #[cold]

@@ -32,6 +32,8 @@ pub enum Defence {
     UniqueShortId = 1 << 10,
     /// A credential counts only when its signature is good.
     Credential = 1 << 11,
+    /// Floating point and vectors are off.
+    Coprocessor = 1 << 12,
 }
 
 /// The word as the board read it. Its name is what the audit looks for.

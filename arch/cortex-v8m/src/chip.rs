@@ -7,6 +7,7 @@ use crate::switch::Boundary;
 use crate::switch::core_switch::{forget_interrupts, interrupt_waits};
 use core::fmt::Write;
 use kernel::platform::chip::{Chip, InterruptService, ThreadIdProvider};
+use kernel::weakened::{Defence, off};
 
 /// The kernel's one thread.
 pub enum SingleThread {}
@@ -46,7 +47,12 @@ impl<'a, I: InterruptService> CoreChip<'a, I> {
 /// Sets the core up: coprocessors off, faults on and above everything, the rest of one priority.
 /// Before the first process.
 pub fn initialize() {
-    CPACR.write(0);
+    // CP10 and CP11.
+    CPACR.write(if off(Defence::Coprocessor) {
+        0xF << 20
+    } else {
+        0
+    });
     SHPR1.write(0);
     SHPR2.write(PRIORITY << 24);
     SHPR3.write(PRIORITY << 24 | PRIORITY << 16);

@@ -418,7 +418,7 @@ pub mod core_switch {
         naked_asm!("b {}", sym back_to_kernel)
     }
 
-    /// SysTick as kernels have had it: privileged, and back to where it came from.
+    /// SysTick as kernels have had it: privileged, and back to where it came from, whatever that is.
     #[cfg(feature = "weakened")]
     #[unsafe(naked)]
     pub unsafe extern "C" fn systick() {
@@ -436,6 +436,11 @@ pub mod core_switch {
             back = sym back_to_kernel,
         )
     }
+
+    #[cfg(not(feature = "weakened"))]
+    use back_to_kernel as interrupt_ends;
+    #[cfg(feature = "weakened")]
+    use systick as interrupt_ends;
 
     /// Any interrupt: quiet until the main loop has served it.
     #[unsafe(naked)]
@@ -456,7 +461,7 @@ pub mod core_switch {
             "dsb",
             "b {back}",
             pended = sym PENDED,
-            back = sym back_to_kernel,
+            back = sym interrupt_ends,
         )
     }
 

@@ -283,7 +283,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
             self.chip.mpu().update_app_memory_region(
                 new_break,
                 if anywhere {
-                    new_break.wrapping_add(BLOCK_UNIT)
+                    core::ptr::without_provenance(usize::MAX)
                 } else {
                     self.kernel_break.get()
                 },

@@ -7,7 +7,7 @@
 /// Marks the plan in a stage's binary.
 pub const MAGIC: [u8; 16] = *b"tockstone plan!\n";
 /// Most attacks of one stage.
-pub const ENTRIES: usize = 8;
+pub const ENTRIES: usize = 16;
 /// Longest name of an attack.
 pub const NAME: usize = 32;
 
@@ -44,6 +44,14 @@ coded! {
         SvcAt,
         /// Pushes down to `a`.
         PushDown,
+        /// As `Write`, of other bits; looks whether they came, and puts back what was there.
+        WriteBack,
+        /// As `Execute`, of code that it writes there first; puts back what was there.
+        ExecuteBack,
+        /// As `SvcAt`; puts back what the core stacked over.
+        SvcAtBack,
+        /// As `PushDown`; puts back what it pushed over, up to its own RAM.
+        PushDownBack,
         /// Returns from an exception that there was not: `n` in lr.
         ReturnByLr,
         /// The same, popped into pc.
@@ -68,6 +76,8 @@ coded! {
         Subscribe,
         /// Has Yield-NoWait write its result to `a`.
         YieldTo,
+        /// As `YieldTo`; looks whether it was written, and puts back what was there.
+        YieldToBack,
         /// Moves the break to `a`.
         Break,
         /// Moves the break by `n`.
@@ -88,6 +98,20 @@ coded! {
         Exhaust,
         /// `n` calls with random registers, seed `a`.
         Fuzz,
+        /// Calls around the end of a slice, an instruction later each time, `n` times.
+        CallAtSliceEnd,
+        /// Calls around an interrupt, an instruction later each time, `n` times.
+        CallAtInterrupt,
+        /// Has the secure world work while interrupts come, `n` times.
+        InterruptSecure,
+        /// Stores a secret.
+        Keep,
+        /// Reads the secret of another with its name.
+        Steal,
+        /// Reads what the secure world keeps for the app whose name it claims: object `n`.
+        Claim,
+        /// Reads behind its break what it had there a moment ago.
+        ReadReturned,
     }
 }
 

@@ -6,12 +6,14 @@
 
 use crate::memory;
 use crate::plan::{Base, ENTRIES, Entry, MAGIC, Op, Plan};
-use crate::{attack, call_works, say};
+use crate::{attack, call_works, keys, say};
 use libtock::alarm::{Alarm, Milliseconds};
 use libtock::platform::Syscalls;
 use libtock::psa::Psa;
 use libtock::runtime::{TockSyscalls, forge};
-use psa_client::storage::its;
+use psa_client::Status;
+use psa_client::crypto;
+use psa_client::storage::{its, ps};
 
 /// Filled in by the harness.
 #[used]
@@ -22,6 +24,8 @@ static PLAN: Plan = Plan {
 
 /// Where the count of attacks begun is stored.
 const BEGUN: u64 = 0x57A6;
+/// Where a secret is.
+const SECRET: u64 = 0x5EC2;
 
 const YIELD: u8 = 0;
 const SUBSCRIBE: u8 = 1;
@@ -46,14 +50,20 @@ pub fn main() {
     let psa = Psa::new();
     loop {
         let mut begun = [0; 4];
-        let begun = match its::get(&psa, BEGUN, 0, &mut begun) {
+        let counted = its::get(&psa, BEGUN, 0, &mut begun);
+        let begun = match counted {
             Ok(_) => u32::from_le_bytes(begun),
             Err(_) => 0,
         };
         let Some(entry) = entry(begun as usize) else {
             return;
         };
-        if let Err(e) = its::set(&psa, BEGUN, &(begun + 1).to_le_bytes(), 0) {
+        // Who has no name stores nothing, and makes one attack.
+        let nobody = counted == Err(Status::NOT_SUPPORTED);
+        let count = its::set(&psa, BEGUN, &(begun + 1).to_le_bytes(), 0);
+        if let Err(e) = count
+            && !nobody
+        {
             return say(entry.name(), format_args!("cannot count: {e}"));
         }
         let Some(op) = Op::of(entry.op).filter(|op| *op != Op::End) else {
@@ -66,6 +76,9 @@ pub fn main() {
         let a = address(base, &mut buffer).wrapping_add(entry.offset as usize);
         make(op, a, &entry);
         core::hint::black_box(&mut buffer);
+        if nobody {
+            return;
+        }
     }
 }
 
@@ -148,6 +161,35 @@ fn make(op: Op, a: usize, entry: &Entry) {
             attack::write(a, CODE);
             breached("returned", attack::call(a | 1, [0; 4]));
         }
+        Op::WriteBack => {
+            let before = attack::read(a);
+            attack::write(a, !before);
+            let came = attack::read(a) == !before;
+            attack::write(a, before);
+            if came {
+                breached("written", !before);
+            }
+        }
+        Op::ExecuteBack => {
+            let answer = keeping::<1, _>(a, || {
+                attack::write(a, CODE);
+                attack::call(a | 1, [0; 4])
+            });
+            if answer == 42 {
+                breached("returned", answer);
+            }
+        }
+        Op::SvcAtBack => {
+            let frame = a.wrapping_sub(4 * FRAME);
+            keeping::<FRAME, _>(frame, || forge::svc_at(a));
+            breached("called from", 0);
+        }
+        Op::PushDownBack => {
+            // The last push may go so far below.
+            let lowest = a.wrapping_sub(16);
+            keeping::<PUSHED, _>(lowest, || forge::push_down_to(a));
+            breached("pushed down to", 0);
+        }
         Op::SvcAt => {
             let mut stack = [0u64; 32];
             forge::svc_at(&raw mut stack as usize + 128);
@@ -225,12 +267,19 @@ fn make(op: Op, a: usize, entry: &Entry) {
         Op::YieldTo => {
             svc(YIELD, [0, own_at as u32, 0, 0]);
             control(attack::read_byte(own_at) <= 1);
-            // Of memory that it may read, it sees whether the kernel wrote there.
-            let before = (n != 0).then(|| attack::read_byte(a));
             svc(YIELD, [0, a as u32, 0, 0]);
-            match before {
-                Some(b) if b != attack::read_byte(a) => breached("written", 0),
-                _ => say(name, format_args!("refused not written")),
+            // It may not look; `hello` and the kernel tell whether they lost something.
+            say(name, format_args!("refused alive"));
+        }
+        Op::YieldToBack => {
+            const MARK: u8 = 0xA5;
+            let before = attack::read_byte(a);
+            attack::write_byte(a, MARK);
+            svc(YIELD, [0, a as u32, 0, 0]);
+            let after = attack::read_byte(a);
+            attack::write_byte(a, before);
+            if after != MARK {
+                breached("written", after.into());
             }
         }
         Op::Break => {
@@ -334,7 +383,129 @@ fn make(op: Op, a: usize, entry: &Entry) {
             }
         }
         Op::Fuzz => fuzz(name, entry.offset, n),
+        Op::CallAtSliceEnd => {
+            control(forge::control() & 1 == 1);
+            for step in 0..n {
+                // A slice begins when it wakes up.
+                let _ = Alarm::sleep_for(Milliseconds(1));
+                if !calls_unprivileged(name, entry.offset.saturating_sub(step)) {
+                    return;
+                }
+            }
+            unprivileged(name);
+        }
+        Op::CallAtInterrupt => {
+            let own = callee as *const () as u32;
+            control(svc(SUBSCRIBE, [ALARM, 0, own, 0])[0] >= SUCCESS);
+            for step in 0..n {
+                // Command 5: an alarm so many microseconds from now.
+                svc(COMMAND, [ALARM, 5, SOON, 0]);
+                if !calls_unprivileged(name, 2 + step) {
+                    return;
+                }
+                svc(YIELD, [1, 0, 0, 0]);
+            }
+            svc(SUBSCRIBE, [ALARM, 0, 0, 0]);
+            unprivileged(name);
+        }
+        Op::InterruptSecure => interrupt_secure(name, n),
+        Op::Keep => {
+            let kept = its::set(&Psa::new(), SECRET, b"mine", 0);
+            control(kept.is_ok());
+            say(name, format_args!("alive"));
+        }
+        Op::Steal => {
+            control(call_works());
+            let mut last = Err(Status::GENERIC_ERROR);
+            for _ in 0..20 {
+                let mut secret = [0; 4];
+                last = its::get(&Psa::new(), SECRET, 0, &mut secret);
+                if last.is_ok() {
+                    return breached("secret", u32::from_le_bytes(secret));
+                }
+                let _ = Alarm::sleep_for(Milliseconds(100));
+            }
+            say(name, format_args!("refused {last:?}"));
+        }
+        Op::Claim => {
+            control(call_works());
+            let mut object = [0; 64];
+            match ps::get(&Psa::new(), n.into(), 0, &mut object) {
+                Ok(length) => breached("object of bytes", length as u32),
+                Err(e) => say(name, format_args!("refused {e}")),
+            }
+        }
+        Op::ReadReturned => {
+            let there = memop(1, 0)[1] as usize;
+            let taken = memop(1, 1024)[0] >= SUCCESS;
+            let inside = (there + 512) & !3;
+            attack::write(inside, 0x5AFE);
+            control(taken && attack::read(inside) == 0x5AFE);
+            memop(1, 0u32.wrapping_sub(1024));
+            breached("read", attack::read(inside));
+        }
     }
+}
+
+/// Words of a frame, and of what is pushed below its own RAM at most.
+const FRAME: usize = 8;
+const PUSHED: usize = 20;
+/// Microseconds: time enough for the kernel's way back, and once through it again.
+const SOON: u32 = 60;
+
+/// Does something, and puts back the words at `at`.
+fn keeping<const N: usize, R>(at: usize, f: impl FnOnce() -> R) -> R {
+    let before: [u32; N] = core::array::from_fn(|i| attack::read(at.wrapping_add(4 * i)));
+    let result = f();
+    for (i, word) in before.into_iter().enumerate() {
+        attack::write(at.wrapping_add(4 * i), word);
+    }
+    result
+}
+
+/// Calls after so many instructions; whether it was answered, and left unprivileged.
+fn calls_unprivileged(name: &str, instructions: u32) -> bool {
+    let (answer, control) = forge::call_after((instructions / 2).max(1), instructions & 1 == 1);
+    if control & 1 == 0 {
+        say(
+            name,
+            format_args!("breached privileged after {instructions}"),
+        );
+    } else if answer != SUCCESS {
+        say(
+            name,
+            format_args!("breached the call after {instructions} was lost"),
+        );
+    }
+    control & 1 == 1 && answer == SUCCESS
+}
+
+/// Signs while an alarm comes, a bit later each time.
+fn interrupt_secure(name: &str, times: u32) {
+    let psa = Psa::new();
+    let key = match crypto::generate_key(&psa, &keys::signing()) {
+        Ok(key) => key,
+        Err(e) => return say(name, format_args!("no key: {e}")),
+    };
+    let own = callee as *const () as u32;
+    let ready = keys::signs(&psa, key).is_ok() && svc(SUBSCRIBE, [ALARM, 0, own, 0])[0] >= SUCCESS;
+    if ready {
+        say(name, format_args!("control-ok"));
+    }
+    for step in 0..times {
+        svc(COMMAND, [ALARM, 5, 200 + 150 * step, 0]);
+        let signed = keys::signs(&psa, key);
+        if forge::control() & 1 == 0 {
+            return say(name, format_args!("breached privileged after {step}"));
+        }
+        if let Err(e) = signed {
+            return say(name, format_args!("breached signature {step} lost: {e}"));
+        }
+        svc(YIELD, [0, 0, 0, 0]);
+    }
+    svc(SUBSCRIBE, [ALARM, 0, 0, 0]);
+    let _ = crypto::destroy_key(&psa, key);
+    unprivileged(name);
 }
 
 /// What the kernel answered to something that it should refuse.

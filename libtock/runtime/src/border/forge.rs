@@ -24,6 +24,28 @@ pub fn svc_at(sp: usize) {
     }
 }
 
+/// Executes `2 * loops` instructions, one more if `odd`, then a command to driver 0 that only asks
+/// whether it is there; r0 and CONTROL right after it. `loops` is not 0.
+pub fn call_after(loops: u32, odd: bool) -> (u32, u32) {
+    macro_rules! call {
+        ($($nop:literal)?) => {{
+            let (answer, control);
+            // SAFETY: counts down and calls; the kernel keeps every register but r0 to r3.
+            unsafe {
+                asm!(
+                    "2:", "subs r4, r4, #1", "bne 2b", $($nop,)? "svc 2", "mrs r4, control",
+                    inout("r4") loops => control,
+                    inout("r0") 0 => answer,
+                    in("r1") 0, in("r2") 0, in("r3") 0,
+                    clobber_abi("C"),
+                );
+            }
+            (answer, control)
+        }};
+    }
+    if odd { call!("nop") } else { call!() }
+}
+
 /// Branches to a value that means an exception return, once by `bx` with it in lr.
 pub fn return_by_lr(value: u32) {
     // SAFETY: in thread mode no such return exists; the core must fault this process.

@@ -5,9 +5,12 @@
 //! worked (the same code on something of its own), nothing said `breached`, the expected end was
 //! seen, and `hello` went on ticking after the last attack, from the start that it had.
 
+mod names;
 mod release;
 mod stages;
 mod table;
+mod tbf;
+mod trace;
 
 use super::{Outcome, digest};
 use crate::build::{World, firmware};
@@ -17,7 +20,7 @@ use crate::{apps, flash, paths, setup};
 use anyhow::{Context, Result, anyhow, bail};
 use hostile::CASES as SLOTS;
 use memory_map::Map;
-use qemu_harness::{Config, Device, FlashFile};
+use qemu_harness::{Config, Device, FlashFile, without_prompt};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -125,9 +128,12 @@ pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
     let first = std::fs::read(tbf(HELLO))?;
     let first = first.first_chunk().map_or(0, |w| u32::from_le_bytes(*w));
     let mut planned = table::attacks(&map, first, long)?;
-    let all = ATTACKS.len() + BROKEN.len() + planned.len();
+    let mut others = [tbf::ids(), names::ids()].concat();
+    let all = ATTACKS.len() + BROKEN.len() + planned.len() + others.len();
     planned.retain(|a| wanted(&a.name));
-    let ids: Vec<&str> = ids.chain(planned.iter().map(|a| a.name.as_str())).collect();
+    others.retain(|id| wanted(id));
+    let ids = ids.chain(planned.iter().map(|a| a.name.as_str()));
+    let ids: Vec<&str> = ids.chain(others.iter().map(String::as_str)).collect();
     let mut outcome = Outcome {
         skipped: all - ids.len(),
         ..Outcome::default()
@@ -161,11 +167,15 @@ pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
         verdicts
     });
     let mut negative = 0;
-    if !planned.is_empty() {
+    verdicts.extend(tbf::play(&map, wanted));
+    if !planned.is_empty() || names::ids().iter().any(|id| wanted(id)) {
         let weakened = super::kernel::kernel_with(&map, "weakened")?;
         let (of_stages, got_through) = stages::verdicts(stages::play(&map, &planned, &weakened)?);
         verdicts.extend(of_stages);
-        negative = got_through;
+        negative += got_through;
+        let (of_names, got_through) = names::play(&map, &weakened, wanted)?;
+        verdicts.extend(of_names);
+        negative += got_through;
         verdicts.push(Verdict {
             name: "release-holds-no-switch".into(),
             controls: 1,
@@ -333,7 +343,7 @@ fn judge(device: &Device, attack: &Attack, controls: &mut usize) -> Result<()> {
     match attack.end {
         End::Fault => {
             let process = format!(" {} faulted: ", attack.name);
-            let fault = |l: &str| l.starts_with("kernel: process ") && l.contains(&process);
+            let fault = |l: &str| is_kernels(l) && l.contains(&process);
             console.wait_from(0, LIMIT, fault, &process)?;
         }
         End::Says(lines) => {
@@ -354,7 +364,7 @@ fn judge(device: &Device, attack: &Attack, controls: &mut usize) -> Result<()> {
         );
         let during = console.lines()[first..last]
             .iter()
-            .filter(|l| l.text.starts_with("hello: tick"))
+            .filter(|l| without_prompt(&l.text).starts_with("hello: tick"))
             .count();
         if during < 2 {
             bail!("hello ticked {during} times in the four seconds of the flood");
@@ -365,11 +375,18 @@ fn judge(device: &Device, attack: &Attack, controls: &mut usize) -> Result<()> {
         let alive = |l: &str| l.contains("hostile: key_keeper alive");
         console.wait_from(next, LIMIT, alive, "key_keeper alive, after the thief")?;
     }
-    let breach = |l: &&qemu_harness::Line| l.text.starts_with(&own) && l.text.contains("breached");
+    let breach = |l: &&qemu_harness::Line| {
+        without_prompt(&l.text).starts_with(&own) && l.text.contains("breached")
+    };
     if let Some(line) = console.lines().iter().find(breach) {
         bail!("`{}`", line.text);
     }
     Ok(())
+}
+
+/// A line of the kernel about a process.
+fn is_kernels(line: &str) -> bool {
+    without_prompt(line).starts_with("kernel: process ")
 }
 
 /// What the console began with, ticks apart: what a failure needs.
@@ -386,7 +403,7 @@ pub fn start_of(device: &Device) -> String {
 /// `hello` ticks after all of it, was never started twice, and nothing else died.
 fn others_live(device: &Device, attackers: &[&str]) -> Result<()> {
     let console = &device.console;
-    let ticks = |l: &str| l.starts_with("hello: tick ");
+    let ticks = |l: &str| without_prompt(l).starts_with("hello: tick ");
     let mut next = console.position();
     for _ in 0..3 {
         next = console
@@ -395,12 +412,17 @@ fn others_live(device: &Device, attackers: &[&str]) -> Result<()> {
     }
     let lines = console.lines();
     let first = format!("hello: tick {FIRST_TICK}");
-    if lines.iter().filter(|l| l.text == first).count() != 1 {
+    if lines
+        .iter()
+        .filter(|l| without_prompt(&l.text) == first)
+        .count()
+        != 1
+    {
         bail!("hello did not start exactly once");
     }
     if lines
         .iter()
-        .filter(|l| l.text.starts_with("kernel: tockstone "))
+        .filter(|l| without_prompt(&l.text).starts_with("kernel: tockstone "))
         .count()
         != 1
     {
@@ -408,8 +430,9 @@ fn others_live(device: &Device, attackers: &[&str]) -> Result<()> {
     }
     let dead: BTreeSet<&str> = lines
         .iter()
-        .filter(|l| l.text.starts_with("kernel: process ") && l.text.contains(" faulted: "))
-        .filter_map(|l| l.text.split(' ').nth(3))
+        .map(|l| without_prompt(&l.text))
+        .filter(|l| is_kernels(l) && l.contains(" faulted: "))
+        .filter_map(|l| l.split(' ').nth(3))
         .filter(|name| !attackers.contains(name))
         .collect();
     if !dead.is_empty() {
@@ -458,7 +481,7 @@ fn truncated(map: &Map, cut: Cut) -> Result<()> {
         .console
         .lines()
         .iter()
-        .any(|l| l.text.starts_with(&said))
+        .any(|l| without_prompt(&l.text).starts_with(&said))
     {
         bail!("the cut process ran all the same");
     }

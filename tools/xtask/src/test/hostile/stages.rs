@@ -5,7 +5,10 @@
 //! the kernel is the `weakened` one, a boot a set of switches; there an attack must get through.
 
 use super::table::{Attack, Control, End};
-use super::{HELLO, HELLO_SHORT_ID, LIMIT, Verdict, others_live, row_of, start, start_of, tbf};
+use super::trace;
+use super::{
+    HELLO, HELLO_SHORT_ID, LIMIT, Verdict, is_kernels, others_live, row_of, start, start_of, tbf,
+};
 use crate::apps::{self, Packing};
 use crate::build::{World, firmware};
 use crate::provision::{self, Guests, Identity};
@@ -15,7 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use hostile::plan::{ENTRIES, Entry, MAGIC};
 use hostile::{Case, STAGES};
 use memory_map::Map;
-use qemu_harness::{Device, FlashFile};
+use qemu_harness::{Device, FlashFile, without_prompt};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -23,7 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Lives of a process: attacks of one stage that may end in a fault.
-const LIVES: usize = 4;
+const LIVES: usize = 5;
 const FIRST_SHORT_ID: u32 = 0x280;
 /// The longest attack between its two lines: the million calls.
 const LONG: Duration = Duration::from_secs(240);
@@ -33,6 +36,8 @@ const AT_ONCE: usize = 3;
 /// One boot: which kernel, which switches, who attacks.
 struct Boot<'a> {
     switches: Option<u32>,
+    /// Time is counted in instructions, and every exception is recorded.
+    traced: bool,
     attacks: Vec<Vec<&'a Attack>>,
 }
 
@@ -42,6 +47,8 @@ pub struct Judged {
     /// With defences off?
     pub weakened: bool,
     pub control: bool,
+    /// With the defence off something else still stops it.
+    pub doubled: bool,
     pub result: Result<()>,
 }
 
@@ -53,24 +60,23 @@ pub fn play(map: &Map, attacks: &[Attack], weakened: &Path) -> Result<Vec<Judged
     let (toolchain, _) = setup::everything()?;
     let folder = firmware(&toolchain, World::NonSecure, "hostile", &[])?;
     let mut boots = Vec::new();
-    for batch in chunks(attacks.iter().collect(), LIVES).chunks(STAGES.len()) {
-        boots.push(Boot {
-            switches: None,
-            attacks: batch.to_vec(),
-        });
-    }
-    let mut by_switch: BTreeMap<u32, Vec<&Attack>> = BTreeMap::new();
-    for attack in attacks {
-        if let Control::Without(bits) = attack.control {
-            by_switch.entry(bits).or_default().push(attack);
+    // The traced ones take longest: first.
+    for traced in [true, false] {
+        let mut by_switch: BTreeMap<Option<u32>, Vec<&Attack>> = BTreeMap::new();
+        for attack in attacks.iter().filter(|a| a.traced() == traced) {
+            by_switch.entry(None).or_default().push(attack);
+            if let Some(bits) = attack.switches() {
+                by_switch.entry(Some(bits)).or_default().push(attack);
+            }
         }
-    }
-    for (bits, list) in by_switch {
-        for batch in chunks(list, ENTRIES).chunks(STAGES.len()) {
-            boots.push(Boot {
-                switches: Some(bits),
-                attacks: batch.to_vec(),
-            });
+        for (switches, list) in by_switch {
+            for batch in plans(list, switches.is_some()).chunks(STAGES.len()) {
+                boots.push(Boot {
+                    switches,
+                    traced,
+                    attacks: batch.to_vec(),
+                });
+            }
         }
     }
     let (next, judged) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -89,8 +95,25 @@ pub fn play(map: &Map, attacks: &[Attack], weakened: &Path) -> Result<Vec<Judged
     judged.into_inner().map_err(|_| anyhow!("a boot panicked"))
 }
 
-fn chunks(attacks: Vec<&Attack>, most: usize) -> Vec<Vec<&Attack>> {
-    attacks.chunks(most).map(<[_]>::to_vec).collect()
+/// What each stage makes: as many as it has lives for, and as a plan holds.
+fn plans(attacks: Vec<&Attack>, weakened: bool) -> Vec<Vec<&Attack>> {
+    let mut all: Vec<Vec<&Attack>> = Vec::new();
+    for attack in attacks {
+        let deaths = |list: &[&Attack]| list.iter().filter(|a| a.fatal(weakened)).count();
+        let alone = |a: &Attack| weakened && a.spoils();
+        match all.last_mut() {
+            Some(list)
+                if list.len() < ENTRIES
+                    && deaths(list) < LIVES
+                    && !alone(attack)
+                    && !list.iter().any(|a| alone(a)) =>
+            {
+                list.push(attack);
+            }
+            _ => all.push(vec![attack]),
+        }
+    }
+    all
 }
 
 impl Boot<'_> {
@@ -104,6 +127,7 @@ impl Boot<'_> {
                         name: attack.name.clone(),
                         weakened: self.switches.is_some(),
                         control: false,
+                        doubled: false,
                         result: Err(anyhow!("{e:#}")),
                     });
                 }
@@ -125,7 +149,11 @@ impl Boot<'_> {
             None => paths::build().join("kernel_signed.bin"),
         };
         let flash = self.device_flash(&scratch, map, folder, &kernel)?;
-        let device = start(&flash)?;
+        let log = scratch.path().join("exceptions.log");
+        let device = match self.traced {
+            true => trace::start(&flash, &log)?,
+            false => start(&flash)?,
+        };
         for (stage, attacks) in STAGES.iter().zip(&self.attacks) {
             let mut position = 0;
             let mut lost = false;
@@ -134,7 +162,7 @@ impl Boot<'_> {
                 let result = if lost {
                     Err(anyhow!("not reached"))
                 } else if self.switches.is_some() {
-                    gets_through(&device, attack)
+                    gets_through(&device, stage.name, attack, &mut position)
                 } else {
                     stopped(&device, stage.name, attack, &mut position, &mut control)
                 };
@@ -144,6 +172,7 @@ impl Boot<'_> {
                     name: attack.name.clone(),
                     weakened: self.switches.is_some(),
                     control,
+                    doubled: matches!(attack.control, Control::Doubled(..)),
                     result,
                 });
             }
@@ -153,6 +182,13 @@ impl Boot<'_> {
             if let Err(e) = others_live(&device, &names) {
                 judged.clear();
                 return Err(e.context(start_of(&device)));
+            }
+            if self.traced {
+                drop(device);
+                if let Err(e) = trace::Exceptions::read(&log).and_then(|e| e.enough()) {
+                    judged.clear();
+                    return Err(e);
+                }
             }
         }
         Ok(())
@@ -180,7 +216,11 @@ impl Boot<'_> {
         };
         for (i, (stage, attacks)) in (0..).zip(STAGES.iter().zip(&self.attacks)) {
             let short_id = FIRST_SHORT_ID + i;
-            let tbf = pack(scratch, map, folder, stage, short_id, attacks)?;
+            let entries: Vec<Entry> = attacks
+                .iter()
+                .map(|a| a.entry(self.switches.is_some()))
+                .collect();
+            let tbf = pack(scratch, map, folder, stage, short_id, &entries)?;
             super::put(&flash, stage, &std::fs::read(tbf)?)?;
             guests.short_ids.push(short_id);
         }
@@ -201,13 +241,13 @@ pub fn set_switches(flash: &FlashFile, map: &Map, switches: u32) -> Result<()> {
 }
 
 /// A stage's TBF with this plan in it.
-fn pack(
+pub fn pack(
     scratch: &Scratch,
     map: &Map,
     folder: &Path,
     stage: &Case,
     short_id: u32,
-    attacks: &[&Attack],
+    entries: &[Entry],
 ) -> Result<PathBuf> {
     let mut elf = std::fs::read(folder.with_file_name(stage.name))?;
     let found: Vec<usize> = elf
@@ -220,8 +260,8 @@ fn pack(
         bail!("{}: {} plans", stage.name, found.len());
     };
     let mut to = at + MAGIC.len();
-    for attack in attacks {
-        let bytes = attack.entry().bytes();
+    for entry in entries {
+        let bytes = entry.bytes();
         elf[to..to + size_of::<Entry>()].copy_from_slice(&bytes);
         to += size_of::<Entry>();
     }
@@ -255,7 +295,11 @@ fn stopped(
 ) -> Result<()> {
     let console = &device.console;
     let own = format!("hostile: {} ", attack.name);
-    let is = |l: &str, what: &str| l.strip_prefix(&own).is_some_and(|l| l.starts_with(what));
+    let is = |l: &str, what: &str| {
+        without_prompt(l)
+            .strip_prefix(&own)
+            .is_some_and(|l| l.starts_with(what))
+    };
     let (next, _) = console.wait_from(
         *position,
         LONG,
@@ -287,18 +331,37 @@ fn stopped(
 
 fn is_fault(line: &str, stage: &str) -> bool {
     let faulted = format!(" {stage} faulted: ");
-    line.starts_with("kernel: process ") && line.contains(&faulted)
+    is_kernels(line) && line.contains(&faulted)
 }
 
-/// The attack says that it got through.
-fn gets_through(device: &Device, attack: &Attack) -> Result<()> {
-    let what = format!("hostile: {} breached", attack.name);
-    device.console.wait(&what, LIMIT).map(|_| ())
+/// The attack says that it got through, or what stands behind the defence stops it.
+fn gets_through(device: &Device, stage: &str, attack: &Attack, position: &mut usize) -> Result<()> {
+    let breached = format!("hostile: {} breached", attack.name);
+    let own = format!("hostile: {} ", attack.name);
+    let ends = |l: &str| {
+        is_fault(l, stage)
+            || without_prompt(l).starts_with(&own)
+                // Who is privileged fails the control of privilege, too.
+                && !l.ends_with(" control-ok")
+                && !l.ends_with(" the control failed")
+    };
+    let (next, line) = device.console.wait_from(*position, LONG, ends, &breached)?;
+    *position = next;
+    match attack.control {
+        Control::Doubled(_, why) => {
+            if !is_fault(&line.text, stage) || !line.text.contains(why) {
+                bail!("not stopped by what stands behind it: `{}`", line.text);
+            }
+        }
+        _ if without_prompt(&line.text).starts_with(&breached) => {}
+        _ => bail!("`{}`", line.text),
+    }
+    Ok(())
 }
 
 /// The verdicts of a layer.
 pub fn verdicts(judged: Vec<Judged>) -> (Vec<Verdict>, usize) {
-    let broken = |j: &Judged| j.weakened && j.result.is_ok();
+    let broken = |j: &Judged| j.weakened && j.result.is_ok() && !j.doubled;
     let controls = judged.iter().filter(|j| broken(j)).count();
     let verdicts = judged.into_iter().map(|j| Verdict {
         name: match j.weakened {

@@ -22,6 +22,8 @@ pub enum End {
 pub enum Control {
     /// With these defences off, by their bits, it says `breached`.
     Without(u32),
+    /// With these off something else still stops it: the kernel says `faulted`, for this reason.
+    Doubled(u32, &'static str),
     /// There is none, since this.
     None(&'static str),
 }
@@ -40,14 +42,52 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// As a stage reads it.
-    pub fn entry(&self) -> Entry {
+    /// Whether it ends a life of its process, with defences off or without.
+    pub fn fatal(&self, weakened: bool) -> bool {
+        match weakened {
+            true => matches!(self.control, Control::Doubled(..)),
+            false => matches!(self.end, End::Fault(_)),
+        }
+    }
+
+    /// Whether a process that gets through with it can do nothing more.
+    pub fn spoils(&self) -> bool {
+        matches!(self.op, Op::Break | Op::MoveBreak | Op::BreakBelowLent)
+    }
+
+    /// Whether it needs time counted in instructions, and a record of exceptions.
+    pub fn traced(&self) -> bool {
+        matches!(
+            self.op,
+            Op::CallAtSliceEnd | Op::CallAtInterrupt | Op::InterruptSecure
+        )
+    }
+
+    /// Which switches its control needs.
+    pub fn switches(&self) -> Option<u32> {
+        match self.control {
+            Control::Without(bits) | Control::Doubled(bits, _) => Some(bits),
+            Control::None(_) => None,
+        }
+    }
+
+    /// As a stage reads it. Where defences are off it leaves behind what it found, so that the
+    /// next attack finds the system whole.
+    pub fn entry(&self, weakened: bool) -> Entry {
+        let op = match self.op {
+            Op::Write if weakened => Op::WriteBack,
+            Op::Execute if weakened => Op::ExecuteBack,
+            Op::SvcAt if weakened => Op::SvcAtBack,
+            Op::PushDown if weakened => Op::PushDownBack,
+            Op::YieldTo if weakened => Op::YieldToBack,
+            op => op,
+        };
         let mut name = [0; NAME];
         for (to, byte) in name.iter_mut().zip(self.name.bytes()) {
             *to = byte;
         }
         Entry {
-            op: self.op as u32,
+            op: op as u32,
             base: self.base as u32,
             offset: self.offset,
             n: self.n,
@@ -57,13 +97,21 @@ impl Attack {
 }
 
 const SECURE: Control = Control::None("the secure image's walls have no switch");
-const NO_CODE: Control = Control::None("what lies there is no code that comes back");
-const RESETS: Control = Control::None("without it the process breaks itself first");
+/// The system map above 0xF000_0000: no memory, never executed.
+const NO_MEMORY: Control = Control::Doubled(Defence::Mpu as u32 | Defence::StackRange as u32, "");
 const FINITE: Control = Control::None("the store is an array: there is no more of it");
 const MPU: Control = without(&[Defence::Mpu]);
 const RANGE: Control = without(&[Defence::BufferRange]);
 const STACK: Control = without(&[Defence::Mpu, Defence::StackRange]);
 const BREAK: Control = without(&[Defence::BreakRange]);
+/// Behind the break's own bounds every other check asks for the break: a process whose break is not
+/// where its memory is loses stack and buffers, unless those checks are off, too.
+const LOST: Control = without(&[
+    Defence::BreakRange,
+    Defence::Mpu,
+    Defence::StackRange,
+    Defence::BufferRange,
+]);
 const PRIVILEGE: Control = without(&[Defence::Unprivileged]);
 const ANY_FAULT: End = End::Fault("");
 
@@ -117,7 +165,6 @@ fn memory(map: &Map, first_word: u32) -> Vec<Attack> {
             let address = if last { r.base + (r.size - 4) } else { r.base };
             for (way, op) in WAYS {
                 let control = match (r.world, op) {
-                    (World::NS, Op::Execute) => NO_CODE,
                     (World::NS, _) => MPU,
                     _ => SECURE,
                 };
@@ -176,7 +223,7 @@ fn own() -> Vec<Attack> {
             base,
             offset,
             ANY_FAULT,
-            RESETS,
+            MPU,
         ));
         all.push(attack(
             &format!("run-own-{place}"),
@@ -184,12 +231,11 @@ fn own() -> Vec<Attack> {
             base,
             offset,
             ANY_FAULT,
-            NO_CODE,
+            MPU,
         ));
     }
     let flash = without(&[Defence::FlashReadOnly]);
     let ram = without(&[Defence::RamNeverExecuted]);
-    let neighbour = Control::None("what is there differs; the pools' regions have the control");
     let below = 0u32.wrapping_sub(4);
     all.extend([
         attack(
@@ -222,7 +268,7 @@ fn own() -> Vec<Attack> {
             Base::FlashStart,
             below,
             ANY_FAULT,
-            neighbour,
+            MPU,
         ),
         attack(
             "read-past-own-flash",
@@ -230,7 +276,7 @@ fn own() -> Vec<Attack> {
             Base::FlashEnd,
             0,
             ANY_FAULT,
-            neighbour,
+            MPU,
         ),
         attack(
             "read-below-own-ram",
@@ -238,7 +284,7 @@ fn own() -> Vec<Attack> {
             Base::RamStart,
             below,
             ANY_FAULT,
-            neighbour,
+            MPU,
         ),
         attack(
             "read-past-own-ram",
@@ -246,11 +292,28 @@ fn own() -> Vec<Attack> {
             Base::RamEnd,
             0,
             ANY_FAULT,
-            neighbour,
+            MPU,
+        ),
+        attack(
+            "read-returned-memory",
+            Op::ReadReturned,
+            Base::Absolute,
+            0,
+            ANY_FAULT,
+            MPU,
         ),
     ]);
     all
 }
+
+/// Instructions of 32 ns in a slice of 10 ms.
+const SLICE: u32 = 312_500;
+/// Instructions before its end from which to call: the kernel's way to the process is less.
+const SLICE_SWEEP: u32 = 2500;
+/// Instructions around an interrupt: the kernel's way through a call and back is less.
+const INTERRUPT_SWEEP: u32 = 3000;
+/// Signatures with an interrupt somewhere.
+const SIGNATURES: u32 = 40;
 
 /// Stack, exception returns, special registers, coprocessors, system registers.
 fn core(map: &Map) -> Result<Vec<Attack>> {
@@ -271,12 +334,12 @@ fn core(map: &Map) -> Result<Vec<Attack>> {
         at("svc-at-kernel-ram", abs, base("kernel-ram")? + 64, STACK),
         at("svc-at-other-ram", abs, base("ram-pool")? + 64, STACK),
         at("svc-past-break", Base::Break, 64, STACK),
-        at("svc-at-own-grant", Base::Grants, 32, RESETS),
-        at("svc-half-below-own-ram", Base::RamStart, 16, RESETS),
-        at("svc-at-own-flash", Base::FlashEnd, 0, RESETS),
+        at("svc-at-own-grant", Base::Grants, 32, STACK),
+        at("svc-half-below-own-ram", Base::RamStart, 16, STACK),
+        at("svc-at-own-flash", Base::FlashEnd, 0, STACK),
         at("svc-at-secure-ram", abs, base("spe-ram")? + 64, SECURE),
-        at("svc-at-zero", abs, 0, RESETS),
-        at("svc-at-top", abs, 0xFFFF_FFF8, RESETS),
+        at("svc-at-zero", abs, 0, NO_MEMORY),
+        at("svc-at-top", abs, 0xFFFF_FFF8, NO_MEMORY),
     ];
     let thread = Control::None("thread mode has no exception to return from");
     for value in [
@@ -303,7 +366,7 @@ fn core(map: &Map) -> Result<Vec<Attack>> {
             all.push(a);
         }
     }
-    let coprocessor = Control::None("behind CPACR stands NSACR, which only the secure image sets");
+    let coprocessor = Control::Doubled(Defence::Coprocessor as u32, "");
     let unprivileged = End::Says("refused unprivileged");
     all.extend([
         attack("floating-point", Op::Float, abs, 0, ANY_FAULT, coprocessor),
@@ -330,12 +393,41 @@ fn core(map: &Map) -> Result<Vec<Attack>> {
         ("privileged-after-calls", 1500, Op::Privilege, PRIVILEGE),
         (
             "privileged-after-slice",
-            2000,
+            40_000,
             Op::PrivilegeSpin,
             without(&[Defence::InterruptReturn]),
         ),
     ] {
         let mut a = attack(name, op, abs, 0, unprivileged, control);
+        a.n = n;
+        all.push(a);
+    }
+    for (name, offset, n, op, control) in [
+        (
+            "call-at-slice-end",
+            SLICE,
+            SLICE_SWEEP,
+            Op::CallAtSliceEnd,
+            Control::None(
+                "no process is entered with less than 500 us left, whatever a handler does",
+            ),
+        ),
+        (
+            "call-at-interrupt",
+            0,
+            INTERRUPT_SWEEP,
+            Op::CallAtInterrupt,
+            without(&[Defence::InterruptReturn]),
+        ),
+        (
+            "interrupt-in-secure",
+            0,
+            SIGNATURES,
+            Op::InterruptSecure,
+            Control::None("no process is the caller of secure code: veneers refuse it"),
+        ),
+    ] {
+        let mut a = attack(name, op, abs, offset, unprivileged, control);
         a.n = n;
         all.push(a);
     }
@@ -448,7 +540,6 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
             upcall,
         ));
     }
-    let unseen = Control::None("it cannot see what the kernel would write there");
     all.extend([
         with(
             "yield-to-kernel-ram",
@@ -456,7 +547,7 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
             abs,
             base("kernel-ram")?,
             0,
-            unseen,
+            without(&[Defence::BufferRange, Defence::Mpu]),
         ),
         with(
             "yield-to-own-grant",
@@ -464,25 +555,25 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
             Base::Grants,
             0,
             0,
-            unseen,
+            without(&[Defence::BufferRange, Defence::Mpu]),
         ),
         with(
             "yield-to-own-flash",
             Op::YieldTo,
             Base::FlashStart,
             0,
-            1,
-            unseen,
+            0,
+            without(&[Defence::BufferRange, Defence::FlashReadOnly]),
         ),
         with("break-over-grants", Op::Break, Base::Grants, 32, 0, BREAK),
-        with("break-at-block-end", Op::Break, Base::RamEnd, 0, 0, RESETS),
+        with("break-at-block-end", Op::Break, Base::RamEnd, 0, 0, BREAK),
         with(
             "break-in-kernel-ram",
             Op::Break,
             abs,
             base("kernel-ram")?,
             0,
-            RESETS,
+            LOST,
         ),
         with(
             "break-below-own-ram",
@@ -490,16 +581,16 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
             Base::RamStart,
             last,
             0,
-            RESETS,
+            LOST,
         ),
-        with("break-below-lent", Op::BreakBelowLent, abs, 0, 0, RESETS),
+        with("break-below-lent", Op::BreakBelowLent, abs, 0, 0, LOST),
         with(
             "break-by-most",
             Op::MoveBreak,
             abs,
             0,
             i32::MAX as u32,
-            RESETS,
+            LOST,
         ),
         with(
             "break-by-least",
@@ -507,7 +598,7 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
             abs,
             0,
             i32::MIN as u32,
-            RESETS,
+            LOST,
         ),
         with("exhaust-grants", Op::Exhaust, abs, 0, 0, FINITE),
     ]);

@@ -4,7 +4,9 @@
 //! on the device as it ships, and with the one defence off.
 
 use super::stages::{pack, set_switches};
-use super::{HELLO_SHORT_ID, LIMIT, Verdict, device_flash, others_live, put, start, start_of};
+use super::{
+    HELLO_SHORT_ID, LIMIT, Verdict, device_flash, others_live, put, start, start_of, without_prompt,
+};
 use crate::build::{World, firmware};
 use crate::provision::{self, Guests, Identity};
 use crate::system::Scratch;
@@ -14,7 +16,7 @@ use hostile::STAGES;
 use hostile::plan::{Base, ENTRIES, Entry, Op};
 use kernel::weakened::Defence;
 use memory_map::Map;
-use qemu_harness::{Device, without_prompt};
+use qemu_harness::Device;
 use std::path::Path;
 use std::time::Duration;
 

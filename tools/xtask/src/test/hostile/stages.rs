@@ -8,6 +8,7 @@ use super::table::{Attack, Control, End};
 use super::trace;
 use super::{
     HELLO, HELLO_SHORT_ID, LIMIT, Verdict, is_kernels, others_live, row_of, start, start_of, tbf,
+    without_prompt,
 };
 use crate::apps::{self, Packing};
 use crate::build::{World, firmware};
@@ -18,7 +19,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use hostile::plan::{ENTRIES, Entry, MAGIC};
 use hostile::{Case, STAGES};
 use memory_map::Map;
-use qemu_harness::{Device, FlashFile, without_prompt};
+use qemu_harness::{Device, FlashFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -598,7 +598,7 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
             abs,
             0,
             i32::MIN as u32,
-            LOST,
+            Control::None("it would wrap, which no bound is asked about"),
         ),
         with("exhaust-grants", Op::Exhaust, abs, 0, 0, FINITE),
     ]);

@@ -4,11 +4,11 @@
 //! here from nothing: the same one with every field right (`whole`) runs, which is the control; the
 //! checksum is made right again behind each wrong field but the checksum's own.
 
-use super::{LIMIT, Verdict, device_flash, others_live, start, start_of};
+use super::{LIMIT, Verdict, device_flash, others_live, start, start_of, without_prompt};
 use crate::system::Scratch;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use memory_map::Map;
-use qemu_harness::{Device, without_prompt};
+use qemu_harness::Device;
 
 /// What the kernel makes of an object.
 #[derive(Clone, Copy)]
@@ -194,39 +194,54 @@ const PLACE: [Row; 13] = [
     ),
 ];
 
-const FOOTERS: [Row; 6] = [
-    ("footer-missing", |_| (), Nameless),
+const FOOTERS: [Row; 8] = [
+    ("footer-none", |t| t.word(PROGRAM, 12, SIZE), Nameless),
+    (
+        "footer-erased",
+        |t| t.room = false,
+        Fails("CheckError(CredentialsRejected(0))"),
+    ),
+    (
+        "footer-erased-behind-signature",
+        |t| {
+            t.footer = footer(CREDENTIALS, ECDSA, &[0x5A; 64]);
+            t.room = false;
+        },
+        Fails("CheckError(CredentialsRejected(1))"),
+    ),
     (
         "footer-bad-signature",
-        |t| t.footer = footer(128, 6, &[0x5A; 64]),
+        |t| t.footer = footer(CREDENTIALS, ECDSA, &[0x5A; 64]),
         Nameless,
     ),
     (
         "footer-zero-signature",
-        |t| t.footer = footer(128, 6, &[0; 64]),
+        |t| t.footer = footer(CREDENTIALS, ECDSA, &[0; 64]),
         Nameless,
     ),
     (
         "footer-unknown-format",
-        |t| t.footer = footer(128, 99, &[0; 64]),
+        |t| t.footer = footer(CREDENTIALS, 99, &[0; 64]),
         Nameless,
     ),
     (
         "footer-unknown-type",
-        |t| t.footer = footer(129, 6, &[0; 64]),
+        |t| t.footer = footer(129, ECDSA, &[0; 64]),
         Nameless,
     ),
     (
         "footer-cut",
         |t| {
-            t.footer = footer(128, 6, &[0x5A; 64]);
-            t.footer[2] = 0xFF;
-            t.footer[3] = 0xFF;
+            t.footer = footer(CREDENTIALS, ECDSA, &[0x5A; 64]);
+            t.footer[2..4].fill(0xFF);
         },
         Nameless,
     ),
 ];
 
+/// Type of a footer, and format of an ECDSA-P256 credential.
+const CREDENTIALS: u16 = 128;
+const ECDSA: u32 = 6;
 const PROGRAM: u16 = 9;
 const NAME: u16 = 3;
 const FIXED: u16 = 5;
@@ -273,6 +288,8 @@ struct Tbf {
     /// Behind the TLVs, inside the header.
     tail: Vec<u8>,
     footer: Vec<u8>,
+    /// Behind the footers there is room for more, as elf2tab leaves it.
+    room: bool,
     place: Place,
 }
 
@@ -293,6 +310,7 @@ impl Tbf {
             ],
             tail: Vec::new(),
             footer: Vec::new(),
+            room: true,
             place,
         }
     }
@@ -345,6 +363,10 @@ impl Tbf {
         out.extend(CODE);
         out.resize(BINARY_END as usize, 0);
         out.extend(&self.footer);
+        if self.room {
+            let left = SIZE as usize - out.len() - 8;
+            out.extend(footer(CREDENTIALS, 0, &vec![0xFF; left]));
+        }
         out.resize(SIZE as usize, 0xFF);
         let covered = out.get(..usize::from(size)).unwrap_or(&out);
         let sum = covered.as_chunks::<4>().0.iter();

@@ -614,6 +614,8 @@ fn fuzz(name: &str, seed: u32, count: u32) {
         ALARM, CONSOLE, 2, RNG, 0x30007, 0x90007, 0xA0004, 0x10000, 0xA0000, 0xA0001, 0xA0002,
     ];
     let (mut accepted, mut made) = (0u32, 0u32);
+    // FNV-1a of every call made, so that two runs can be compared.
+    let mut digest = 0xCBF2_9CE4_8422_2325_u64;
     while made < count {
         let mut r = [0u32; 4];
         for word in &mut r {
@@ -650,6 +652,9 @@ fn fuzz(name: &str, seed: u32, count: u32) {
             continue;
         }
         made += 1;
+        for word in [class.into()].into_iter().chain(r) {
+            digest = (digest ^ u64::from(word)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
         let Some(answer) = attack::svc(class, r) else {
             continue;
         };
@@ -665,6 +670,6 @@ fn fuzz(name: &str, seed: u32, count: u32) {
     core::hint::black_box(&mut scratch);
     say(
         name,
-        format_args!("alive {made} calls, {accepted} accepted"),
+        format_args!("alive {made} calls, {accepted} accepted, digest {digest:016x}"),
     );
 }

@@ -75,6 +75,11 @@ pub fn run(options: &Options) -> Result<()> {
         let text = std::fs::read_to_string(paths::root().join(file))?;
         count.file(file, &text, &mut findings);
     }
+    let (images, weakened) = crate::test::hostile::release::with_switches()?;
+    let switches = weakened
+        .iter()
+        .map(|image| format!("{image} holds the switches of the weakened build"));
+    findings.extend(switches);
     let violations = dependencies()?;
     findings.extend(violations.iter().cloned());
     let percent = (count.documented * 100)
@@ -88,6 +93,9 @@ pub fn run(options: &Options) -> Result<()> {
         "dependency_violations": violations,
         "files_over_800": count.long,
         "module_docs_percent": percent,
+        // Of the last build, if there is one.
+        "release_images_looked_into": images,
+        "release_images_with_switches": weakened,
     });
     println!("{}", serde_json::to_string_pretty(&report)?);
     if let Some(file) = &options.json {

@@ -6,7 +6,7 @@
 //! seen, and `hello` went on ticking after the last attack, from the start that it had.
 
 mod names;
-mod release;
+pub mod release;
 mod stages;
 mod table;
 mod tbf;
@@ -172,16 +172,24 @@ pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
         }));
         verdicts
     });
-    let mut negative = 0;
+    let mut negative: Vec<String> = Vec::new();
     verdicts.extend(tbf::play(&map, wanted));
     if !planned.is_empty() || names::ids().iter().any(|id| wanted(id)) {
         let weakened = super::kernel::kernel_with(&map, "weakened")?;
-        let (of_stages, got_through) = stages::verdicts(stages::play(&map, &planned, &weakened)?);
+        let judged = stages::play(&map, &planned, &weakened)?;
+        let fuzz = judged.iter().find_map(|j| fuzzed(&j.said));
+        if let Some((calls, digest)) = fuzz {
+            let counters = &mut outcome.counters;
+            counters.insert("fuzz_calls".into(), calls.into());
+            counters.insert("fuzz_calls_seed".into(), table::SEED.into());
+            counters.insert("fuzz_calls_digest".into(), digest.into());
+        }
+        let (of_stages, got_through) = stages::verdicts(judged);
         verdicts.extend(of_stages);
-        negative += got_through;
+        negative.extend(got_through);
         let (of_names, got_through) = names::play(&map, &weakened, wanted)?;
         verdicts.extend(of_names);
-        negative += got_through;
+        negative.extend(got_through);
         verdicts.push(Verdict {
             name: "release-holds-no-switch".into(),
             controls: 1,
@@ -202,12 +210,30 @@ pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
         }
     }
     let counters = &mut outcome.counters;
-    counters.insert("attacks".into(), ids.len().into());
+    let attacks = digest(ids.iter().copied());
+    for (name, count, digest) in [
+        ("attacks", ids.len(), attacks.clone()),
+        (
+            "negative_controls",
+            negative.len(),
+            digest(negative.iter().map(String::as_str)),
+        ),
+    ] {
+        counters.insert(name.into(), count.into());
+        counters.insert(format!("{name}_seed"), table::SEED.into());
+        counters.insert(format!("{name}_digest"), digest.into());
+    }
     counters.insert("positive_controls".into(), controls.into());
-    counters.insert("negative_controls".into(), negative.into());
-    counters.insert("seed".into(), 0.into());
-    counters.insert("digest".into(), digest(ids).into());
+    counters.insert("seed".into(), table::SEED.into());
+    counters.insert("digest".into(), attacks.into());
     Ok(outcome)
+}
+
+/// Calls and their digest, of the line that ends the fuzzing.
+fn fuzzed(line: &str) -> Option<(u64, String)> {
+    let said = without_prompt(line).strip_prefix("hostile: fuzz-calls alive ")?;
+    let calls = said.split(' ').next()?.parse().ok()?;
+    Some((calls, said.split_once(" digest ")?.1.to_owned()))
 }
 
 struct Verdict {

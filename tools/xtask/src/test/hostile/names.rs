@@ -70,7 +70,7 @@ pub fn ids() -> Vec<String> {
     ATTACKS.iter().map(|a| a.id.to_owned()).collect()
 }
 
-/// Plays those that `wanted` chooses; also how many got through without their defence.
+/// Plays those that `wanted` chooses; also which got through without their defence.
 ///
 /// # Errors
 /// Of the compiler.
@@ -78,12 +78,14 @@ pub fn play(
     map: &Map,
     weakened: &Path,
     wanted: impl Fn(&str) -> bool,
-) -> Result<(Vec<Verdict>, usize)> {
-    let (mut verdicts, mut through) = (Vec::new(), 0);
+) -> Result<(Vec<Verdict>, Vec<String>)> {
+    let (mut verdicts, mut through) = (Vec::new(), Vec::new());
     for attack in ATTACKS.iter().filter(|a| wanted(a.id)) {
         for kernel in [None, Some(weakened)] {
             let result = attack.play(map, kernel);
-            through += usize::from(kernel.is_some() && result.is_ok());
+            if kernel.is_some() && result.is_ok() {
+                through.push(attack.id.to_owned());
+            }
             verdicts.push(Verdict {
                 name: match kernel {
                     None => attack.id.to_owned(),

@@ -50,6 +50,8 @@ pub struct Judged {
     pub control: bool,
     /// With the defence off something else still stops it.
     pub doubled: bool,
+    /// The line that it ended with.
+    pub said: String,
     pub result: Result<()>,
 }
 
@@ -129,6 +131,7 @@ impl Boot<'_> {
                         weakened: self.switches.is_some(),
                         control: false,
                         doubled: false,
+                        said: String::new(),
                         result: Err(anyhow!("{e:#}")),
                     });
                 }
@@ -169,12 +172,14 @@ impl Boot<'_> {
                 };
                 let result = result.with_context(|| start_of(&device));
                 lost |= result.is_err();
+                let said = result.as_ref().map_or(String::new(), String::clone);
                 judged.push(Judged {
                     name: attack.name.clone(),
                     weakened: self.switches.is_some(),
                     control,
                     doubled: matches!(attack.control, Control::Doubled(..)),
-                    result,
+                    said,
+                    result: result.map(drop),
                 });
             }
         }
@@ -293,7 +298,7 @@ fn stopped(
     attack: &Attack,
     position: &mut usize,
     control: &mut bool,
-) -> Result<()> {
+) -> Result<String> {
     let console = &device.console;
     let own = format!("hostile: {} ", attack.name);
     let is = |l: &str, what: &str| {
@@ -308,7 +313,7 @@ fn stopped(
         &format!("{own}control-ok"),
     )?;
     *control = true;
-    *position = match attack.end {
+    let (next, line) = match attack.end {
         End::Fault(why) => {
             let fault = |l: &str| is_fault(l, stage) || is(l, "breached");
             let what = format!("{stage} faulted, or {own}breached");
@@ -316,7 +321,7 @@ fn stopped(
             if !is_fault(&line.text, stage) || !line.text.contains(why) {
                 bail!("`{}`", line.text);
             }
-            next
+            (next, line)
         }
         End::Says(what) => {
             let (next, line) =
@@ -324,10 +329,11 @@ fn stopped(
             if !is(&line.text, what) {
                 bail!("`{}`", line.text);
             }
-            next
+            (next, line)
         }
     };
-    Ok(())
+    *position = next;
+    Ok(line.text)
 }
 
 fn is_fault(line: &str, stage: &str) -> bool {
@@ -336,7 +342,12 @@ fn is_fault(line: &str, stage: &str) -> bool {
 }
 
 /// The attack says that it got through, or what stands behind the defence stops it.
-fn gets_through(device: &Device, stage: &str, attack: &Attack, position: &mut usize) -> Result<()> {
+fn gets_through(
+    device: &Device,
+    stage: &str,
+    attack: &Attack,
+    position: &mut usize,
+) -> Result<String> {
     let breached = format!("hostile: {} breached", attack.name);
     let own = format!("hostile: {} ", attack.name);
     let ends = |l: &str| {
@@ -357,13 +368,19 @@ fn gets_through(device: &Device, stage: &str, attack: &Attack, position: &mut us
         _ if without_prompt(&line.text).starts_with(&breached) => {}
         _ => bail!("`{}`", line.text),
     }
-    Ok(())
+    Ok(line.text)
 }
 
-/// The verdicts of a layer.
-pub fn verdicts(judged: Vec<Judged>) -> (Vec<Verdict>, usize) {
-    let broken = |j: &Judged| j.weakened && j.result.is_ok() && !j.doubled;
-    let controls = judged.iter().filter(|j| broken(j)).count();
+/// The verdicts of a layer, and which attacks got through.
+pub fn verdicts(judged: Vec<Judged>) -> (Vec<Verdict>, Vec<String>) {
+    let broken = |j: &&Judged| j.weakened && j.result.is_ok() && !j.doubled;
+    let mut controls: Vec<String> = judged
+        .iter()
+        .filter(broken)
+        .map(|j| j.name.clone())
+        .collect();
+    // Boots end in any order.
+    controls.sort();
     let verdicts = judged.into_iter().map(|j| Verdict {
         name: match j.weakened {
             true => format!("{} (weakened)", j.name),

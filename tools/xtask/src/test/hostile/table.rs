@@ -125,6 +125,9 @@ const fn without(defences: &[Defence]) -> Control {
     Control::Without(bits)
 }
 
+/// Of the fuzzed calls.
+pub const SEED: u32 = 0x5EED;
+
 /// Every attack on this board; `first_word` is what lies first in the pool of flash.
 ///
 /// # Errors
@@ -612,7 +615,7 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
         (
             "fuzz-calls",
             Op::Fuzz,
-            0x5EED,
+            SEED,
             calls,
             Control::None("the single attacks have theirs"),
         ),

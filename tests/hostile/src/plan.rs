@@ -112,6 +112,8 @@ coded! {
         Claim,
         /// Reads behind its break what it had there a moment ago.
         ReadReturned,
+        /// Notifies every process through IPC, itself too, `n` times; none asked for it.
+        NotifyAll,
     }
 }
 

@@ -37,6 +37,9 @@ const ALLOW_READABLE: u8 = 7;
 const CONSOLE: u32 = 1;
 const ALARM: u32 = 0;
 const RNG: u32 = 0x40001;
+const IPC: u32 = 0x10000;
+/// Most slots of a board.
+const PROCESSES: u32 = 10;
 /// First of the variants that mean success.
 const SUCCESS: u32 = 128;
 
@@ -434,6 +437,20 @@ fn make(op: Op, a: usize, entry: &Entry) {
                 Ok(length) => breached("object of bytes", length as u32),
                 Err(e) => say(name, format_args!("refused {e}")),
             }
+        }
+        Op::NotifyAll => {
+            control(svc(COMMAND, [IPC, 0, 0, 0])[0] >= SUCCESS);
+            let mut told = 0u32;
+            for _ in 0..n {
+                for slot in 0..PROCESSES {
+                    for kind in [2, 3] {
+                        told += u32::from(svc(COMMAND, [IPC, kind, slot, 0])[0] >= SUCCESS);
+                    }
+                }
+                // It has no function for what it told itself, and does not wait.
+                svc(YIELD, [0, 0, 0, 0]);
+            }
+            say(name, format_args!("alive told {told} times"));
         }
         Op::ReadReturned => {
             let there = memop(1, 0)[1] as usize;

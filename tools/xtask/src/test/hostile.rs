@@ -175,7 +175,7 @@ pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
     let mut negative: Vec<String> = Vec::new();
     verdicts.extend(tbf::play(&map, wanted));
     if !planned.is_empty() || names::ids().iter().any(|id| wanted(id)) {
-        let weakened = super::kernel::kernel_with(&map, "weakened")?;
+        let weakened = super::kernel::kernel_with(&map, "device,weakened", "kernel-weakened")?;
         let judged = stages::play(&map, &planned, &weakened)?;
         let fuzz = judged.iter().find_map(|j| fuzzed(&j.said));
         if let Some((calls, digest)) = fuzz {

@@ -613,6 +613,13 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
         ("buffer-exchanged", Op::Exchange, 0, 0, kernel_only),
         ("upcall-flood", Op::Flood, 0, 64, FINITE),
         (
+            "ipc-notify-all",
+            Op::NotifyAll,
+            0,
+            2000,
+            Control::None("anybody may notify anybody: it costs a place in a queue"),
+        ),
+        (
             "fuzz-calls",
             Op::Fuzz,
             SEED,

@@ -116,6 +116,22 @@ pub fn write_with(
     identity: &Identity,
     guests: &Guests,
 ) -> Result<Issued> {
+    let (record, issued) = record(map, identity, guests, |owner, item| (owner, item))?;
+    flash.erase("provisioning")?;
+    flash.write("provisioning", 0, &record)?;
+    Ok(issued)
+}
+
+/// The record that [`write_with`] writes; `names` may give an object another owner and name.
+///
+/// # Errors
+/// See [`write`].
+pub fn record(
+    map: &Map,
+    identity: &Identity,
+    guests: &Guests,
+    names: impl Fn(i32, Item) -> (i32, Item),
+) -> Result<(Vec<u8>, Issued)> {
     refuse_placeholders(identity)?;
     let client = |app: &str| apps::short_id(map, app).map(|id| KERNEL - id as i32);
     let (net, agent, inference) = (
@@ -237,17 +253,18 @@ pub fn write_with(
     let fault = |e| anyhow!("provisioning record: {e:?}");
     let mut encoder = Encoder::new(&mut region, &record, objects.len()).map_err(fault)?;
     for (owner, item, data) in objects {
+        let (owner, item) = names(owner, item);
         encoder
             .object(&Object { owner, item, data })
             .map_err(fault)?;
     }
     let size = encoder.finish().map_err(fault)?;
-    flash.erase("provisioning")?;
-    flash.write("provisioning", 0, &region[..size])?;
+    region.truncate(size);
     let iak = p256::SecretKey::from_slice(&iak)?;
-    Ok(Issued {
+    let issued = Issued {
         attestation_key: iak.public_key().to_sec1_point(false).as_bytes().to_vec(),
-    })
+    };
+    Ok((region, issued))
 }
 
 /// Leaves an order for the next boot where a record would lie.

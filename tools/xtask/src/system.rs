@@ -181,7 +181,7 @@ impl System {
 }
 
 /// The network of a device whose broker listens on `port`: reached by name and by address.
-fn link(folder: &Path, port: u16) -> link::Config {
+pub fn link(folder: &Path, port: u16) -> link::Config {
     let mut config = link::Config::new(&folder.join("link"));
     config.seed = SEED;
     let address = Ipv4Addr::from(HOST_ADDRESS);

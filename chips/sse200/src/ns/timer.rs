@@ -208,6 +208,30 @@ mod tests {
         }
     }
 
+    /// The counter's control register, and how often it was written.
+    struct Control(Cell<(u32, u32)>);
+    impl Bus for &Control {
+        fn read(&self, offset: usize) -> u32 {
+            assert_eq!(offset, COUNTER_CONTROL);
+            self.0.get().0
+        }
+        fn write(&self, offset: usize, value: u32) {
+            assert_eq!(offset, COUNTER_CONTROL);
+            self.0.set((value, self.0.get().1 + 1));
+        }
+    }
+
+    #[test]
+    fn the_counter_is_started_where_it_stands_and_only_there() {
+        // Out of reset: an interrupt enabled, nothing else. And as our secure image leaves it.
+        for (before, writes) in [(0x20, 1), (FREE_RUNNING, 0), (FREE_RUNNING | 0x20, 0)] {
+            let (counter, timer) = (Control(Cell::new((before, 0))), Control(Cell::new((0, 0))));
+            CmsdkTimer::new(&counter, &timer).start();
+            let (after, written) = counter.0.get();
+            assert_eq!((after & FREE_RUNNING, written), (FREE_RUNNING, writes));
+        }
+    }
+
     #[derive(Default)]
     struct Client(Cell<u32>);
     impl AlarmClient for Client {

@@ -4,9 +4,10 @@
 
 use super::Case;
 use crate::system::System;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use cloud::OtaFile;
 use cloud::jobs::Status;
+use memory_map::{Sau, Store, World};
 use qemu_harness::Device;
 use std::time::Duration;
 
@@ -191,10 +192,14 @@ fn needles(key: &[u8; 32]) -> Vec<(&'static str, Vec<u8>)> {
 /// All non-secure memory as the processor sees it: store and bytes.
 fn non_secure_memory(system: &System, device: &mut Device) -> Result<Vec<(String, Vec<u8>)>> {
     let mut all = Vec::new();
-    for mpc in &system.map.mpc {
-        let base = system.map.store[&mpc.store].base + mpc.base;
-        let bytes = device.read_memory_as_processor(base, mpc.limit - mpc.base + 1)?;
-        all.push((mpc.store.clone(), bytes));
+    let open = |sau: &&Sau| sau.world == World::NS;
+    for sau in system.map.sau.iter().filter(open) {
+        let holds = |s: &Store| sau.base.checked_sub(s.base).is_some_and(|o| o < s.size);
+        // Devices lie in no store.
+        if let Some((store, _)) = system.map.store.iter().find(|(_, s)| holds(s)) {
+            let bytes = device.read_memory_as_processor(sau.base, sau.limit - sau.base + 1)?;
+            all.push((store.clone(), bytes));
+        }
     }
     Ok(all)
 }
@@ -222,14 +227,26 @@ fn key_search() -> Result<()> {
         let middle = bytes.len() / 2;
         Ok(bytes[middle..middle + 64].to_vec())
     };
+    let store = |region: &str| {
+        let region = system.map.region(region).map_err(|e| anyhow!(e));
+        region.map(|r| r.store.as_str())
+    };
     let mut controls = vec![
-        ("sram", "the kernel's code", part("kernel.bin")?),
-        ("ddr", "net-mqtt's binary", part("apps/net-mqtt.tbf")?),
+        (
+            store("kernel-exec")?,
+            "the kernel's code",
+            part("kernel.bin")?,
+        ),
+        (
+            store("flash-net-mqtt")?,
+            "net-mqtt's binary",
+            part("apps/net-mqtt.tbf")?,
+        ),
     ];
     let planted = ["raw", "reversed", "hex", "DER"];
     for (form, needle) in needles(&::hostile::PLANTED_KEY) {
         if planted.contains(&form) {
-            controls.push(("isram0", form, needle));
+            controls.push((store("ram-pool")?, form, needle));
         }
     }
     for (store, what, needle) in &controls {

@@ -6,6 +6,7 @@
 mod answers;
 mod app_ota;
 mod audio;
+mod boards;
 mod capsule;
 mod claim;
 mod clock;
@@ -28,7 +29,7 @@ mod supervision;
 mod tbf_tools;
 mod tockloader;
 
-use crate::{build, setup};
+use crate::{build, paths, setup};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -41,7 +42,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// One layer; all of them when absent
-    #[arg(value_parser = ["host", "cloud", "kernel", "capsule", "hostile", "loader", "tockloader", "e2e"])]
+    #[arg(value_parser = ["host", "cloud", "kernel", "capsule", "hostile", "loader", "tockloader", "e2e", "boards"])]
     pub layer: Option<String>,
     /// Only the case with this id
     #[arg(long)]
@@ -113,7 +114,7 @@ pub fn run(options: &Options) -> Result<()> {
     timed("cloud", &mut || {
         Ok(cases(&[&cloud::CASES], options.case.as_deref()))
     })?;
-    if !["host", "cloud"]
+    if !["host", "cloud", boards::LAYER]
         .map(Some)
         .contains(&options.layer.as_deref())
     {
@@ -174,21 +175,35 @@ pub fn run(options: &Options) -> Result<()> {
         ))
     })?;
 
+    let first = paths::board_name() == paths::BOARDS[0];
+    let others = match wanted(boards::LAYER) && options.case.is_none() && first {
+        true => boards::run()?,
+        false => Vec::new(),
+    };
+
     if let Some(file) = &options.json {
+        let board = paths::board_name();
         let layers: Vec<Value> = results
             .iter()
             .map(|(name, o, seconds)| {
                 json!({"name": name, "passed": o.passed, "failed": o.failed, "skipped": o.skipped,
-                    "seconds": seconds, "counters": o.counters})
+                    "seconds": seconds, "counters": o.counters, "board": board})
             })
+            .chain(others.iter().cloned())
             .collect();
         std::fs::write(
             file,
             serde_json::to_vec_pretty(&json!({ "layers": layers }))?,
         )?;
     }
-    let sum = |f: fn(&Outcome) -> usize| results.iter().map(|(_, o, _)| f(o)).sum::<usize>();
-    let (passed, failed, skipped) = (sum(|o| o.passed), sum(|o| o.failed), sum(|o| o.skipped));
+    let sum = |f: fn(&Outcome) -> usize, name| {
+        results.iter().map(|(_, o, _)| f(o)).sum::<usize>() + boards::sum(&others, name)
+    };
+    let (passed, failed, skipped) = (
+        sum(|o| o.passed, "passed"),
+        sum(|o| o.failed, "failed"),
+        sum(|o| o.skipped, "skipped"),
+    );
     println!("all layers in {:.0} s", start.elapsed().as_secs_f64());
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed > 0 {

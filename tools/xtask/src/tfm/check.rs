@@ -6,21 +6,24 @@
 
 use super::{beside, region, stand_in};
 use crate::build::{World, firmware};
-use crate::provision::random;
-use crate::system::Scratch;
+use crate::provision::{self, Guests, Identity, KERNEL};
+use crate::system::{self, Scratch};
 use crate::test::Case;
 use crate::veneers::VENEERS;
 use crate::{apps, paths, setup};
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
+use cloud::{Cloud, broker};
+use link::Link;
 use memory_map::Map;
 use object::read::{Object as _, ObjectSymbol as _};
-use provisioning::{Encoder, Endpoint, Record};
+use provisioning::Item;
 use qemu_harness::{Config, Device, Uart};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
+const THING: &str = "beside-tfm";
 /// A process that calls drivers that stand on the secure world.
 const GUEST: &str = "capsule-check";
 const GUEST_SHORT_ID: u32 = 0xCA95;
@@ -47,7 +50,8 @@ fn apart() -> Result<()> {
         .args(["--board", paths::board_name(), "beside-tfm"])
         .output()?;
     if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        let said = String::from_utf8_lossy(&output.stdout);
+        bail!("{said}\n{}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }
@@ -65,10 +69,33 @@ pub fn play() -> Result<()> {
     only_through_the_library(&map, &out.join("kernel.elf"))?;
 
     let scratch = Scratch::new("beside-tfm")?;
-    let device = Device::start(&config(&map, &scratch)?)?;
+    let mut cloud = Cloud::start(&broker::Config {
+        dir: scratch.path(),
+        host: system::HOST,
+        validity: None,
+        port: None,
+    })?;
+    let link = Link::start(system::link(scratch.path(), cloud.broker.port))?;
+    let registered = cloud.create_thing(THING)?;
+    let identity = Identity {
+        thing: THING.into(),
+        port: cloud.broker.port,
+        certificate: registered.certificate,
+        key: registered.key,
+        roots: registered.root,
+        ..Identity::offline(THING)
+    };
+    let mut config = config(&map, &scratch, &identity)?;
+    config.link = Some(link.socket().to_owned());
+    let device = Device::start(&config)?;
     let (kernel, secure) = (&device.secure, &device.console);
     let played = converse(kernel, secure);
-    played.with_context(|| format!("kernel:\n{}\nsecure:\n{}", text(kernel), text(secure)))
+    println!(
+        "secure log:\n{}\n\nconsole:\n{}",
+        text(secure),
+        text(kernel)
+    );
+    played
 }
 
 fn converse(kernel: &Uart, secure: &Uart) -> Result<()> {
@@ -85,6 +112,14 @@ fn converse(kernel: &Uart, secure: &Uart) -> Result<()> {
         count(" failed") == 0 && count("capsules: ") >= GUEST_PASSED,
         "upstream's drivers beside TF-M"
     );
+    // Keys, certificates and trust under the kernel's names, each process with its own.
+    for said in [
+        "net-mqtt: time ",
+        "net-mqtt: tls TLSv1.3 ",
+        "net-mqtt: mqtt connected",
+    ] {
+        kernel.wait(said, LIMIT)?;
+    }
     // Only the secure side can reset, and the kernel asks it by TF-M's platform service.
     kernel.send("reset\r")?;
     secure.wait("spe: reset on request", LIMIT)?;
@@ -114,7 +149,7 @@ fn only_through_the_library(map: &Map, kernel: &Path) -> Result<()> {
 }
 
 /// Stand-in, kernel and apps in memory as a debugger, or TF-M's own instructions for QEMU, put them.
-fn config(map: &Map, scratch: &Scratch) -> Result<Config> {
+fn config(map: &Map, scratch: &Scratch, identity: &Identity) -> Result<Config> {
     let out = paths::build();
     let file = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
         let path = scratch.path().join(name);
@@ -130,7 +165,7 @@ fn config(map: &Map, scratch: &Scratch) -> Result<Config> {
     let placed = [
         // What BL2 does last: the secure image's stack and entry.
         (region(map, "bl2")?.base, file("bl2.bin", &vectors[..8])?),
-        (stores, file("stores.bin", &stored(map, stores)?)?),
+        (stores, file("stores.bin", &stored(map, stores, identity)?)?),
         (kernel, out.join("kernel.bin")),
         (region(map, "kernel-attributes")?.base, out.join("apps.bin")),
         (pool, file("pool.bin", &guest(map)?)?),
@@ -138,7 +173,6 @@ fn config(map: &Map, scratch: &Scratch) -> Result<Config> {
     let psram = scratch.path().join("psram.bin");
     std::fs::File::create(&psram)?.set_len(16 << 20)?;
     let mut config = Config::new(&secure, &psram);
-    config.network = false;
     for (address, file) in placed {
         config.extra.push("-device".into());
         config.extra.push(format!(
@@ -160,29 +194,37 @@ fn guest(map: &Map) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The stand-in's stores: erased, with a root of trust to be fused and nothing for the kernel.
-fn stored(map: &Map, start: u32) -> Result<Vec<u8>> {
+/// The stand-in's stores: erased, but for a record of what this device is.
+fn stored(map: &Map, start: u32, identity: &Identity) -> Result<Vec<u8>> {
+    let (record, _) = provision::record(map, identity, &Guests::default(), kernels_name)?;
     let place = region(map, "provisioning")?;
     let mut bytes = vec![0xFF; (place.end() - u64::from(start)) as usize];
-    let record = Record {
-        huk: &random()?,
-        iak: &[1; 32],
-        seed: &random()?,
-        secure_key_hash: &[0; 32],
-        non_secure_key_hash: &[0; 32],
-        thing_name: "beside-tfm",
-        endpoint: Endpoint {
-            host: crate::system::HOST,
-            port: 8883,
-            address: None,
-        },
-        assembly: false,
-    };
     let at = (place.base - start) as usize;
-    let fault = |e| anyhow!("provisioning record: {e:?}");
-    let encoder = Encoder::new(&mut bytes[at..], &record, 0).map_err(fault)?;
-    encoder.finish().map_err(fault)?;
+    bytes.splice(at..at + record.len(), record);
     Ok(bytes)
+}
+
+/// A client's object as the kernel's, under the name that it has then (`capsules-psa`, ownership).
+fn kernels_name(owner: i32, item: Item) -> (i32, Item) {
+    let Ok(number) = u32::try_from(-2 - owner) else {
+        return (owner, item);
+    };
+    let uid = |uid: u64| (0x5000 + u64::from(number)) << 48 | uid;
+    let item = match item {
+        Item::Key { id, attributes } => Item::Key {
+            id: (number + 1) << 20 | id,
+            attributes,
+        },
+        Item::Its { uid: own, flags } => Item::Its {
+            uid: uid(own),
+            flags,
+        },
+        Item::Ps { uid: own, flags } => Item::Ps {
+            uid: uid(own),
+            flags,
+        },
+    };
+    (KERNEL, item)
 }
 
 fn text(uart: &Uart) -> String {

@@ -223,7 +223,7 @@ impl Kernel {
             SchedulingDecision::RunProcess((id, timeslice_us)) => {
                 if let Some(process) = self.process_ref(id) {
                     let (reason, time) =
-                        self.do_process(resources, chip, process, ipc, timeslice_us);
+                        self.do_process(resources, chip, process, id, ipc, timeslice_us);
                     scheduler.result(reason, time);
                 }
             }
@@ -258,70 +258,79 @@ impl Kernel {
         }
     }
 
-    /// Runs one process until it waits, ends, or must make room.
+    /// Runs one process, that `id` names, until it waits, ends, or must make room.
     fn do_process<KR: KernelResources<C>, C: Chip, const NUM_PROCS: u8>(
         &self,
         resources: &KR,
         chip: &C,
         process: &dyn Process,
+        id: ProcessId,
         ipc: Option<&IPC<NUM_PROCS>>,
         timeslice_us: Option<NonZeroU32>,
     ) -> (StoppedExecutingReason, Option<u32>) {
         let timer = resources.scheduler_timer();
-        timer.reset();
-        if let Some(us) = timeslice_us.filter(|_| !off(Defence::TimeSlice)) {
-            timer.start(us);
+        let slice = timeslice_us.filter(|_| !off(Defence::TimeSlice));
+        match slice {
+            Some(us) => timer.start(us),
+            None => timer.reset(),
         }
-        let id = process.processid();
         let filter = resources.syscall_filter();
         let filter = filter.filters(process).then_some(filter);
-        let sliced = timeslice_us.is_some() && !off(Defence::TimeSlice);
+        // Whether it is to be entered, as far as is known: the common turn asks for no state.
+        let mut runs = process.get_state() == State::Running;
         let reason = loop {
-            if sliced && !timer.has_more_than_us(MIN_QUANTA_THRESHOLD_US) {
-                process.debug_timeslice_expired();
-                break StoppedExecutingReason::TimesliceExpired;
-            }
-            if !resources.scheduler().continue_process(id, chip) {
-                break StoppedExecutingReason::KernelPreemption;
-            }
-            resources
-                .context_switch_callback()
-                .context_switch_hook(process);
-            chip.mpu().enable_app_mpu();
-            timer.arm();
-            // Enters it only if it is running, so that the common turn asks for no state.
-            let reason = process.switch_to();
-            timer.disarm();
-            // SAFETY: no userspace runs before the next `enable_app_mpu`.
-            unsafe { chip.mpu().disable_app_mpu() };
-            match reason {
-                Some(ContextSwitchReason::SyscallFired { syscall }) => {
-                    if let Syscall::Yield {
-                        yield_type: YieldVariant::NoWait { .. },
-                    } = syscall
-                        && let Some(ipc) = ipc
-                    {
-                        Self::ask_ipc(process, ipc);
+            if runs {
+                if slice.is_some() && !timer.has_more_than_us(MIN_QUANTA_THRESHOLD_US) {
+                    process.debug_timeslice_expired();
+                    break StoppedExecutingReason::TimesliceExpired;
+                }
+                if !resources.scheduler().continue_process(id, chip) {
+                    break StoppedExecutingReason::KernelPreemption;
+                }
+                resources
+                    .context_switch_callback()
+                    .context_switch_hook(process);
+                chip.mpu().enable_app_mpu();
+                timer.arm();
+                // Enters it only if it is running.
+                let reason = process.switch_to();
+                timer.disarm();
+                // SAFETY: no userspace runs before the next `enable_app_mpu`.
+                unsafe { chip.mpu().disable_app_mpu() };
+                match reason {
+                    Some(ContextSwitchReason::SyscallFired { syscall }) => {
+                        if let Syscall::Yield {
+                            yield_type: YieldVariant::NoWait { .. },
+                        } = syscall
+                            && let Some(ipc) = ipc
+                        {
+                            Self::ask_ipc(process, ipc);
+                        }
+                        self.handle_syscall(
+                            resources.syscall_driver_lookup(),
+                            filter,
+                            process,
+                            id,
+                            syscall,
+                        );
+                        if !matches!(syscall, Syscall::Yield { .. } | Syscall::Exit { .. }) {
+                            continue;
+                        }
                     }
-                    self.handle_syscall(
-                        resources.syscall_driver_lookup(),
-                        filter,
-                        process,
-                        id,
-                        syscall,
-                    );
-                    continue;
+                    Some(ContextSwitchReason::Interrupted) => continue,
+                    Some(ContextSwitchReason::Fault) => {
+                        Self::faulted(resources.process_fault(), process);
+                    }
+                    // Running, and yet it could not be entered.
+                    None if process.get_state() == State::Running => {
+                        Self::faulted(resources.process_fault(), process);
+                    }
+                    None => {}
                 }
-                Some(ContextSwitchReason::Interrupted) => continue,
-                Some(ContextSwitchReason::Fault) => {
-                    Self::faulted(resources.process_fault(), process);
-                    continue;
-                }
-                None => {}
+                runs = false;
             }
             match process.get_state() {
-                // Running, and yet it could not be entered.
-                State::Running => Self::faulted(resources.process_fault(), process),
+                State::Running => runs = true,
                 // It was restarted: the scheduler starts a slice of its own.
                 State::Yielded if process.processid() != id => {
                     break StoppedExecutingReason::StoppedFaulted;
@@ -420,22 +429,27 @@ impl Kernel {
                 arg1,
             } => {
                 let allowed = filter.map_or(Ok(()), |f| f.filter_syscall(process, &syscall));
-                let ret = match allowed {
-                    Err(e) => SyscallReturn::Failure(e),
-                    Ok(()) => lookup.with_driver(driver_number, |driver| match driver {
-                        Some(d) => SyscallReturn::from_command_return(d.command(
-                            subdriver_number,
-                            arg0,
-                            arg1,
-                            id,
-                        )),
-                        None => SyscallReturn::Failure(ErrorCode::NODEVICE),
-                    }),
+                let answer = |ret: SyscallReturn| {
+                    if cfg!(feature = "trace_syscalls") {
+                        crate::debug!("[{id:?}] = {ret:?}");
+                    }
+                    process.set_syscall_return_value(ret);
                 };
-                if cfg!(feature = "trace_syscalls") {
-                    crate::debug!("[{id:?}] = {ret:?}");
+                match allowed {
+                    Err(e) => answer(SyscallReturn::Failure(e)),
+                    // Answered from inside, so that the answer is not copied about.
+                    Ok(()) => lookup.with_driver(driver_number, |driver| {
+                        answer(match driver {
+                            Some(d) => SyscallReturn::from_command_return(d.command(
+                                subdriver_number,
+                                arg0,
+                                arg1,
+                                id,
+                            )),
+                            None => SyscallReturn::Failure(ErrorCode::NODEVICE),
+                        });
+                    }),
                 }
-                process.set_syscall_return_value(ret);
             }
             _ => {
                 let ret = Self::handle_sharing(lookup, filter, process, syscall);

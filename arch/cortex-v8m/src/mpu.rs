@@ -63,9 +63,12 @@ impl Entry {
 
 /// One process's regions.
 pub struct Config {
+    /// Never twice; 0 is nobody's.
     id: usize,
-    changed: Cell<bool>,
     regions: [Option<Entry>; REGIONS],
+    /// RBAR and RLAR of each, and how many there are up to the last one that is on: what is loaded.
+    registers: [(u32, u32); REGIONS],
+    used: usize,
 }
 
 impl fmt::Display for Config {
@@ -97,35 +100,33 @@ impl Config {
         (RAM_REGION + 1..REGIONS).find(|i| self.regions.get(*i).is_some_and(Option::is_none))
     }
 
-    /// Regions up to the last one in use.
-    fn used(&self) -> usize {
-        self.regions
-            .iter()
-            .rposition(Option::is_some)
-            .map_or(0, |i| i + 1)
-    }
-
     /// Writes the first `count` regions.
     #[inline(never)]
     fn load(&self, count: usize) {
-        for (i, entry) in self.regions.iter().enumerate().take(count) {
-            if i % 4 == 0 {
-                MPU_RNR.write(i as u32);
+        for (group, registers) in self.registers.chunks(4).enumerate() {
+            let first = 4 * group;
+            if first >= count {
+                break;
             }
-            let (rbar, rlar) = mpu_region(i);
-            let (base, limit) = entry.map_or((0, 0), |e| e.registers());
-            // Off before its base moves, so that no mixture of two regions ever exists.
-            rlar.write(0);
-            rbar.write(base);
-            rlar.write(limit);
+            MPU_RNR.write(first as u32);
+            for (i, (base, limit)) in registers.iter().enumerate().take(count - first) {
+                let (rbar, rlar) = mpu_region(i);
+                // Off before its base moves, so that no mixture of two regions ever exists.
+                rlar.write(0);
+                rbar.write(*base);
+                rlar.write(*limit);
+            }
         }
         barrier();
     }
 
     fn set(&mut self, index: usize, entry: Option<Entry>) {
-        if let Some(e) = self.regions.get_mut(index) {
+        let places = (self.regions.get_mut(index), self.registers.get_mut(index));
+        if let (Some(e), Some(r)) = places {
             *e = entry;
-            self.changed.set(true);
+            *r = entry.map_or((0, 0), |e| e.registers());
+            let last = self.regions.iter().rposition(Option::is_some);
+            self.used = last.map_or(0, |i| i + 1);
         }
     }
 }
@@ -148,6 +149,13 @@ impl Pmsav8 {
             loaded: Cell::new(0),
             loaded_used: Cell::new(REGIONS),
             enabled: Cell::new(false),
+        }
+    }
+
+    /// What is loaded is not this configuration any more.
+    fn changed(&self, config: &Config) {
+        if self.loaded.get() == config.id {
+            self.loaded.set(0);
         }
     }
 }
@@ -182,14 +190,17 @@ unsafe impl MPU for Pmsav8 {
         self.next_id.set(id + 1);
         Some(Config {
             id,
-            changed: Cell::new(true),
             regions: [None; REGIONS],
+            registers: [(0, 0); REGIONS],
+            used: 0,
         })
     }
 
     fn reset_config(&self, config: &mut Config) {
         config.regions = [None; REGIONS];
-        config.changed.set(true);
+        config.registers = [(0, 0); REGIONS];
+        config.used = 0;
+        self.changed(config);
     }
 
     fn allocate_region(
@@ -212,6 +223,7 @@ unsafe impl MPU for Pmsav8 {
             return None;
         }
         let index = config.free(start, end)?;
+        self.changed(config);
         config.set(
             index,
             Some(Entry {
@@ -234,6 +246,7 @@ unsafe impl MPU for Pmsav8 {
         );
         let held = |e: &Option<Entry>| e.is_some_and(|e| e.start == start && e.end == end);
         let index = config.regions.iter().position(held).ok_or(())?;
+        self.changed(config);
         config.set(index, None);
         Ok(())
     }
@@ -264,6 +277,7 @@ unsafe impl MPU for Pmsav8 {
         if others.into_iter().any(|e| e.overlaps(start, start + size)) {
             return None;
         }
+        self.changed(config);
         config.set(
             RAM_REGION,
             Some(Entry {
@@ -300,6 +314,7 @@ unsafe impl MPU for Pmsav8 {
             permissions,
         };
         if new != ram {
+            self.changed(config);
             config.set(RAM_REGION, Some(new));
         }
         Ok(())
@@ -307,15 +322,13 @@ unsafe impl MPU for Pmsav8 {
 
     #[inline]
     unsafe fn configure_mpu(&self, config: &Config) {
-        if self.loaded.get() == config.id && !config.changed.get() {
+        if self.loaded.get() == config.id {
             return;
         }
         // Behind what either uses, everything is off already.
-        let used = config.used();
-        config.load(used.max(self.loaded_used.get()));
-        self.loaded_used.set(used);
+        config.load(config.used.max(self.loaded_used.get()));
+        self.loaded_used.set(config.used);
         self.loaded.set(config.id);
-        config.changed.set(false);
     }
 }
 

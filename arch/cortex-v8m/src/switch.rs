@@ -183,9 +183,9 @@ impl UserspaceKernelBoundary for Boundary {
         // SAFETY: the caller loaded the MPU for this process; the saved stack pointer and registers
         // are its own.
         let why = unsafe { core_switch::run(&mut state.psp, &mut state.regs) };
-        let frame = Frame::checked(state.psp, accessible_memory_start, app_brk);
         let sp: *const u8 = core::ptr::without_provenance(state.psp);
         if why & core_switch::FAULTED != 0 {
+            let frame = Frame::checked(state.psp, accessible_memory_start, app_brk);
             let pc = frame.as_ref().map_or(0, |f| f.get(FRAME_PC) as usize);
             let (report, status) = fault::collect(pc);
             state.fault = Some(FaultReport {
@@ -195,7 +195,7 @@ impl UserspaceKernelBoundary for Boundary {
             state.status = Some(status);
             return (ContextSwitchReason::Fault, Some(sp));
         }
-        let Some(frame) = frame else {
+        let Some(frame) = Frame::checked(state.psp, accessible_memory_start, app_brk) else {
             state.fault = Some(BAD_STACK);
             return (ContextSwitchReason::Fault, None);
         };

@@ -14,28 +14,30 @@ const CSR_CLKSOURCE: u32 = 1 << 2;
 const CSR_COUNTFLAG: u32 = 1 << 16;
 const RELOAD_MAX: u32 = 0x00FF_FFFF;
 
-/// The timer.
-pub struct SysTick {
-    /// Ticks in a microsecond.
-    per_us: u32,
+/// The timer, at this processor clock in Hz (a whole number of MHz): a type's number, since it is
+/// asked at every turn.
+pub struct SysTick<const HERTZ: u32> {
     expired: Cell<bool>,
     running: Cell<bool>,
 }
 
-impl SysTick {
-    /// At this processor clock, in Hz (a whole number of MHz).
-    pub const fn new(hertz: u32) -> Self {
+impl<const HERTZ: u32> SysTick<HERTZ> {
+    /// Ticks in a microsecond.
+    const PER_US: u32 = HERTZ / 1_000_000;
+
+    /// Stopped.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
         SysTick {
-            per_us: hertz / 1_000_000,
             expired: Cell::new(false),
             running: Cell::new(false),
         }
     }
 }
 
-impl SchedulerTimer for SysTick {
+impl<const HERTZ: u32> SchedulerTimer for SysTick<HERTZ> {
     fn start(&self, us: NonZeroU32) {
-        let reload = us.get().saturating_mul(self.per_us).min(RELOAD_MAX);
+        let reload = us.get().saturating_mul(Self::PER_US).min(RELOAD_MAX);
         SYST_CSR.write(0);
         SYST_RVR.write(reload);
         SYST_CVR.write(0);
@@ -61,9 +63,9 @@ impl SchedulerTimer for SysTick {
         if SYST_CSR.read() & CSR_COUNTFLAG != 0 {
             self.expired.set(true);
         }
-        let ticks = SYST_CVR.read();
-        // 0 right after the start, before the first tick loads the reload value.
-        !self.expired.get() && (ticks == 0 || ticks > us * self.per_us)
+        // 0 right after the start, before the first tick loads the reload value: more than all.
+        let ticks = SYST_CVR.read().wrapping_sub(1);
+        !self.expired.get() && ticks >= us * Self::PER_US
     }
 
     #[inline]
@@ -79,6 +81,6 @@ impl SchedulerTimer for SysTick {
             0 => SYST_RVR.read(),
             n => n,
         };
-        NonZeroU32::new(ticks / self.per_us)
+        NonZeroU32::new(ticks / Self::PER_US)
     }
 }

@@ -66,8 +66,8 @@ pub struct ProcessStandard<C: 'static + Chip> {
     grants: &'static [GrantPointerEntry],
     tasks: MapCell<RingBuffer<'static, Task>>,
     state: Cell<State>,
-    stored_state: RefCell<State_<C>>,
-    mpu_config: RefCell<Config<C>>,
+    /// Registers and regions: what of it the chip needs.
+    context: RefCell<(State_<C>, Config<C>)>,
     ipc_regions: [Cell<Option<Share>>; MAX_IPC_REGIONS],
     /// How many of them are not open any more.
     ended_shares: Cell<u8>,
@@ -78,7 +78,8 @@ pub struct ProcessStandard<C: 'static + Chip> {
     restart_count: Cell<usize>,
     completion_code: Cell<Option<Option<u32>>>,
     stack_start: Cell<Option<usize>>,
-    stack_min: Cell<Option<usize>>,
+    /// Lowest stack pointer seen; 0 before it told where its stack is.
+    stack_min: Cell<usize>,
     heap_start: Cell<Option<usize>>,
     syscalls: Cell<usize>,
     dropped: Cell<usize>,
@@ -328,7 +329,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         let a = stack_pointer.addr();
         if a >= self.memory_start.addr() && a < self.memory_end() {
             self.stack_start.set(Some(a));
-            self.stack_min.set(Some(a));
+            self.stack_min.set(a);
         }
     }
     fn update_heap_start_pointer(&self, heap_pointer: *const u8) {
@@ -590,20 +591,22 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
         if self.state.get() != State::Running {
             return None;
         }
-        self.setup_mpu();
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
-        let (reason, sp) = self.stored(|state| {
+        let (reason, sp) = self.with_context(|state, config| {
             let boundary = self.chip.userspace_kernel_boundary();
-            // SAFETY: this process's regions are in the MPU.
-            unsafe { boundary.switch_to_process(start, brk, state) }
+            // SAFETY: this process's regions, and then they are in the MPU.
+            unsafe {
+                self.chip.mpu().configure_mpu(config);
+                boundary.switch_to_process(start, brk, state)
+            }
         })?;
         if let ContextSwitchReason::SyscallFired { .. } = reason {
             self.syscalls.increment();
         }
-        if let (Some(sp), Some(min)) = (sp, self.stack_min.get())
-            && sp.addr() < min
+        if let Some(sp) = sp
+            && sp.addr() < self.stack_min.get()
         {
-            self.stack_min.set(Some(sp.addr()));
+            self.stack_min.set(sp.addr());
         }
         Some(reason)
     }
@@ -620,7 +623,7 @@ impl<C: 'static + Chip> Process for ProcessStandard<C> {
             sram_end: self.memory_end(),
             sram_heap_start: self.heap_start.get(),
             sram_stack_top: self.stack_start.get(),
-            sram_stack_bottom: self.stack_min.get(),
+            sram_stack_bottom: Some(self.stack_min.get()).filter(|sp| *sp != 0),
         }
     }
 

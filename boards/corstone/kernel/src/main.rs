@@ -25,7 +25,7 @@ use capsules_system::process_checker::credentials::AppCheckerCredentials;
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
 use capsules_system::process_policies::TbfHeaderStoragePermissions;
 use capsules_system::process_restart::{Backoff, BackoffRestartFaultPolicy};
-use chip::ns::devices::{CLOCK, start_time, ticks};
+use chip::ns::devices::{start_time, ticks};
 use cortex_v8m::systick::SysTick;
 use kernel::capabilities::{
     ApplicationStorageCapability, MainLoopCapability, MemoryAllocationCapability,
@@ -194,7 +194,7 @@ fn main() -> ! {
         supervision,
         ipc: IPC::new(kernel, ipc::DRIVER_NUM, &memory_cap),
         scheduler: scheduler::create(slots),
-        systick: SysTick::new(CLOCK),
+        systick: SysTick::new(),
         fault_policy,
     };
     loader.start();

@@ -8,6 +8,7 @@ use capsules_extra::{app_loader, supervision};
 use capsules_system::process_printer::ProcessPrinterText;
 use capsules_system::syscall_filter::TbfHeaderFilterDefaultAllow;
 use chip::ns::Peripherals;
+use chip::ns::devices::CLOCK;
 use cortex_v8m::CoreChip;
 use cortex_v8m::systick::SysTick;
 use kernel::debug;
@@ -32,7 +33,7 @@ pub struct Platform {
     /// Who runs.
     pub scheduler: Sched,
     /// For how long.
-    pub systick: SysTick,
+    pub systick: SysTick<CLOCK>,
     /// What becomes of a process that faulted.
     pub fault_policy: &'static FaultPolicy,
 }
@@ -117,7 +118,7 @@ impl KernelResources<Chip> for Platform {
     type ProcessFault = Self;
     type ContextSwitchCallback = ReadOnlyState;
     type Scheduler = Sched;
-    type SchedulerTimer = SysTick;
+    type SchedulerTimer = SysTick<CLOCK>;
     type WatchDog = ();
 
     fn syscall_driver_lookup(&self) -> &Self {
@@ -135,7 +136,7 @@ impl KernelResources<Chip> for Platform {
     fn scheduler(&self) -> &Sched {
         &self.scheduler
     }
-    fn scheduler_timer(&self) -> &SysTick {
+    fn scheduler_timer(&self) -> &SysTick<CLOCK> {
         &self.systick
     }
     fn watchdog(&self) -> &() {

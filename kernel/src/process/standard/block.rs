@@ -146,8 +146,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             grants,
             tasks: MapCell::new(RingBuffer::new(queue)),
             state: Cell::new(State::Yielded),
-            stored_state: RefCell::new(Default::default()),
-            mpu_config: RefCell::new(config),
+            context: RefCell::new((Default::default(), config)),
             ipc_regions: [const { Cell::new(None) }; MAX_IPC_REGIONS],
             ended_shares: Cell::new(0),
             slices_since: Cell::new(0),
@@ -155,7 +154,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             restart_count: Cell::new(0),
             completion_code: Cell::new(None),
             stack_start: Cell::new(None),
-            stack_min: Cell::new(None),
+            stack_min: Cell::new(0),
             heap_start: Cell::new(None),
             syscalls: Cell::new(0),
             dropped: Cell::new(0),
@@ -206,16 +205,24 @@ impl<C: 'static + Chip> ProcessStandard<C> {
     /// Calls `f` with the registers; `None` inside such a call, which never happens.
     #[inline]
     pub(super) fn stored<R>(&self, f: impl FnOnce(&mut State_<C>) -> R) -> Option<R> {
-        self.stored_state
-            .try_borrow_mut()
-            .ok()
-            .map(|mut s| f(&mut s))
+        self.with_context(|state, _| f(state))
     }
 
     /// Calls `f` with the regions; `None` inside such a call, which never happens.
     #[inline]
     pub(super) fn regions<R>(&self, f: impl FnOnce(&mut Config<C>) -> R) -> Option<R> {
-        self.mpu_config.try_borrow_mut().ok().map(|mut c| f(&mut c))
+        self.with_context(|_, config| f(config))
+    }
+
+    /// Calls `f` with both; `None` inside such a call, which never happens.
+    #[inline(always)]
+    pub(super) fn with_context<R>(
+        &self,
+        f: impl FnOnce(&mut State_<C>, &mut Config<C>) -> R,
+    ) -> Option<R> {
+        let mut context = self.context.try_borrow_mut().ok()?;
+        let (state, config) = &mut *context;
+        Some(f(state, config))
     }
 
     pub(super) fn flash_start(&self) -> usize {
@@ -303,7 +310,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
         self.kernel_break.set(self.initial_kernel_break);
         self.allow_high_water_mark.set(self.memory_start);
         self.stack_start.set(None);
-        self.stack_min.set(None);
+        self.stack_min.set(0);
         self.heap_start.set(None);
         let kernel_size = self.memory_end() - self.initial_kernel_break.addr();
         let rebuilt = self.regions(|config| {

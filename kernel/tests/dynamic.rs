@@ -126,15 +126,25 @@ impl DeferredCallClient for Nor {
 /// The record: replaced whole or not at all, which of both when power goes inside is the tear's.
 struct Store {
     trial: Cell<Option<Trial>>,
+    /// So many writes succeed, then none does; and whether it can be read.
+    writes: Cell<usize>,
+    readable: bool,
     power: Power,
     lost_after: bool,
 }
 
 impl TrialStore for Store {
     fn get(&self) -> Result<Option<Trial>, ErrorCode> {
+        if !self.readable {
+            return Err(ErrorCode::FAIL);
+        }
         Ok(self.trial.get())
     }
     fn set(&self, trial: Option<Trial>) -> Result<(), ErrorCode> {
+        match self.writes.get().checked_sub(1) {
+            Some(left) => self.writes.set(left),
+            None => return Err(ErrorCode::FAIL),
+        }
         let on = self.power.is_on();
         let done = SimFlash::on(&self.power, 64, 64, 1)
             .program(0, &[0])
@@ -208,6 +218,8 @@ struct Device {
     flash: Vec<u8>,
     /// ShortId, version, offset.
     trial: Option<(u32, u32, usize)>,
+    /// The record can be read.
+    readable: bool,
 }
 
 /// What a boot left.
@@ -249,7 +261,11 @@ impl Device {
         // An old copy where the next one goes, longer than that.
         put(3, app(0x6000, "app", 1, APP));
         put(5, app(0x1000, "last", 1, 9));
-        Device { flash, trial: None }
+        Device {
+            flash,
+            trial: None,
+            readable: true,
+        }
     }
 }
 
@@ -283,6 +299,8 @@ impl Rig {
                 version,
                 address: seen.addr() + at,
             })),
+            writes: Cell::new(usize::MAX),
+            readable: device.readable,
             power: power.clone(),
             lost_after: cut.is_some_and(|(_, tear)| tear == Tear::Prefix),
         });
@@ -329,7 +347,11 @@ impl Rig {
         storage.set_load_client(log);
         storage.set_unload_client(log);
         storage.set_update_client(log);
-        loader.exclude(store.trial.get().map(|t| t.address));
+        // As the board does.
+        match TrialStore::get(store) {
+            Ok(trial) => loader.exclude(trial.map(|t| t.address)),
+            Err(_) => loader.prefer_oldest(),
+        }
         loader.start();
         if let Some((n, tear)) = cut {
             power.cut_after(n, tear);
@@ -401,6 +423,7 @@ impl Rig {
                     .trial
                     .get()
                     .map(|t| (t.short_id, t.version, t.address - self.nor.seen.addr())),
+                readable: true,
             },
             running,
             said: self.log.said.borrow().clone(),
@@ -634,6 +657,125 @@ fn the_new_version_waits_for_windows_on_the_old_one() {
         let_go(rig, holder);
         assert_eq!(rig.log.said.borrow().last().unwrap(), "load");
         assert!(rig.storage.on_trial().is_some());
+    }
+}
+
+/// The record cannot be written any more, after each number of writes in turn: what was told is
+/// true after a reset, and what is not confirmed does not run then.
+#[test]
+fn a_record_that_cannot_be_closed_leaves_nothing_undecided() {
+    fn limited<const N: usize>(rig: &Rig) {
+        rig.store.writes.set(N);
+    }
+    fn confirm<const N: usize>(rig: &Rig) {
+        limited::<N>(rig);
+        update(rig);
+    }
+    fn come<const N: usize>(rig: &Rig) {
+        limited::<N>(rig);
+        install(rig);
+    }
+    fn back<const N: usize>(rig: &Rig) {
+        limited::<N>(rig);
+        update_and_roll_back(rig);
+    }
+    let start = Device::factory();
+    // Opened, and never closed: the old version comes back.
+    for work in [confirm::<0>, confirm::<1>] {
+        let after = start.boot(None, work);
+        assert!(
+            !after.said.last().unwrap().ends_with("update"),
+            "{:?}",
+            after.said
+        );
+        assert_eq!(versions(&settle(&after, "confirm"), "app"), [2]);
+    }
+    // A new application that cannot be kept does not run on, either.
+    for work in [come::<0>, come::<1>] {
+        let after = start.boot(None, work);
+        let last = after.said.last().unwrap();
+        assert!(
+            last.contains("Error") || last.contains("FAIL"),
+            "{:?}",
+            after.said
+        );
+        assert!(versions(&after, "guest").is_empty(), "{:?}", after.said);
+        assert!(versions(&settle(&after, "install"), "guest").is_empty());
+    }
+    // Rolled back all the same; the record is closed by the next boot.
+    let after = start.boot(None, back::<1>);
+    assert_eq!(versions(&after, "app"), [2], "{:?}", after.said);
+    assert!(after.device.trial.is_some());
+    assert_eq!(versions(&settle(&after, "roll back"), "app"), [2]);
+}
+
+#[test]
+fn with_an_unreadable_record_old_versions_run_and_nothing_is_installed() {
+    let start = Device::factory();
+    let trial = start.boot(None, |rig| {
+        assert!(rig.store(Some(3), &app(0x2400, "app", 3, APP)));
+        assert!(rig.ok(rig.storage.load(), "load"));
+    });
+    let mut blind = trial.device.clone();
+    blind.readable = false;
+    let booted = blind.boot(None, |rig| {
+        let setup = rig.storage.setup(0x1000);
+        assert_eq!(setup, Err(ErrorCode::FAIL));
+        assert_eq!(
+            rig.storage.probe(rig.address(6), 0x1000),
+            Err(ErrorCode::FAIL)
+        );
+    });
+    assert_eq!(versions(&booted, "app"), [2], "{:?}", booted.running);
+    for name in ["first", "last"] {
+        assert_eq!(versions(&booted, name), [1]);
+    }
+    // It was a passing fault: nothing is lost.
+    let mut again = booted.device.clone();
+    (again.readable, again.trial) = (true, trial.device.trial);
+    assert_eq!(
+        versions(&settle(&again.boot(None, nothing), "again"), "app"),
+        [2]
+    );
+}
+
+/// Whatever a torn write leaves of an application's first page, its neighbours run, and what is
+/// installed next goes over none of them.
+#[test]
+fn a_torn_header_page_costs_no_other_application() {
+    let start = Device::factory();
+    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as usize
+    };
+    for round in 0..200 {
+        let mut device = start.clone();
+        let page = &mut device.flash[ROW..ROW + PAGE];
+        let (from, to) = (random() % 64, random() % 64);
+        let (from, to) = (from.min(to), from.max(to));
+        match round % 4 {
+            // An erase that stopped, from either end; bits cleared; anything.
+            0 => page[..to].fill(0xFF),
+            1 => page[to..].fill(0xFF),
+            2 => page[from..to].iter_mut().for_each(|b| *b &= random() as u8),
+            _ => page[from..to].iter_mut().for_each(|b| *b = random() as u8),
+        }
+        let what = format!("round {round}, {from}..{to}");
+        let booted = device.boot(None, nothing);
+        for name in ["first", "last"] {
+            assert_eq!(versions(&booted, name), [1], "{what}: {:?}", booted.running);
+        }
+        // The old copy takes its place, unless the damage did not matter.
+        let app = versions(&booted, "app");
+        assert!(app == [1] || app == [2], "{what}: {app:?}");
+        let after = booted.device.boot(None, install);
+        for name in ["first", "last"] {
+            assert_eq!(versions(&after, name), [1], "{what}: {:?}", after.said);
+        }
+        assert_eq!(versions(&after, "app"), app, "{what}");
     }
 }
 

@@ -6,6 +6,9 @@
 //! - Before that, a [`Trial`] is recorded: a good object with an open trial does not run after a
 //!   reset, and is taken away. Starting (new application) or confirming (update) closes it.
 //! - What is overwritten is made bad first by clearing a word, and its first page is erased last.
+//! - Where the record cannot be read, the oldest version of each application runs
+//!   ([`SequentialProcessLoaderMachine::prefer_oldest`], the board's to ask for), and nothing is installed:
+//!   what was on trial never runs by accident.
 //! - Holes that a reset leaves in the list are padded by [`SequentialDynamicBinaryStorage::recover`].
 //!
 //! Invariant: no byte of an object that a process is made of is written; nothing is released or
@@ -289,10 +292,14 @@ where
                 self.close();
                 self.load_client.map(|c| c.load_done(Err(why)));
             }
+            State::Opening if !ok => {
+                // It runs, and would not after a reset: better never.
+                let slot = self.place.get().and_then(|p| self.slot_of(p.start));
+                self.discard_from(slot, ProcessLoadError::InternalError);
+            }
             State::Opening => {
                 self.close();
-                let result = result.map_err(|_| ProcessLoadError::InternalError);
-                self.load_client.map(|c| c.load_done(result));
+                self.load_client.map(|c| c.load_done(Ok(())));
             }
             State::Aborting => {
                 self.close();
@@ -359,14 +366,27 @@ where
 
     /// Takes the new binary away: it must not run.
     fn discard(&self, why: ProcessLoadError) {
-        let steps = self.forget_new(State::Discarding(why));
+        self.discard_from(None, why);
+    }
+
+    /// As [`Self::discard`], of the process in this slot.
+    fn discard_from(&self, slot: Option<usize>, why: ProcessLoadError) {
+        let steps = self.forget_new(slot, State::Discarding(why));
         if !steps {
             self.close();
             self.load_client.map(|c| c.load_done(Err(why)));
         }
     }
 
-    fn forget_new(&self, state: State) -> bool {
+    /// The slot of the process that is made of the object at this offset.
+    fn slot_of(&self, start: usize) -> Option<usize> {
+        let address = self.base().saturating_add(start);
+        let mut all = self.kernel.processes();
+        all.find(|p| p.get_addresses().flash_start == address)
+            .map(|p| p.processid().slot())
+    }
+
+    fn forget_new(&self, slot: Option<usize>, state: State) -> bool {
         let Some(place) = self.place.get() else {
             return false;
         };
@@ -378,6 +398,7 @@ where
         self.begin(
             state,
             &[
+                slot.map(Step::Release),
                 Some(Step::Invalidate(place.start)),
                 Some(Step::Forget(object)),
                 Some(Step::Mend(0)),
@@ -563,7 +584,7 @@ where
     fn abort(&self) -> Result<(), ErrorCode> {
         match self.state.get() {
             State::Writing | State::Ready => {
-                if self.forget_new(State::Aborting) {
+                if self.forget_new(None, State::Aborting) {
                     Ok(())
                 } else {
                     Err(ErrorCode::INVAL)

@@ -384,7 +384,7 @@ impl Flash {
 }
 
 /// Finds all binaries, has each one's credentials checked, quickest first, and creates processes,
-/// newest version of each application only: at once where no unchecked binary can change the
+/// newest version of each application only (or the oldest, see `prefer_oldest`): at once where no unchecked binary can change the
 /// outcome, else in flash order when all are checked. One step for each deferred call.
 ///
 /// `D` says how much a process keeps about itself for people; ours always keep the same.
@@ -409,6 +409,8 @@ pub struct SequentialProcessLoaderMachine<
     offset: Cell<usize>,
     /// TBF that must not run: it was on trial when power went.
     excluded: Cell<Option<usize>>,
+    /// Of several versions the oldest runs, since nobody knows which was on trial.
+    oldest: Cell<bool>,
     single: OptionalCell<&'a dyn SingleLoadClient>,
     checked: MapCell<Result<ProcessBinary, ProcessLoadError>>,
     _debug: PhantomData<D>,
@@ -475,6 +477,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
             region: Cell::new(0),
             offset: Cell::new(0),
             excluded: Cell::new(None),
+            oldest: Cell::new(false),
             single: OptionalCell::empty(),
             checked: MapCell::empty(),
             _debug: PhantomData,
@@ -584,6 +587,16 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
         self.update(binary, |place| *place = None);
     }
 
+    /// Whether the `j`-th binary, of this version, goes before the `i`-th if both are one application.
+    fn goes_before(&self, (j, its): (usize, u32), (i, mine): (usize, u32)) -> bool {
+        let better = if self.oldest.get() {
+            its < mine
+        } else {
+            its > mine
+        };
+        better || (its == mine && j < i)
+    }
+
     /// Whether the checked `i`-th binary yields to another checked one or to a process.
     fn superseded(&self, list: &[Option<ProcessBinary>], i: usize) -> bool {
         let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
@@ -601,7 +614,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
             let Some(other) = other else { return false };
             j != i
                 && other.progress != Progress::Unchecked
-                && (other.version() > me.version() || (other.version() == me.version() && j < i))
+                && self.goes_before((j, other.version()), (i, me.version()))
                 && (policy.to_short_id(other) == my_id || !policy.different_identifier(me, other))
         });
         loaded || newer
@@ -624,8 +637,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
                 (Some(_), None) => false,
                 (None, _) => true,
             };
-            let before_me =
-                other.version() > me.version() || (other.version() == me.version() && j < i);
+            let before_me = self.goes_before((j, other.version()), (i, me.version()));
             (j < i && wants_my_ram)
                 || (other.progress == Progress::Unchecked
                     && before_me
@@ -716,6 +728,12 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
     /// The TBF at this address shall not run; before [`ProcessLoadingAsync::start`].
     pub fn exclude(&self, address: Option<usize>) {
         self.excluded.set(address);
+    }
+
+    /// Of several versions of an application the oldest shall run: one of the others may have been on
+    /// trial when power went, and nobody knows which. Before [`ProcessLoadingAsync::start`].
+    pub fn prefer_oldest(&self) {
+        self.oldest.set(true);
     }
 
     /// Flash at an address as it is now; not to be kept over a write.

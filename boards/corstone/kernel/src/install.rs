@@ -115,7 +115,13 @@ pub fn create(
     storage.set_update_client(app_loader);
     match record.get() {
         Ok(open) => loader.exclude(open.map(|trial| trial.address)),
-        Err(e) => debug!("kernel: the record of trials cannot be read: {:?}", e),
+        Err(e) => {
+            debug!(
+                "kernel: the record of trials cannot be read: {:?}; oldest versions run, nothing is installed",
+                e
+            );
+            loader.prefer_oldest();
+        }
     }
     (app_loader, storage)
 }

@@ -61,6 +61,8 @@ where
     pub(super) fn free_to_install(&self) -> Result<(), ErrorCode> {
         match self.state.get() {
             State::Idle if self.running.get().is_some() => Err(ErrorCode::BUSY),
+            // Whatever was on trial must not be forgotten over a new one.
+            State::Idle if self.trials.get().is_err() => Err(ErrorCode::FAIL),
             State::Idle if self.loader.idle() => Ok(()),
             State::Idle | State::Recovering => Err(ErrorCode::BUSY),
             _ => Err(ErrorCode::INVAL),

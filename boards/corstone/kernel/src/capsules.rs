@@ -81,6 +81,8 @@ pub struct Capsules {
 
 impl Capsules {
     /// The driver of `number`.
+    // In the path of every call: inside the main loop, whatever the optimiser thinks of its size.
+    #[inline(always)]
     pub fn driver(&self, number: usize) -> Option<&dyn SyscallDriver> {
         const CONSOLE: usize = NUM::Console as usize;
         const ALARM: usize = NUM::Alarm as usize;
@@ -113,12 +115,16 @@ impl Capsules {
             #[cfg(feature = "rules")]
             number if self.rules.driver(number).is_some() => return self.rules.driver(number),
             number => {
-                return self
-                    .secure
-                    .driver(number)
-                    .or_else(|| self.more.driver(number));
+                return self.rarer_driver(number);
             }
         })
+    }
+
+    #[inline(never)]
+    fn rarer_driver(&self, number: usize) -> Option<&dyn SyscallDriver> {
+        self.secure
+            .driver(number)
+            .or_else(|| self.more.driver(number))
     }
 
     /// What the main loop calls before each switch to a process.

@@ -6,6 +6,7 @@
 use crate::claim::Claim;
 use crate::config::Config;
 use crate::dns::{Cache, Socket};
+use crate::key::KeyError;
 use crate::link::Link;
 use crate::service::{Service, Work};
 use crate::session::{self, MqttBuffers};
@@ -130,7 +131,7 @@ pub struct Shared<'b, S, E, M> {
 #[derive(Debug)]
 pub enum StartError {
     /// The device key.
-    Key(rustls_psa::DeviceKeyError),
+    Key(KeyError),
     /// The device certificate is for another key.
     KeyMismatch,
     /// A certificate or the endpoint's name.

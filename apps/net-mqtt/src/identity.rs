@@ -101,10 +101,9 @@ impl<'a> Token<'a> {
     /// # Errors
     /// Of the token.
     pub fn request(&mut self, name: &str) -> Result<Vec<u8>, CkRv> {
-        let key = match self.find(DEVICE_PRIVATE_KEY)? {
-            Some(key) => key,
-            None => self.generate()?,
-        };
+        if self.find(DEVICE_PRIVATE_KEY)?.is_none() {
+            self.generate()?;
+        }
         let point = self.point()?;
         let algorithm = tlv(0x30, &[&EC_PUBLIC_KEY, &P256_PARAMS]);
         let public = tlv(0x30, &[&algorithm, &tlv(0x03, &[&[0], &point])]);
@@ -113,14 +112,8 @@ impl<'a> Token<'a> {
         // Version 0, no attributes.
         let info = tlv(0x30, &[&[0x02, 1, 0], &subject, &public, &[0xA0, 0]]);
 
-        let (mut hash, mut signature, mut len) = ([0; 32], [0; 64], 0);
-        let (pkcs11, session) = (&mut self.pkcs11, self.session);
-        pkcs11.C_DigestInit(session, CKM_SHA256)?;
-        pkcs11.C_DigestUpdate(session, &info)?;
-        pkcs11.C_DigestFinal(session, Some(&mut hash), &mut len)?;
-        pkcs11.C_SignInit(session, CKM_ECDSA, key)?;
-        pkcs11.C_Sign(session, &hash, Some(&mut signature), &mut len)?;
-        let signature = rustls_psa::ecdsa_der(&signature);
+        let digest = self.digest(&info)?;
+        let signature = self.sign(DEVICE_PRIVATE_KEY, CKM_ECDSA, &digest)?;
         let algorithm = tlv(0x30, &[&ECDSA_WITH_SHA256]);
         Ok(tlv(
             0x30,
@@ -154,6 +147,48 @@ impl<'a> Token<'a> {
         Ok(())
     }
 
+    /// SHA-256.
+    ///
+    /// # Errors
+    /// Of the token.
+    pub fn digest(&mut self, message: &[u8]) -> Result<[u8; 32], CkRv> {
+        let (mut digest, mut len) = ([0; 32], 0);
+        let (pkcs11, session) = (&mut self.pkcs11, self.session);
+        pkcs11.C_DigestInit(session, CKM_SHA256)?;
+        pkcs11.C_DigestUpdate(session, message)?;
+        pkcs11.C_DigestFinal(session, Some(&mut digest), &mut len)?;
+        Ok(digest)
+    }
+
+    /// Signs a SHA-256 digest with the private key of that label, as TLS and X.509 have it: an ECDSA
+    /// signature in DER.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID: there is none; of the token.
+    pub fn sign(
+        &mut self,
+        label: &str,
+        mechanism: u32,
+        digest: &[u8; 32],
+    ) -> Result<Vec<u8>, CkRv> {
+        let key = self.find(label)?.ok_or(CKR_OBJECT_HANDLE_INVALID)?;
+        let (pkcs11, session) = (&mut self.pkcs11, self.session);
+        pkcs11.C_SignInit(session, mechanism, key)?;
+        let info = [&pkcs11::DIGEST_INFO[..], digest].concat();
+        let data = match mechanism {
+            CKM_RSA_PKCS => &info[..],
+            _ => digest,
+        };
+        let mut len = 0;
+        pkcs11.C_Sign(session, data, None, &mut len)?;
+        let mut signature = vec![0; len as usize];
+        pkcs11.C_Sign(session, data, Some(&mut signature), &mut len)?;
+        Ok(match mechanism {
+            CKM_ECDSA => rustls_psa::ecdsa_der(&signature),
+            _ => signature,
+        })
+    }
+
     /// Destroys the object with that label, if there is one.
     ///
     /// # Errors
@@ -165,7 +200,7 @@ impl<'a> Token<'a> {
         }
     }
 
-    fn generate(&mut self) -> Result<ObjectHandle, CkRv> {
+    fn generate(&mut self) -> Result<(), CkRv> {
         let attribute = |kind, value| Attribute { kind, value };
         let public = [
             attribute(CKA_LABEL, DEVICE_PUBLIC_KEY.as_bytes()),
@@ -178,7 +213,7 @@ impl<'a> Token<'a> {
         let made =
             self.pkcs11
                 .C_GenerateKeyPair(self.session, CKM_EC_KEY_PAIR_GEN, &public, &private);
-        made.map(|(_, private)| private)
+        made.map(drop)
     }
 
     /// Our public point, 65 bytes.
@@ -197,7 +232,7 @@ const EC_PUBLIC_KEY: [u8; 9] = [0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 
 const ECDSA_WITH_SHA256: [u8; 10] = [0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
 
 /// A DER element around the parts.
-fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let len: usize = parts.iter().map(|p| p.len()).sum();
     let mut out = Vec::with_capacity(len + 4);
     out.push(tag);

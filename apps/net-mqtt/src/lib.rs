@@ -32,6 +32,7 @@ pub mod floor;
 pub mod identity;
 mod inbound;
 mod json;
+pub mod key;
 mod link;
 pub mod mqtt;
 pub mod pem;

@@ -9,16 +9,19 @@
 //! for a state in which it encrypts: a reader that is busy writing never blocks itself.
 
 use crate::app::StartError;
+use crate::claim::CLAIM_KEY;
 use crate::config::{Config, Endpoint};
+use crate::key::TokenKey;
 use crate::{Stream, Why};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use pkcs11::objects::{CLAIM_PRIVATE_KEY, DEVICE_PRIVATE_KEY};
 use rustls::client::{ClientConfig, Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{CertificateError, Error as TlsError, InconsistentKeys, RootCertStore};
-use rustls_psa::{DeviceKey, Provider};
+use rustls_psa::Provider;
 
 /// The port on which AWS tells MQTT from HTTPS by ALPN (reference/aws-iot.md §1.1).
 const SHARED_PORT: u16 = 443;
@@ -47,7 +50,11 @@ pub(crate) fn client_config(
     wall: &Arc<impl TimeProvider + 'static>,
 ) -> Result<Arc<ClientConfig>, StartError> {
     let tls_error = |error: TlsError| StartError::Tls(error.into());
-    let key = DeviceKey::open(provider.psa(), key_id).map_err(StartError::Key)?;
+    let label = match key_id {
+        CLAIM_KEY => CLAIM_PRIVATE_KEY,
+        _ => DEVICE_PRIVATE_KEY,
+    };
+    let key = TokenKey::open(provider.psa().transport(), label).map_err(StartError::Key)?;
     let certified = CertifiedKey::new(config.certificates.clone(), Arc::new(key));
     match certified.keys_match() {
         Ok(()) => {}

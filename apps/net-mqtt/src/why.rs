@@ -38,7 +38,9 @@ pub enum Why {
     TlsDecrypt,
     /// The secure side refused or failed.
     Psa(psa_interface::Status),
-    /// TLS failed on our side.
+    /// TLS failed on our side; the token's refusal to sign is one.
+    Tls(String),
+    /// TLS failed on our side, nobody says how.
     TlsInternal,
     /// A record or a flight does not fit our buffers.
     TlsBuffer,
@@ -96,6 +98,7 @@ impl fmt::Display for Why {
             Why::TlsProtocol(error) => write!(f, "server broke the TLS protocol: {error}"),
             Why::TlsDecrypt => f.write_str("record does not decrypt"),
             Why::Psa(status) => write!(f, "PSA {status}"),
+            Why::Tls(what) => write!(f, "TLS failed inside: {what}"),
             Why::TlsInternal => f.write_str("TLS failed inside"),
             Why::TlsBuffer => f.write_str("TLS message larger than the buffer"),
             Why::MqttRefused(code) => {
@@ -169,6 +172,7 @@ impl From<TlsError> for Why {
             | TlsError::InappropriateHandshakeMessage { .. }
             | TlsError::PeerMisbehaved(_)
             | TlsError::PeerSentOversizedRecord => Why::TlsProtocol(error),
+            TlsError::General(what) => Why::Tls(what),
             TlsError::FailedToGetCurrentTime => Why::Local("no wall clock"),
             _ => Why::TlsInternal,
         }

@@ -1,7 +1,8 @@
 //! A rustls `CryptoProvider` whose every primitive is a PSA call.
 //!
 //! Owns the mapping from rustls' traits to PSA functions: hash, HMAC (and HKDF over it), AEAD,
-//! TLS 1.2's PRF, ECDH on P-256 and X25519, signature verification, signing with a key that stays in the SPE, random.
+//! TLS 1.2's PRF, ECDH on P-256 and X25519, signature verification, random. The client's own key is the
+//! caller's affair (net-mqtt's is behind PKCS#11).
 //! Does not own any primitive, nor the transport of a call, nor TLS itself.
 //!
 //! Invariants: no PSA key or operation outlives the rustls object that holds it (`Drop` destroys
@@ -22,11 +23,9 @@ mod hmac;
 mod kx;
 mod prf;
 mod psa;
-mod sign;
 mod verify;
 
 pub use psa::{Counters, Psa};
-pub use sign::{DeviceKey, DeviceKeyError};
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -229,7 +228,7 @@ impl SecureRandom for Random {
     }
 }
 
-/// Private keys are never loaded: the only one is a key id ([`DeviceKey`]).
+/// Private keys are never loaded: the caller's stays in the SPE.
 #[derive(Debug)]
 struct NoLoading;
 

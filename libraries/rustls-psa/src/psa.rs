@@ -101,6 +101,11 @@ impl Psa {
         }
     }
 
+    /// What carries the calls.
+    pub fn transport(&self) -> &'static (dyn Transport + Send + Sync) {
+        self.transport
+    }
+
     /// What was done so far, and what is held now.
     pub fn counters(&self) -> Counters {
         Counters {
@@ -214,17 +219,6 @@ impl Psa {
         Ok(Key { psa: self, id })
     }
 
-    /// `psa_get_key_attributes`.
-    pub fn attributes(&self, key_id: u32) -> Result<KeyAttributes, Status> {
-        let mut request = CryptoIovec::new(function::GET_KEY_ATTRIBUTES);
-        request.key_id = key_id;
-        let mut bytes = [0; KeyAttributes::SIZE];
-        match self.call_out(&request, &[], &mut bytes)? {
-            KeyAttributes::SIZE => Ok(KeyAttributes::decode(&bytes)),
-            _ => Err(Status::COMMUNICATION_FAILURE),
-        }
-    }
-
     /// `psa_export_public_key`; bytes written.
     pub fn export_public(&self, key_id: u32, out: &mut [u8]) -> Result<usize, Status> {
         let mut request = CryptoIovec::new(function::EXPORT_PUBLIC_KEY);
@@ -296,20 +290,6 @@ impl Psa {
         request.alg = call.alg.0;
         request.key_id = call.key_id;
         self.call_out(&request, &[call.input, call.additional], out)
-    }
-
-    /// `psa_sign_hash`; bytes written.
-    pub(crate) fn sign_hash(
-        &self,
-        alg: Algorithm,
-        key_id: u32,
-        hash: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, Status> {
-        let mut request = CryptoIovec::new(function::SIGN_HASH);
-        request.alg = alg.0;
-        request.key_id = key_id;
-        self.call_out(&request, &[hash], out)
     }
 
     /// `psa_verify_hash`.

@@ -62,9 +62,11 @@ const DIGEST: usize = 32;
 /// ECDSA signature r ‖ s, bytes.
 const SIGNATURE: usize = 64;
 const ECDSA: Algorithm = Algorithm::ecdsa(Algorithm::SHA_256);
+/// CKM_RSA_PKCS_PSS, whose parameters are SHA-256, MGF1 over it, and a salt as long as it.
+const RSA_PSS: Algorithm = Algorithm::rsa_pss(Algorithm::SHA_256);
 const RSA_PKCS: Algorithm = Algorithm::rsa_pkcs1v15_sign(Algorithm::SHA_256);
 /// DigestInfo of SHA-256 in front of the digest (RFC 8017 §9.2).
-const DIGEST_INFO: [u8; 19] = [
+pub const DIGEST_INFO: [u8; 19] = [
     0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
     0x00, 0x04, 0x20,
 ];
@@ -152,7 +154,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
         self.sessions()?;
         one_slot(slot)?;
         let (bits, flags) = match mechanism {
-            CKM_RSA_PKCS => (2048, CKF_SIGN),
+            CKM_RSA_PKCS | CKM_RSA_PKCS_PSS => (2048, CKF_SIGN),
             CKM_ECDSA => (256, CKF_SIGN | CKF_VERIFY),
             CKM_EC_KEY_PAIR_GEN => (256, CKF_GENERATE_KEY_PAIR),
             CKM_SHA256 => (0, CKF_DIGEST),
@@ -466,7 +468,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
         if self.session(session)?.sign.is_some() {
             return Err(CKR_OPERATION_ACTIVE);
         }
-        if ![CKM_ECDSA, CKM_RSA_PKCS].contains(&mechanism) {
+        if ![CKM_ECDSA, CKM_RSA_PKCS, CKM_RSA_PKCS_PSS].contains(&mechanism) {
             return Err(CKR_MECHANISM_INVALID);
         }
         let Place::Private(id) = self.key(key)? else {
@@ -488,7 +490,8 @@ impl<T: Transport + Clone> Pkcs11<T> {
         Ok(())
     }
 
-    /// Signs a SHA-256 digest (ECDSA: r ‖ s) or, with CKM_RSA_PKCS, a DigestInfo of one. `None`
+    /// Signs a SHA-256 digest (ECDSA: r ‖ s; CKM_RSA_PKCS_PSS: salt of 32 bytes) or, with
+    /// CKM_RSA_PKCS, a DigestInfo of one. `None`
     /// asks for the length; that and CKR_BUFFER_TOO_SMALL leave the operation active.
     ///
     /// # Errors
@@ -509,6 +512,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
         session.sign = None;
         let (alg, hash) = match operation.mechanism {
             CKM_ECDSA => (ECDSA, data),
+            CKM_RSA_PKCS_PSS => (RSA_PSS, data),
             _ if data.len() != DIGEST_INFO.len() + DIGEST => return Err(CKR_DATA_LEN_RANGE),
             _ => {
                 let hash = data.strip_prefix(&DIGEST_INFO);

@@ -93,19 +93,26 @@ pub fn by_handle(handle: ObjectHandle) -> Option<(&'static str, Place)> {
     OBJECTS.get(place).copied()
 }
 
+/// Longest value that is held in full: an RSA-2048 modulus.
+const LONGEST: usize = 256;
+/// Longest public key: `RSAPublicKey` of 2048 bits in DER, bytes (generous).
+const MAX_PUBLIC: usize = 300;
+
 /// An attribute's value: small ones in full, a certificate as the uid to read it from.
+// No heap here, and one at a time on the stack.
+#[allow(clippy::large_enum_variant)]
 pub enum Value {
-    Bytes([u8; POINT + 2], usize),
+    Bytes([u8; LONGEST], usize),
     Stored(u64, usize),
 }
 
 impl Value {
     fn of(bytes: &[u8]) -> Value {
-        let mut out = [0; POINT + 2];
+        let mut out = [0; LONGEST];
         for (to, from) in out.iter_mut().zip(bytes) {
             *to = *from;
         }
-        Value::Bytes(out, bytes.len().min(POINT + 2))
+        Value::Bytes(out, bytes.len().min(LONGEST))
     }
 
     /// Length, bytes.
@@ -190,6 +197,7 @@ pub fn attribute(
         (CKA_SIGN, Place::Private(_)) => flag(true),
         (CKA_VERIFY, Place::PublicOf(_) | Place::Public(_)) => flag(true),
         (_, Place::Certificate(_)) => Err(CKR_ATTRIBUTE_TYPE_INVALID),
+        (CKA_ALLOWED_MECHANISMS, Place::Private(key)) => mechanisms(psa, key),
         (_, Place::Private(key) | Place::PublicOf(key) | Place::Public(key)) => {
             key_attribute(psa, key, kind)
         }
@@ -204,6 +212,16 @@ fn key_attribute(psa: &impl Transport, key: u32, kind: u32) -> Result<Value, CkR
         CKA_KEY_TYPE if attributes.key_type.is_asymmetric() => {
             Ok(Value::of(&CKK_RSA.to_le_bytes()))
         }
+        CKA_MODULUS | CKA_PUBLIC_EXPONENT if attributes.key_type.is_rsa() => {
+            let mut der = [0; MAX_PUBLIC];
+            let len = crypto::export_public_key(psa, key, &mut der).map_err(failure)?;
+            let numbers = der.get(..len).and_then(rsa_public);
+            let (modulus, exponent) = numbers.ok_or(CKR_DEVICE_ERROR)?;
+            Ok(Value::of(match kind {
+                CKA_MODULUS => modulus,
+                _ => exponent,
+            }))
+        }
         CKA_EC_PARAMS if ec => Ok(Value::of(&P256_PARAMS)),
         CKA_EC_POINT if ec => {
             let point = public_point(psa, key)?;
@@ -216,6 +234,65 @@ fn key_attribute(psa: &impl Transport, key: u32, kind: u32) -> Result<Value, CkR
         }
         _ => Err(CKR_ATTRIBUTE_TYPE_INVALID),
     }
+}
+
+/// What the key's policy lets C_Sign do, as an array of mechanisms.
+fn mechanisms(psa: &impl Transport, key: u32) -> Result<Value, CkRv> {
+    let attributes = crypto::get_key_attributes(psa, key).map_err(failure)?;
+    let hash = Algorithm::SHA_256;
+    let all = [
+        (CKM_ECDSA, Algorithm::ecdsa(hash)),
+        (CKM_RSA_PKCS_PSS, Algorithm::rsa_pss(hash)),
+        (CKM_RSA_PKCS, Algorithm::rsa_pkcs1v15_sign(hash)),
+    ];
+    let mut out = [0; 12];
+    let mut len = 0;
+    for (mechanism, alg) in all {
+        let policies = [attributes.alg, attributes.alg2];
+        let permits = policies
+            .iter()
+            .any(|policy| policy.permits(alg, attributes.key_type));
+        let fits = attributes.key_type.is_rsa() == (mechanism != CKM_ECDSA);
+        if permits
+            && fits
+            && attributes.usage & usage::SIGN_HASH != 0
+            && let Some(to) = out.get_mut(len..len + 4)
+        {
+            to.copy_from_slice(&mechanism.to_le_bytes());
+            len += 4;
+        }
+    }
+    Ok(Value::of(out.get(..len).unwrap_or_default()))
+}
+
+/// Modulus and exponent, without leading zeros, of an `RSAPublicKey` (RFC 8017 §A.1.1).
+fn rsa_public(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (tag, body, _) = element(der)?;
+    let (tag_n, modulus, rest) = element(body)?;
+    let (tag_e, exponent, _) = element(rest)?;
+    let number = |n: &[u8]| n.iter().position(|b| *b != 0);
+    match (tag, tag_n, tag_e) {
+        (0x30, 0x02, 0x02) => Some((
+            modulus.get(number(modulus)?..)?,
+            exponent.get(number(exponent)?..)?,
+        )),
+        _ => None,
+    }
+}
+
+/// Tag, content and what follows of a DER element, of up to two octets of length.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (len, at) = match der.get(1)? {
+        len @ 0..=0x7F => (usize::from(*len), 2),
+        0x81 => (usize::from(*der.get(2)?), 3),
+        0x82 => (
+            usize::from(*der.get(2)?) << 8 | usize::from(*der.get(3)?),
+            4,
+        ),
+        _ => return None,
+    };
+    let (content, rest) = der.get(at..)?.split_at_checked(len)?;
+    Some((*der.first()?, content, rest))
 }
 
 /// Public point of a P-256 key or pair.

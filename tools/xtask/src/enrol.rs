@@ -107,6 +107,7 @@ pub fn with_claim(serial: &str) -> Result<System> {
         certificate: pki::der(&certificate)?,
         key: pki::scalar(&key)?,
         roots: pki::der(&system.cloud.broker.authority().certificate())?,
+        rsa_key: None,
         template: Some(TEMPLATE.into()),
         assembly: false,
     };

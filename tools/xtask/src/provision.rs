@@ -56,6 +56,8 @@ pub struct Identity {
     pub certificate: Vec<u8>,
     /// Its private key: P-256 scalar, big endian.
     pub key: [u8; 32],
+    /// In place of it, an RSA-2048 key: PKCS#1, DER. It signs by RSA-PSS.
+    pub rsa_key: Option<Vec<u8>>,
     /// Trusted roots, DER, one behind the other.
     pub roots: Vec<u8>,
     /// Provisioning template: certificate and key are a claim's, the thing's name is the serial
@@ -75,6 +77,7 @@ impl Identity {
             address: None,
             certificate: vec![0x30, 0],
             key: [1; 32],
+            rsa_key: None,
             roots: vec![0x30, 0],
             template: None,
             assembly: false,
@@ -222,7 +225,14 @@ pub fn record(
     } else {
         objects.extend([net, agent, inference].map(|app| (app, ps(PS_THING), thing)));
         if !identity.certificate.is_empty() {
-            objects.push((net, signing_key(DEVICE_KEY), &identity.key));
+            objects.push(match &identity.rsa_key {
+                None => (net, signing_key(DEVICE_KEY), &identity.key),
+                Some(der) => {
+                    let pss = Algorithm::rsa_pss(Algorithm::SHA_256);
+                    let (pair, sign) = (KeyType::RSA_KEY_PAIR, usage::SIGN_HASH);
+                    (net, key(DEVICE_KEY, pair, 2048, sign, pss), der)
+                }
+            });
             objects.push((net, ps(PS_DEVICE_CERTIFICATE), &identity.certificate));
         }
     }

@@ -122,6 +122,7 @@ impl System {
             certificate: registered.certificate,
             key: registered.key,
             roots: registered.root,
+            rsa_key: None,
             template: None,
             assembly: false,
         };

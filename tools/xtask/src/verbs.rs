@@ -124,6 +124,7 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
         certificate: pki::der(&options.certificate)?,
         key: pki::scalar(&options.key)?,
         roots,
+        rsa_key: None,
         template: options.claim.clone(),
         assembly: options.assembly,
     };

@@ -25,6 +25,7 @@ mod mischief;
 mod mqtt;
 mod network;
 mod ota;
+mod rsa;
 mod supervision;
 mod tbf_tools;
 mod tockloader;
@@ -168,6 +169,7 @@ pub fn run(options: &Options) -> Result<()> {
                 &identity::CASES,
                 &claim::CASES,
                 &clock::CASES,
+                &rsa::CASES,
                 &audio::CASES,
                 &console::CASES,
             ],

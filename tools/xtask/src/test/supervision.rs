@@ -5,9 +5,11 @@
 //! 1 is at least once).
 
 use super::Case;
-use crate::attest;
-use crate::build::FACTORY;
+use super::kills::consoles;
+use crate::alone::Process;
+use crate::build::{FACTORY, World, firmware};
 use crate::system::System;
+use crate::{apps, attest, setup};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// The cases.
-pub const CASES: [Case; 4] = [
+pub const CASES: [Case; 5] = [
     Case {
         id: "crash-of-net-mqtt",
         run: crash_of_net_mqtt,
@@ -35,7 +37,19 @@ pub const CASES: [Case; 4] = [
         id: "diagnostics-attested",
         run: diagnostics_attested,
     },
+    Case {
+        id: "mqtt-flooding-client",
+        run: flooding_client,
+    },
 ];
+
+/// `tests/apps/flood`.
+const FLOOD: Process = Process {
+    package: "flood",
+    short_id: 0xF100,
+    flash_size: 0x8000,
+    ram_size: 0x8000,
+};
 
 /// Labels that inference said on the console, all of them so far.
 fn said(device: &Device) -> Vec<String> {
@@ -318,5 +332,48 @@ fn diagnostics_attested() -> Result<()> {
         let line = format!("request for diagnostics refused: {name}");
         device.console.wait(&line, LIMIT)?;
     }
+    Ok(())
+}
+
+/// A client that asks without end hurts itself alone: it is told to wait, and what inference says is
+/// at the broker as before.
+fn flooding_client() -> Result<()> {
+    let system = System::new("e2e-flood")?;
+    let (toolchain, _) = setup::everything()?;
+    let elf = firmware(&toolchain, World::NonSecure, FLOOD.package, &[])?;
+    let base = |name: &str| {
+        system
+            .map
+            .region(name)
+            .map_err(|e| anyhow!(e))
+            .map(|r| r.base)
+    };
+    let row = (base("flash-pool")?, base("ram-pool")?, FLOOD.ram_size);
+    let tbf = apps::pack(&system.map, FLOOD.package, FLOOD.short_id, &elf, row)?;
+    system.flash.write("flash-pool", 0, &std::fs::read(tbf)?)?;
+    let device = system.boot()?;
+    let console = &device.console;
+    let (next, _) = console.wait_from(0, LIMIT, connected, "connection")?;
+    let counts = |line: &str| -> Option<[u64; 3]> {
+        let mut words = line.strip_prefix("flood: ")?.split(' ').step_by(2);
+        let mut count = || words.next()?.parse().ok();
+        Some([count()?, count()?, count()?])
+    };
+    let floods = |l: &str| {
+        counts(l).is_some_and(|[acknowledged, ..]| acknowledged > 0) || l.contains(" faulted: ")
+    };
+    let flood = console.wait_from(0, LIMIT, floods, "a flood");
+    let (_, line) = flood.with_context(|| consoles(&device))?;
+    ensure!(counts(&line.text).is_some(), "{}", line.text);
+    nothing_is_lost(&system, &device, 8)?;
+    let lines = console.lines();
+    let last = lines.iter().rev().find_map(|l| counts(&l.text));
+    let [acknowledged, busy, other] = last.context("no counts")?;
+    println!("      flood: {acknowledged} acknowledged, {busy} busy, {other} other");
+    ensure!(busy > acknowledged, "it was never told to wait");
+    let trouble = lines[next..]
+        .iter()
+        .find(|l| l.text.contains("connection lost") || l.text.contains("faulted"));
+    ensure!(trouble.is_none(), "{trouble:?}");
     Ok(())
 }

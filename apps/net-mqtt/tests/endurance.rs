@@ -1,8 +1,8 @@
 //! A day of the session's life in simulated time: publishes, messages, reconnections, clients that
 //! crash; the heap is in the evening what it was in the morning.
 //!
-//! Session, IPC service and mailboxes only: TLS and PSA handles over reconnections are
-//! `broker.rs`'s, flash wear is the updater's.
+//! Session, IPC service and mailboxes only: TLS and PSA handles over reconnections are `life.rs`'s,
+//! jobs and flash wear the update agent's (`life.rs` there).
 
 mod scripted;
 
@@ -138,7 +138,7 @@ fn a_day() {
     lives(24);
 }
 
-/// Thirty days: `cargo test -p net-mqtt --test endurance -- --ignored --nocapture`.
+/// Thirty days: `cargo xtask test host --long --case thirty_days`.
 #[test]
 #[ignore = "long"]
 fn thirty_days() {

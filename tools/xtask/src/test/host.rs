@@ -8,11 +8,11 @@ use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-/// Runs the layer; `only` is a filter for test names.
+/// Runs the layer; `only` is a filter for test names, `long` brings what a test marks as such.
 ///
 /// # Errors
 /// When cargo cannot run, or format or lints are off.
-pub fn run(only: Option<&str>) -> Result<Outcome> {
+pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
     if only.is_none() {
         for args in [
             &["fmt", "--all", "--check"][..],
@@ -37,8 +37,10 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
     }
     let mut command = cargo();
     command.args(["test", "--quiet", "--locked", "--no-fail-fast"]);
-    if let Some(filter) = only {
-        command.args(["--", filter]);
+    command.arg("--").args(only);
+    if long {
+        // The mark is libtest's own: `#[ignore = "long"]`.
+        command.arg("--include-ignored");
     }
     let mut child = command
         .stdout(Stdio::piped())

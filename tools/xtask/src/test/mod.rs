@@ -111,7 +111,9 @@ pub fn run(options: &Options) -> Result<()> {
         results.push((name, outcome, seconds));
         Ok(())
     };
-    timed("host", &mut || host::run(options.case.as_deref()))?;
+    timed("host", &mut || {
+        host::run(options.case.as_deref(), options.long)
+    })?;
     timed("cloud", &mut || {
         Ok(cases(&[&cloud::CASES], options.case.as_deref()))
     })?;

@@ -4,9 +4,10 @@
 //! `chromedriver` on loopback. With `TOCKSTONE_SCREENSHOTS` it writes the pictures of docs/images.
 
 use super::Case;
+use crate::build::UPDATE;
 use crate::system::System;
 use crate::{console, paths, setup, sign};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -24,8 +25,10 @@ pub const CASES: [Case; 1] = [Case {
 /// How WebDriver names an element (§12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A device publishes, the page follows without being loaded again; the device takes an update that
-/// was uploaded through the form, and the job's page shows it.
+/// A device publishes, the page follows without being loaded again; what is published from the page is
+/// seen there, too. The device takes an update that was uploaded through the form, and the job's page
+/// follows it to SUCCEEDED. Asked for diagnostics, it answers with a token that the page verifies, and
+/// that names the new version; a crash is on the page of crashes.
 fn in_chromium() -> Result<()> {
     setup::browser()?;
     let system = System::new("tockstone-console")?;
@@ -46,6 +49,13 @@ fn in_chromium() -> Result<()> {
     browser.wait("Connected", Duration::from_secs(10))?;
     browser.picture("console-thing-480", 480)?;
 
+    browser.open(&format!("{base}test?topic=console/%23"))?;
+    browser.fill("name", "console/hello")?;
+    browser.fill("payload", "from a person")?;
+    browser.click("section[aria-labelledby=publish] button")?;
+    browser.wait("Published to console/hello", Duration::from_secs(10))?;
+    browser.wait("<pre>from a person</pre>", Duration::from_secs(10))?;
+
     let file = paths::build().join("kernel-update_signed.bin");
     browser.open(&format!("{base}updates"))?;
     browser.fill("id", "from-the-console")?;
@@ -56,7 +66,28 @@ fn in_chromium() -> Result<()> {
     // That the device has taken it, not the job alone.
     let taken = "<span class=\"state\">IN_PROGRESS</span>";
     browser.wait(taken, Duration::from_secs(120))?;
-    drop(device);
+    let accepted = "<span class=\"state good\">SUCCEEDED</span>";
+    browser.wait(accepted, Duration::from_secs(300))?;
+    browser.picture("console-job", 1280)?;
+
+    browser.open(&format!("{base}diagnostics?thing={}", system.thing))?;
+    browser.wait("Not asked yet", Duration::from_secs(10))?;
+    browser.click("form button")?;
+    browser.wait(
+        "signed by this key, for this nonce",
+        Duration::from_secs(60),
+    )?;
+    let page = browser.source()?;
+    for shown in ["NSPE", UPDATE, "ota-agent", "tls handshakes"] {
+        ensure!(page.contains(shown), "no `{shown}` on the page: {page}");
+    }
+    browser.picture("console-diagnostics", 1280)?;
+
+    browser.open(&format!("{base}crashes"))?;
+    browser.wait("No crash reports", Duration::from_secs(10))?;
+    device.console.send("\rfault inference\r")?;
+    browser.wait("<td>inference</td>", Duration::from_secs(60))?;
+    browser.picture("console-crashes", 1280)?;
     Ok(())
 }
 

@@ -472,7 +472,7 @@ fn calls(map: &Map, long: bool) -> Result<Vec<Attack>> {
         ..attack(name, op, base, offset, refused, control)
     };
     let last = 0u32.wrapping_sub(4);
-    let no_driver = Control::None("no driver takes one: it is refused behind the check, too");
+    let no_driver = Control::None("the driver takes none: it is refused behind the check, too");
     let mut all = Vec::new();
     for (place, base, offset, n) in [
         ("kernel-ram", abs, base("kernel-ram")?, 16),

@@ -12,7 +12,7 @@
 
 use core::cell::Cell;
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, UpcallCount};
-use kernel::hil::time::{Ticks64, Time};
+use kernel::hil::time::{Ticks, Time};
 use kernel::platform::ContextSwitchCallback;
 use kernel::process::Process;
 use kernel::processbuffer::{UserspaceReadableProcessBuffer, WriteableProcessBuffer};
@@ -36,14 +36,14 @@ pub struct App {
 }
 
 /// Writes the state of processes that share memory for it.
-pub struct ReadOnlyStateDriver<'a, T: Time<Ticks = Ticks64>> {
+pub struct ReadOnlyStateDriver<'a, T: Time> {
     timer: &'a T,
     apps: AppGrant,
     /// Slots of processes that share, or did: a bit each.
     asked: Cell<u32>,
 }
 
-impl<'a, T: Time<Ticks = Ticks64>> ReadOnlyStateDriver<'a, T> {
+impl<'a, T: Time> ReadOnlyStateDriver<'a, T> {
     /// With the ticks of `timer`.
     pub fn new(timer: &'a T, grant: AppGrant) -> Self {
         ReadOnlyStateDriver {
@@ -61,7 +61,10 @@ impl<'a, T: Time<Ticks = Ticks64>> ReadOnlyStateDriver<'a, T> {
 
     fn write(&self, process: &dyn Process) {
         let tasks = process.pending_tasks() as u32;
-        let now = self.timer.now().into_u64();
+        let now = self.timer.now();
+        // What a counter of any width has above its low word; the trait gives it no other way.
+        let high = now.saturating_scale(1, 1 << 31) >> 1;
+        let now = u64::from(high) << 32 | u64::from(now.into_u32());
         let _ = self.apps.enter(process.processid(), |app, _| {
             let mut state = [0; LENGTH];
             let words = app.count.to_le_bytes().into_iter();
@@ -86,7 +89,7 @@ impl<'a, T: Time<Ticks = Ticks64>> ReadOnlyStateDriver<'a, T> {
     }
 }
 
-impl<T: Time<Ticks = Ticks64>> ContextSwitchCallback for ReadOnlyStateDriver<'_, T> {
+impl<T: Time> ContextSwitchCallback for ReadOnlyStateDriver<'_, T> {
     fn context_switch_hook(&self, process: &dyn Process) {
         let asked = self.asked.get();
         if asked != 0 && asked & Self::bit(process.processid()) != 0 {
@@ -95,7 +98,7 @@ impl<T: Time<Ticks = Ticks64>> ContextSwitchCallback for ReadOnlyStateDriver<'_,
     }
 }
 
-impl<T: Time<Ticks = Ticks64>> SyscallDriver for ReadOnlyStateDriver<'_, T> {
+impl<T: Time> SyscallDriver for ReadOnlyStateDriver<'_, T> {
     fn command(&self, command_num: usize, _: usize, _: usize, _: ProcessId) -> CommandReturn {
         match command_num {
             0 => CommandReturn::success(),

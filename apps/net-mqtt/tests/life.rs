@@ -12,6 +12,9 @@ use mqtt_ipc::{Qos, Status};
 
 const EC: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
+/// What buffers that are kept may take once, bytes (docs/endurance.md).
+const KEPT: i64 = 2048;
+
 struct Day {
     pki: Pki,
     port: u16,
@@ -85,19 +88,30 @@ fn a_day_over_tls() {
         refused: 0,
     };
     // Caches and queues reach the size that they keep.
-    for _ in 0..2 {
-        day.hour("ca");
+    for authority in ["ca", "other"] {
+        day.hour(authority);
     }
-    let heap = allocation_counter::measure(|| {
-        for hour in 2..24 {
-            // At noon somebody else answers, then the broker has a new certificate.
-            day.hour(if hour == 12 { "other" } else { "ca" });
-        }
-    });
+    let (mut heap, mut evenings) = (0, Vec::new());
+    for hour in 2..24 {
+        // At noon somebody else answers, then the broker has a new certificate.
+        let authority = if hour == 12 { "other" } else { "ca" };
+        heap += allocation_counter::measure(|| day.hour(authority)).bytes_current;
+        evenings.push(heap);
+    }
     println!(
-        "24 h over TLS: {} publishes acknowledged, {} strangers refused; heap {:+} bytes since the second hour",
-        day.published, day.refused, heap.bytes_current
+        "24 h over TLS: {} publishes acknowledged, {} strangers refused; heap since the second hour {evenings:?}",
+        day.published, day.refused
     );
-    assert_eq!((day.published, day.refused), (24 * 5, 1));
-    assert!(heap.bytes_current <= 0, "the heap grew: {heap:?}");
+    assert_eq!((day.published, day.refused), (24 * 5, 2));
+    // A buffer that is kept reaches its size once, in whatever hour; a leak sets a new height in each.
+    let mut heights = vec![0];
+    for evening in evenings {
+        if heights.last().is_some_and(|height| evening > *height) {
+            heights.push(evening);
+        }
+    }
+    assert!(
+        heights.len() <= 3 && heap <= KEPT,
+        "the heap grew: {heights:?}"
+    );
 }

@@ -1,6 +1,6 @@
 //! A day's connections over real TLS, one an hour, of which a minute each is lived: lost connections,
-//! a stranger in the broker's place, a broker with a new certificate; heap, keys and operations are in
-//! the evening what they were in the morning.
+//! a stranger in the broker's place, a broker with a new certificate; keys and operations are in
+//! the evening what they were in the morning, and the heap but for what a kept buffer takes once.
 //!
 //! The device is the whole library over a socket with the real PSA crypto service; the broker is
 //! mosquitto. Many more reconnections without TLS are `endurance.rs`'s.

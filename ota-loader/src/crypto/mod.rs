@@ -67,20 +67,23 @@ fn p256_verify(key: &[u8; 64], digest: &Digest256, signature: &[u8; 64]) -> bool
     let (x, y) = halves(key);
     let (r, s) = halves(signature);
     // Ranges of r and s and the point's place on the curve are checked inside.
-    p256_cm4::verify(&x, &y, digest, &r, &s)
+    p256_cm4::verify(&x, &y, &number(digest), &r, &s)
 }
 
 /// Two big-endian 32-byte numbers as little-endian words.
 #[cfg(feature = "p256-asm")]
-fn halves(bytes: &[u8; 64]) -> ([u32; 8], [u32; 8]) {
-    let mut out = [[0u32; 8]; 2];
-    for (half, number) in bytes.chunks_exact(32).zip(&mut out) {
-        for (chunk, word) in half.rchunks_exact(4).zip(number) {
-            *word = chunk.iter().fold(0, |w, b| (w << 8) | u32::from(*b));
-        }
+fn halves(bytes: &[u8; 64]) -> (p256_cm4::Words, p256_cm4::Words) {
+    let (a, b) = bytes.split_at(32);
+    (number(a), number(b))
+}
+
+#[cfg(feature = "p256-asm")]
+fn number(bytes: &[u8]) -> p256_cm4::Words {
+    let mut out = [0; 8];
+    for (chunk, word) in bytes.rchunks_exact(4).zip(&mut out) {
+        *word = chunk.iter().fold(0, |w, b| (w << 8) | u32::from(*b));
     }
-    let [a, b] = out;
-    (a, b)
+    out
 }
 
 #[cfg(all(feature = "p256-portable", not(feature = "p256-asm")))]

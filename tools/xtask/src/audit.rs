@@ -18,7 +18,7 @@ pub struct Options {
 }
 
 /// Folders whose crates may hold `unsafe`, and why.
-const UNSAFE: [(&str, &str); 9] = [
+const UNSAFE: [(&str, &str); 10] = [
     (
         "arch/cortex-v8m",
         "switches contexts, programs the MPU and the NVIC",
@@ -36,6 +36,7 @@ const UNSAFE: [(&str, &str); 9] = [
         "libtock/platform",
         "the system call traits are unsafe upstream",
     ),
+    ("libraries/p256-cm4", "calls its own assembler: P-256"),
     (
         "libraries/symmetric",
         "calls its own assembler: SHA-256, ChaCha20, Poly1305, AES, GHASH",
@@ -47,17 +48,6 @@ const UNSAFE: [(&str, &str); 9] = [
         "speaks mosquitto's C plugin interface",
     ),
 ];
-
-/// Crates that are carried with small fixes and otherwise as the registry has them: judged like
-/// any dependency, by their own tests and ours, not by our house rules.
-const VENDORED: [&str; 1] = ["spe/crypto/p256-cm4"];
-
-fn is_vendored(path: &str) -> bool {
-    VENDORED.iter().any(|v| {
-        path.strip_prefix(v)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
-}
 
 /// Runs the audit.
 ///
@@ -71,7 +61,7 @@ pub fn run(options: &Options) -> Result<()> {
             .args(["ls-files", "*.rs"])
             .current_dir(paths::root()),
     )?;
-    for file in files.lines().filter(|file| !is_vendored(file)) {
+    for file in files.lines() {
         let text = std::fs::read_to_string(paths::root().join(file))?;
         count.file(file, &text, &mut findings);
     }
@@ -88,7 +78,6 @@ pub fn run(options: &Options) -> Result<()> {
     let report = json!({
         "unsafe_blocks": count.blocks,
         "unsafe_notes": count.notes,
-        "vendored": VENDORED,
         "crates_allowed_unsafe": UNSAFE.iter().map(|(c, _)| *c).collect::<Vec<_>>(),
         "dependency_violations": violations,
         "files_over_800": count.long,
@@ -198,9 +187,6 @@ fn dependencies() -> Result<Vec<String>> {
                 continue;
             };
             let to = folder(target);
-            if is_vendored(&to) {
-                continue;
-            }
             if !allowed(&from, &to) {
                 out.push(format!("{from} may not know {to}"));
             }

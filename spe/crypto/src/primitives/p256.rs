@@ -151,7 +151,7 @@ mod rust {
 mod assembler {
     //! The assembler of Emill's P256-Cortex-M4 as Rust functions. Words are little-endian.
 
-    use zeroize::{Zeroize, Zeroizing};
+    use zeroize::Zeroizing;
 
     fn words(bytes: &[u8]) -> [u32; 8] {
         let mut out = [0; 8];
@@ -178,52 +178,47 @@ mod assembler {
         (words(x), words(y))
     }
 
-    pub fn is_secret(secret: &[u8; 32]) -> bool {
-        p256_cm4::check_range_n(&secret_words(secret))
-    }
-
-    pub fn is_public(point: &[u8; 65]) -> bool {
-        let (mut x, mut y) = ([0; 8], [0; 8]);
-        p256_cm4::octet_string_to_point(&mut x, &mut y, point)
-    }
-
-    pub fn public_key(secret: &[u8; 32]) -> Option<[u8; 65]> {
-        let (mut x, mut y) = ([0; 8], [0; 8]);
-        if !p256_cm4::keygen(&mut x, &mut y, &secret_words(secret)) {
-            return None;
-        }
+    fn point((x, y): ([u32; 8], [u32; 8])) -> [u8; 65] {
         let mut out = [4; 65];
         let (to_x, to_y) = out[1..].split_at_mut(32);
         bytes(&x, to_x);
         bytes(&y, to_y);
-        Some(out)
+        out
+    }
+
+    pub fn is_secret(secret: &[u8; 32]) -> bool {
+        p256_cm4::is_scalar(&secret_words(secret))
+    }
+
+    pub fn is_public(point: &[u8; 65]) -> bool {
+        let (x, y) = coordinates(point);
+        point[0] == 4 && p256_cm4::is_point(&x, &y)
+    }
+
+    pub fn public_key(secret: &[u8; 32]) -> Option<[u8; 65]> {
+        p256_cm4::public_key(&secret_words(secret)).map(point)
     }
 
     pub fn ecdh(secret: &[u8; 32], peer: &[u8; 65]) -> Option<Zeroizing<[u8; 32]>> {
-        // The crate does not check the scalar here.
-        let secret = secret_words(secret);
         let (x, y) = coordinates(peer);
+        let shared = Zeroizing::new(p256_cm4::ecdh(&secret_words(secret), &x, &y)?);
         let mut out = Zeroizing::new([0; 32]);
-        (p256_cm4::check_range_n(&secret)
-            && p256_cm4::ecdh_calc_shared_secret(&mut out, &secret, &x, &y))
-        .then_some(out)
+        bytes(&shared, &mut *out);
+        Some(out)
     }
 
     pub fn sign(secret: &[u8; 32], z: &[u8; 32], k: &[u8; 32]) -> Option<[u8; 64]> {
-        let (mut r, mut s) = ([0; 8], [0; 8]);
-        let mut k = words(k);
-        let done = p256_cm4::sign(&mut r, &mut s, z, &secret_words(secret), &k);
-        k.zeroize();
+        let (r, s) = p256_cm4::sign(&secret_words(secret), &words(z), &secret_words(k))?;
         let mut out = [0; 64];
         let (to_r, to_s) = out.split_at_mut(32);
         bytes(&r, to_r);
         bytes(&s, to_s);
-        done.then_some(out)
+        Some(out)
     }
 
     pub fn verify(public: &[u8; 65], z: &[u8; 32], signature: &[u8; 64]) -> bool {
         let (x, y) = coordinates(public);
         let (r, s) = signature.split_at(32);
-        p256_cm4::verify(&x, &y, z, &words(r), &words(s))
+        p256_cm4::verify(&x, &y, &words(z), &words(r), &words(s))
     }
 }

@@ -1,3 +1,5 @@
+//! Wide multiplication, comparisons with the two moduli, negation.
+
 use core::arch::naked_asm;
 
 /// Given two 288 bit numbers `a` and `b`, calculate `a * b`.

@@ -1,3 +1,5 @@
+//! Doubling and addition of points, and the way back to affine coordinates.
+
 use core::arch::naked_asm;
 
 use crate::asm::Montgomery;

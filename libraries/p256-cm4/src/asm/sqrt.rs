@@ -1,3 +1,5 @@
+//! Inversion and square root modulo the prime, by powers.
+
 use core::arch::naked_asm;
 
 /// For input `a = A * R mod p` and mode `mode`:

@@ -1,3 +1,5 @@
+//! Addition and subtraction, modulo the prime and modulo the order.
+
 use core::arch::naked_asm;
 
 /// Compute `A - B mod p`, assuming that `A, B < p`, and `p` is the `p256` prime.

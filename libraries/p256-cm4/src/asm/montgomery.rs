@@ -1,3 +1,5 @@
+//! Into and out of Montgomery form.
+
 use core::arch::naked_asm;
 
 #[derive(Debug, Clone, Copy)]

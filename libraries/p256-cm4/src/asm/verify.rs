@@ -1,3 +1,5 @@
+//! The last step of a verification.
+
 use core::arch::naked_asm;
 
 use crate::asm::montgomery::Montgomery;

@@ -1,3 +1,5 @@
+//! Reduction modulo the order.
+
 use core::arch::naked_asm;
 
 use crate::asm::util::mul288x288;

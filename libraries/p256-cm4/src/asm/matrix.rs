@@ -1,6 +1,8 @@
+//! The steps of Bernstein and Yang's inversion (https://gcd.cr.yp.to/safegcd-20190413.pdf).
+
 use core::arch::naked_asm;
 
-use crate::FGInteger;
+use crate::arithmetic::FGInteger;
 
 /// The elements of a matrix.
 ///
@@ -17,9 +19,9 @@ struct MatrixElement(u32);
 ///
 /// `r1` shall contain `b`, an `u32`.
 ///
-/// `r2` shall point to `xy`, a valid [`*const [XYInteger; 2]`](`crate::XYInteger`).
+/// `r2` shall point to `xy`, a valid [`*const [XYInteger; 2]`](`crate::arithmetic::XYInteger`).
 ///
-/// `r3` shall contain a valid [`*mut XYInteger`](`crate::XYInteger`) in which the result will be stored.
+/// `r3` shall contain a valid [`*mut XYInteger`](`crate::arithmetic::XYInteger`) in which the result will be stored.
 ///
 /// # Return
 /// On return, the dereference of the input value of `r3` will contain the result of the computation.
@@ -32,8 +34,8 @@ struct MatrixElement(u32);
 pub unsafe extern "C" fn P256_matrix_mul_mod_n(
     a: u32,
     b: u32,
-    xy: *const [crate::XYInteger; 2],
-    out: *mut crate::XYInteger,
+    xy: *const [crate::arithmetic::XYInteger; 2],
+    out: *mut crate::arithmetic::XYInteger,
 ) {
     naked_asm!(
         ".cpu cortex-m33",
@@ -298,9 +300,9 @@ pub unsafe extern "C" fn P256_divsteps2_31(delta: i32, f: u32, g: u32, res: *mut
 ///
 /// `r1` shall contain `b`, a 32 bit unsigned integer.
 ///
-/// `r2` shall contain `f` and `g`, two 257 bit signed numbers, as a [`*const [FGInteger; 2]`](crate::FGInteger).
+/// `r2` shall contain `f` and `g`, two 257 bit signed numbers, as a [`*const [FGInteger; 2]`](crate::arithmetic::FGInteger).
 ///
-/// `r3` shall contain a valid [`*mut FGInteger`](crate::FGInteger).
+/// `r3` shall contain a valid [`*mut FGInteger`](crate::arithmetic::FGInteger).
 ///
 /// # Return
 /// On return, the dereference of the input value of `r3` will contain the result of the operation.

@@ -13,6 +13,11 @@ pub unsafe trait ProcessManagementCapability {}
 /// # Safety
 /// Implement only in code trusted with every process.
 pub unsafe trait ProcessStartCapability {}
+/// Restart a process, and do nothing else to it.
+///
+/// # Safety
+/// Implement only in code trusted to end any process.
+pub unsafe trait ProcessRestartCapability {}
 /// Run the main loop.
 ///
 /// # Safety

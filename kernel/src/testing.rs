@@ -25,7 +25,8 @@ use crate::platform::mpu::{MPU, Permissions, Region};
 use crate::platform::{KernelResources, SyscallDriverLookup};
 use crate::process::{
     FaultAction, FunctionCall, Process, ProcessArray, ProcessFaultPolicy, ProcessId,
-    ProcessStandardStoragePermissionsPolicy, ShortId, StoppedExecutingReason, load_processes_as,
+    ProcessStandard, ProcessStandardStoragePermissionsPolicy, ShortId, StoppedExecutingReason,
+    load_processes_as,
 };
 use crate::scheduler::{Scheduler, SchedulingDecision};
 use crate::storage_permissions::StoragePermissions;
@@ -306,8 +307,8 @@ static RESTART: Restart = Restart;
 
 /// A process with a name may store for itself.
 struct OwnStorage;
-impl ProcessStandardStoragePermissionsPolicy for OwnStorage {
-    fn get_permissions(&self, process: &dyn Process) -> StoragePermissions {
+impl ProcessStandardStoragePermissionsPolicy<TestChip, ()> for OwnStorage {
+    fn get_permissions(&self, process: &ProcessStandard<TestChip, ()>) -> StoragePermissions {
         match process.short_app_id() {
             ShortId::Fixed(id) => StoragePermissions::new_self_only(id, &Everything),
             ShortId::LocallyUnique => StoragePermissions::new_null(),

@@ -202,7 +202,7 @@ impl DynamicProcessUpdateClient for Log {
     }
 }
 
-type Storage = SequentialDynamicBinaryStorage<'static, TestChip, Nor>;
+type Storage = SequentialDynamicBinaryStorage<'static, 'static, TestChip, (), Nor>;
 
 struct Rig {
     t: TestKernel,

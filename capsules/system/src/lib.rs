@@ -10,4 +10,5 @@ pub mod process_policies;
 pub mod process_printer;
 pub mod process_restart;
 pub mod scheduler;
+pub mod storage_permissions;
 pub mod syscall_filter;

@@ -24,7 +24,9 @@ use crate::deferred_call::{DeferredCall, DeferredCallClient};
 use crate::hil;
 use crate::hil::nonvolatile_storage::{NonvolatileStorage, NonvolatileStorageClient};
 use crate::platform::chip::Chip;
-use crate::process::{FlashRegion, Process, SequentialProcessLoaderMachine, SingleLoadClient};
+use crate::process::{
+    FlashRegion, Process, ProcessStandardDebug, SequentialProcessLoaderMachine, SingleLoadClient,
+};
 use crate::process_checker::ProcessCheckError;
 use crate::utilities::cells::{MapCell, OptionalCell, TakeCell};
 use core::cell::Cell;
@@ -141,10 +143,16 @@ struct Restart {
 }
 
 /// The implementation.
-pub struct SequentialDynamicBinaryStorage<'a, C: Chip + 'static, F> {
+pub struct SequentialDynamicBinaryStorage<
+    'a,
+    'b,
+    C: Chip + 'static,
+    D: ProcessStandardDebug + 'static,
+    F,
+> {
     kernel: &'static Kernel,
-    driver: &'a F,
-    loader: &'a SequentialProcessLoaderMachine<'a, C>,
+    driver: &'b F,
+    loader: &'a SequentialProcessLoaderMachine<'a, C, D>,
     trials: &'a dyn TrialStore,
     area: Area,
     buffer: TakeCell<'static, [u8]>,
@@ -169,17 +177,18 @@ pub struct SequentialDynamicBinaryStorage<'a, C: Chip + 'static, F> {
     deferred_call: DeferredCall,
 }
 
-impl<'a, C, F> SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     /// Over the area; `buffer` is for headers, 16 bytes at least. The caller makes this the client
     /// of the driver.
     pub fn new(
         kernel: &'static Kernel,
-        driver: &'a F,
-        loader: &'a SequentialProcessLoaderMachine<'a, C>,
+        driver: &'b F,
+        loader: &'a SequentialProcessLoaderMachine<'a, C, D>,
         trials: &'a dyn TrialStore,
         area: Area,
         buffer: &'static mut [u8],
@@ -243,7 +252,7 @@ where
         self.area.flash.bytes()
     }
 
-    fn objects(&self) -> impl Iterator<Item = Object> + use<'a, C, F> {
+    fn objects(&self) -> impl Iterator<Item = Object> + use<'a, 'b, C, D, F> {
         list::objects(self.bytes(), self.area.flash.stride())
     }
 
@@ -492,10 +501,11 @@ where
     }
 }
 
-impl<'a, C, F> DynamicBinaryStore for SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> DynamicBinaryStore for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     fn setup(&self, app_length: usize) -> Result<usize, ErrorCode> {
         self.free_to_install()?;
@@ -604,10 +614,11 @@ where
     }
 }
 
-impl<'a, C, F> DynamicProcessLoad for SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> DynamicProcessLoad for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     fn load(&self) -> Result<(), ErrorCode> {
         let place = self
@@ -633,10 +644,11 @@ where
     }
 }
 
-impl<'a, C, F> DynamicProcessUnload for SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> DynamicProcessUnload for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     fn unload(&self, short_id: ShortId) -> Result<(), ErrorCode> {
         self.idle()?;
@@ -664,10 +676,11 @@ where
     }
 }
 
-impl<'a, C, F> DynamicProcessUpdate for SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> DynamicProcessUpdate for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     fn setup_at(&self, address: usize, app_length: usize) -> Result<usize, ErrorCode> {
         self.free_to_install()?;
@@ -800,10 +813,11 @@ where
     }
 }
 
-impl<'a, C, F> SingleLoadClient for SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> SingleLoadClient for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     fn binary_checked(&self, result: Result<(ShortId, bool), ProcessLoadError>) {
         let unsigned = ProcessLoadError::CheckError(ProcessCheckError::CredentialsNotAccepted);

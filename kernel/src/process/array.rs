@@ -21,7 +21,8 @@ impl ProcessSlot {
         let process = self.proc.get()?;
         process.ready().then(|| process.processid())
     }
-    pub(crate) fn get(&self) -> Option<&'static dyn Process> {
+    /// The process in it.
+    pub fn get(&self) -> Option<&'static dyn Process> {
         self.proc.get()
     }
 }

@@ -203,13 +203,13 @@ fn place(
 }
 
 #[allow(clippy::too_many_arguments)]
-fn create_process<C: Chip>(
+fn create_process<C: Chip, D: ProcessStandardDebug + 'static>(
     kernel: &'static Kernel,
     chip: &'static C,
     binary: &ProcessBinary,
     ram: (*mut u8, usize),
     fault_policy: &'static dyn ProcessFaultPolicy,
-    storage_policy: &dyn ProcessStandardStoragePermissionsPolicy,
+    storage_policy: &dyn ProcessStandardStoragePermissionsPolicy<C, D>,
     app_id: ShortId,
     slot: Option<usize>,
 ) -> Result<&'static dyn Process, ProcessLoadError> {
@@ -261,7 +261,15 @@ pub fn load_processes<C: Chip>(
     _capability: &dyn crate::capabilities::ProcessManagementCapability,
 ) -> Result<(), ProcessLoadError> {
     let name = ShortId::LocallyUnique;
-    load_processes_as(kernel, chip, app_flash, app_memory, fault_policy, &(), name)
+    load_processes_as::<C, ProcessStandardDebugFull>(
+        kernel,
+        chip,
+        app_flash,
+        app_memory,
+        fault_policy,
+        &(),
+        name,
+    )
 }
 
 /// Feature `debug_load_processes`: prints what became of a binary.
@@ -284,13 +292,13 @@ fn trace_loading(name: &str, result: &Result<&'static dyn Process, ProcessLoadEr
 }
 
 /// As [`load_processes`], all of one name.
-pub(crate) fn load_processes_as<C: Chip>(
+pub(crate) fn load_processes_as<C: Chip, D: ProcessStandardDebug + 'static>(
     kernel: &'static Kernel,
     chip: &'static C,
     app_flash: &'static [u8],
     app_memory: &'static mut [u8],
     fault_policy: &'static dyn ProcessFaultPolicy,
-    storage_policy: &dyn ProcessStandardStoragePermissionsPolicy,
+    storage_policy: &dyn ProcessStandardStoragePermissionsPolicy<C, D>,
     name: ShortId,
 ) -> Result<(), ProcessLoadError> {
     let region = FlashRegion::read_only(app_flash, 0);
@@ -403,7 +411,7 @@ pub struct SequentialProcessLoaderMachine<
     flash: Flash,
     ram: (*mut u8, usize),
     fault_policy: &'static dyn ProcessFaultPolicy,
-    storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy,
+    storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy<C, D>,
     phase: Cell<Phase>,
     region: Cell<usize>,
     offset: Cell<usize>,
@@ -427,7 +435,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
         flash: &'static [u8],
         app_memory: &'static mut [u8],
         fault_policy: &'static dyn ProcessFaultPolicy,
-        storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy,
+        storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy<C, D>,
         app_id_policy: &'a dyn AppIdPolicy,
         capability: &dyn crate::capabilities::ProcessManagementCapability,
     ) -> Self {
@@ -457,7 +465,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
         flash: &'static [FlashRegion],
         app_memory: &'static mut [u8],
         fault_policy: &'static dyn ProcessFaultPolicy,
-        storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy,
+        storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy<C, D>,
         app_id_policy: &'a dyn AppIdPolicy,
         _capability: &dyn crate::capabilities::ProcessManagementCapability,
     ) -> Self {

@@ -25,7 +25,7 @@ pub use loading::{
     FlashRegion, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
     SequentialProcessLoaderMachine, load_processes,
 };
-pub use policies::{ProcessFaultPolicy, ProcessStandardStoragePermissionsPolicy};
+pub use policies::{ProcessFaultPolicy, ProcessRestart, ProcessStandardStoragePermissionsPolicy};
 pub use printer::{ProcessPrinter, ProcessPrinterContext};
 pub use standard::ProcessStandard;
 

@@ -21,6 +21,7 @@ use crate::utilities::cells::{MapCell, NumericCellExt};
 use crate::weakened::{Defence, off};
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
+use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 use shares::Share;
 use tock_tbf::types::{CommandPermissions, TbfHeader};
@@ -45,7 +46,7 @@ type State_<C> = <<C as Chip>::UserspaceKernelBoundary as UserspaceKernelBoundar
 type Config<C> = <<C as Chip>::MPU as MPU>::MpuConfig;
 
 /// A process.
-pub struct ProcessStandard<C: 'static + Chip> {
+pub struct ProcessStandard<C: 'static + Chip, D: 'static + ProcessStandardDebug> {
     process_id: Cell<ProcessId>,
     app_id: ShortId,
     chip: &'static C,
@@ -84,11 +85,12 @@ pub struct ProcessStandard<C: 'static + Chip> {
     syscalls: Cell<usize>,
     dropped: Cell<usize>,
     expirations: Cell<usize>,
+    _debug: PhantomData<D>,
 }
 
 // Addresses from userspace are checked against the process's bounds, never followed as they come.
 #[allow(clippy::not_unsafe_ptr_arg_deref)]
-impl<C: 'static + Chip> Process for ProcessStandard<C> {
+impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessStandard<C, D> {
     fn processid(&self) -> ProcessId {
         self.process_id.get()
     }

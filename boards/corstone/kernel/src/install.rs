@@ -19,14 +19,15 @@ use kernel::dynamic_binary_storage::{
 };
 use kernel::hil::nonvolatile_storage::NonvolatileStorage;
 use kernel::hil::time::Alarm;
-use kernel::process::FlashRegion;
+use kernel::process::{FlashRegion, ProcessStandardDebugFull};
 use kernel::{ErrorCode, Kernel, debug, static_init};
 use psa_client::its;
 use psa_interface::{Status, storage};
 use tfm_psa_driver::{KernelClient, Spe, Veneers};
 
 /// What stores binaries.
-pub type Storage = SequentialDynamicBinaryStorage<'static, Chip, AppFlash>;
+pub type Storage =
+    SequentialDynamicBinaryStorage<'static, 'static, Chip, ProcessStandardDebugFull, AppFlash>;
 /// The driver.
 pub type Loader = AppLoader<'static, Storage, VirtualAlarm>;
 

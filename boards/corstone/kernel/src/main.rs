@@ -23,8 +23,8 @@ mod supervision;
 
 use capsules_system::process_checker::credentials::AppCheckerCredentials;
 use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
-use capsules_system::process_policies::TbfHeaderStoragePermissions;
 use capsules_system::process_restart::{Backoff, BackoffRestartFaultPolicy};
+use capsules_system::storage_permissions::tbf_header::TbfHeaderStoragePermissions;
 use chip::ns::devices::{start_time, ticks};
 use cortex_v8m::systick::SysTick;
 use kernel::capabilities::{
@@ -37,7 +37,7 @@ use kernel::hil::time::Alarm;
 use kernel::ipc::{self, IPC};
 use kernel::process::{
     FlashRegion, ProcessArray, ProcessBinary, ProcessCheckerMachine, ProcessLoadingAsync,
-    SequentialProcessLoaderMachine,
+    ProcessStandardDebugFull, SequentialProcessLoaderMachine,
 };
 use kernel::{Kernel, create_capability, static_init};
 use platform::{Chip, Platform};
@@ -65,11 +65,11 @@ struct StorageCapability;
 unsafe impl ApplicationStorageCapability for StorageCapability {}
 /// Each application stores under its ShortId and sees what it stored, unless its signed header says
 /// what else.
-type StoragePolicy = TbfHeaderStoragePermissions<StorageCapability>;
+type StoragePolicy = TbfHeaderStoragePermissions<Chip, ProcessStandardDebugFull, StorageCapability>;
 
 type Checker = AppCheckerCredentials<'static, SecureVerifier>;
 /// What loads processes.
-pub type Loader = SequentialProcessLoaderMachine<'static, Chip>;
+pub type Loader = SequentialProcessLoaderMachine<'static, Chip, ProcessStandardDebugFull>;
 
 fn main() -> ! {
     start_time();

@@ -4,10 +4,11 @@
 
 use super::*;
 
-impl<'a, C, F> SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     /// The place for a binary, if it can be had.
     pub(super) fn plan(&self, address: usize, len: usize) -> Result<Place, ErrorCode> {

@@ -5,10 +5,11 @@
 
 use super::*;
 
-impl<'a, C, F> SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     pub(super) fn begin(&self, state: State, steps: &[Option<Step>]) {
         let mut script = [None; STEPS];
@@ -215,10 +216,11 @@ where
     }
 }
 
-impl<'a, C, F> NonvolatileStorageClient for SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> NonvolatileStorageClient for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     fn read_done(&self, _buffer: &'static mut [u8], _length: usize) {}
 
@@ -247,10 +249,11 @@ where
     }
 }
 
-impl<'a, C, F> hil::flash::Client<F> for SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> hil::flash::Client<F> for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     fn read_complete(&self, _: &'static mut F::Page, _: Result<(), hil::flash::Error>) {}
     fn write_complete(&self, _: &'static mut F::Page, _: Result<(), hil::flash::Error>) {}
@@ -263,10 +266,11 @@ where
     }
 }
 
-impl<'a, C, F> DeferredCallClient for SequentialDynamicBinaryStorage<'a, C, F>
+impl<'a, 'b, C, D, F> DeferredCallClient for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
 where
     C: Chip,
-    F: NonvolatileStorage<'a> + hil::flash::Flash,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
 {
     fn handle_deferred_call(&self) {
         if let Some(error) = self.refused.take() {

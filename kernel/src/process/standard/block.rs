@@ -12,7 +12,23 @@ fn below(top: usize, size: usize, align: usize) -> Option<usize> {
     Some(top.checked_sub(size)? & !(align - 1))
 }
 
-impl<C: 'static + Chip> ProcessStandard<C> {
+/// What a header says of storage: may write; how many it may read, which; may change, which.
+type HeaderStorage = (bool, usize, [u32; 8], usize, [u32; 8]);
+
+impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D> {
+    /// What the TBF's StoragePermissions say, where it has them.
+    pub fn get_tbf_storage_permissions(&self) -> Option<HeaderStorage> {
+        let write = self.header.get_storage_write_id();
+        let read = self.header.get_storage_read_ids();
+        let modify = self.header.get_storage_modify_ids();
+        if write.is_none() && read.is_none() && modify.is_none() {
+            return None;
+        }
+        let (read, reads) = read.unwrap_or(([0; 8], 0));
+        let (modify, modifies) = modify.unwrap_or(([0; 8], 0));
+        Some((write.is_some(), reads, read, modifies, modify))
+    }
+
     /// Creates the process of `pb` at the start of the unallocated RAM; `slot` becomes its index.
     ///
     /// # Safety
@@ -24,7 +40,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
         pb: &ProcessBinary,
         unallocated: (*mut u8, usize),
         fault_policy: &'static dyn ProcessFaultPolicy,
-        storage_policy: &dyn ProcessStandardStoragePermissionsPolicy,
+        storage_policy: &dyn ProcessStandardStoragePermissionsPolicy<C, D>,
         app_id: ShortId,
         slot: usize,
     ) -> Result<&'static dyn Process, ProcessLoadError> {
@@ -159,6 +175,7 @@ impl<C: 'static + Chip> ProcessStandard<C> {
             syscalls: Cell::new(0),
             dropped: Cell::new(0),
             expirations: Cell::new(0),
+            _debug: PhantomData,
         };
         // SAFETY: the place of the control block, disjoint from queue, table and app memory.
         let process: &'static Self = unsafe {

@@ -40,7 +40,7 @@ impl Share {
     }
 }
 
-impl<C: 'static + Chip> ProcessStandard<C> {
+impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D> {
     /// The open share of exactly this region.
     pub(super) fn share(&self, region: mpu::Region) -> Option<&Cell<Option<Share>>> {
         let open = |s: &Share| s.region == region && s.ended.is_none();

@@ -1,14 +1,19 @@
 //! §3: processes, their states and policies, checking, loading, IPC; and the capsule crates' paths.
 
 use super::R;
+use capsules_system::storage_permissions::individual::IndividualStoragePermissions;
+use capsules_system::storage_permissions::null::NullStoragePermissions;
+use capsules_system::storage_permissions::tbf_header::TbfHeaderStoragePermissions;
+use kernel::capabilities::{ApplicationStorageCapability, ProcessRestartCapability};
 use kernel::platform::chip::Chip;
 use kernel::process::{
     AcceptedCredential, BinaryVersion, Error, FaultAction, FunctionCall, FunctionCallSource,
     Process, ProcessArray, ProcessBinary, ProcessCheckerMachine, ProcessCheckerMachineClient,
     ProcessFaultPolicy, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
-    ProcessPrinter, ProcessPrinterContext, ProcessSlot, ProcessStandardDebugFull,
-    ProcessStandardStoragePermissionsPolicy, ReturnArguments, SequentialProcessLoaderMachine,
-    ShortId, State, StoppedExecutingReason, StoppedState, Task,
+    ProcessPrinter, ProcessPrinterContext, ProcessRestart, ProcessSlot, ProcessStandard,
+    ProcessStandardDebug, ProcessStandardDebugFull, ProcessStandardStoragePermissionsPolicy,
+    ReturnArguments, SequentialProcessLoaderMachine, ShortId, State, StoppedExecutingReason,
+    StoppedState, Task,
 };
 use kernel::process_checker::{
     AppCredentialsPolicy, AppCredentialsPolicyClient, AppIdPolicy, AppUniqueness, CheckResult,
@@ -28,7 +33,9 @@ pub fn policies<
     N: Compress,
     M: ProcessCheckerMachineClient,
     F: ProcessFaultPolicy,
-    S: ProcessStandardStoragePermissionsPolicy,
+    S: ProcessStandardStoragePermissionsPolicy<K, D>,
+    K: Chip + 'static,
+    D: ProcessStandardDebug + 'static,
 >() {
     type Bytes = &'static [u8];
     type Refused = (ErrorCode, TbfFooterV2Credentials, Bytes);
@@ -45,8 +52,11 @@ pub fn policies<
     type Outcome = Result<Option<AcceptedCredential>, ProcessCheckError>;
     let _: fn(&M, ProcessBinary, Outcome) = M::done;
     let _: fn(&F, &dyn Process) -> FaultAction = F::action;
-    let _: fn(&S, &dyn Process) -> kernel::storage_permissions::StoragePermissions =
+    let _: fn(&S, &ProcessStandard<K, D>) -> kernel::storage_permissions::StoragePermissions =
         S::get_permissions;
+    type Ids = [u32; 8];
+    let _: fn(&ProcessStandard<K, D>) -> Option<(bool, usize, Ids, usize, Ids)> =
+        ProcessStandard::<K, D>::get_tbf_storage_permissions;
     let _ = CheckResult::Accept(Some(CheckResultAcceptMetadata { metadata: 1 }));
     let _ = [CheckResult::Pass, CheckResult::Reject];
     let _ = [
@@ -77,7 +87,7 @@ pub fn loading<C: Chip + 'static>(load: ProcessLoadError) {
         &'static [u8],
         &'static mut [u8],
         &'static dyn ProcessFaultPolicy,
-        &'static dyn ProcessStandardStoragePermissionsPolicy,
+        &'static dyn ProcessStandardStoragePermissionsPolicy<C, ProcessStandardDebugFull>,
         &'static dyn AppIdPolicy,
         Cap,
     ) -> Machine<C> = Machine::<C>::new;
@@ -97,6 +107,7 @@ pub fn loading<C: Chip + 'static>(load: ProcessLoadError) {
     );
     let _: fn() -> ProcessArray<4> = ProcessArray::new;
     let _: fn(&ProcessArray<4>) -> &[ProcessSlot] = ProcessArray::as_slice;
+    let _: fn(&ProcessSlot) -> Option<&'static dyn Process> = ProcessSlot::get;
 }
 
 pub struct Told;
@@ -242,4 +253,19 @@ pub fn capsule_paths<A: kernel::hil::time::Alarm<'static> + 'static>() {
         capsules_core::rng::DRIVER_NUM - 0x40001,
         capsules_extra::kv_driver::DRIVER_NUM - 0x50003,
     ];
+}
+
+pub fn storage_policies<C: Chip + 'static, CAP: ApplicationStorageCapability + 'static>(
+    individual: &'static IndividualStoragePermissions<C, ProcessStandardDebugFull, CAP>,
+    null: &'static NullStoragePermissions<C, ProcessStandardDebugFull>,
+    header: &'static TbfHeaderStoragePermissions<C, ProcessStandardDebugFull, CAP>,
+) -> [&'static dyn ProcessStandardStoragePermissionsPolicy<C, ProcessStandardDebugFull>; 4] {
+    let _: fn(CAP) -> IndividualStoragePermissions<C, (), CAP> = IndividualStoragePermissions::new;
+    let _: fn() -> NullStoragePermissions<C, ()> = NullStoragePermissions::new;
+    let _: fn(CAP) -> TbfHeaderStoragePermissions<C, (), CAP> = TbfHeaderStoragePermissions::new;
+    [&(), individual, null, header]
+}
+
+pub fn restart<R: ProcessRestart>() {
+    let _: fn(&R, ProcessId, &dyn ProcessRestartCapability) = R::try_restart;
 }

@@ -15,6 +15,7 @@
 //! the same identifier and with the same content, is recognised, also across a resumed session;
 //! AWS may repeat under a new identifier, and then it is delivered twice.
 
+use super::outcome::{Event, Failure, Message, Refusal};
 use super::packed::Packed;
 use super::packet::{self, ConnAck, Incoming, Publish, Violation};
 use alloc::string::String;
@@ -47,50 +48,6 @@ pub struct Settings {
     pub will: Option<(String, &'static [u8])>,
 }
 
-/// Why a connection is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// CONNACK with this reason.
-    Refused(u8),
-    /// DISCONNECT with this reason.
-    Disconnected(u8),
-    /// The broker broke the protocol.
-    Violation(Violation),
-    /// No CONNACK within [`CONNACK_US`].
-    NoConnAck,
-    /// No PINGRESP in time.
-    NoPingResp,
-    /// No acknowledgement within [`ACK_US`].
-    NoAck,
-    /// The transport took nothing for [`STALL_US`].
-    Stalled,
-}
-
-/// Why a packet cannot be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// Not connected.
-    Offline,
-    /// No room for it now.
-    Busy,
-    /// Larger than the broker or our buffer takes.
-    TooLarge,
-    /// The broker does not take this level, or no wildcards.
-    Unsupported,
-}
-
-/// What happened; see [`Client::next`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event<T> {
-    /// The broker accepted us; whether it resumed our session.
-    Connected(bool),
-    /// A packet's end: `Some(reason)` from the broker (0 for one at QoS 0 that was written), or
-    /// `None`: lost with the connection, and not kept.
-    Done(T, Option<u8>),
-    /// A message waits: look at it with [`Client::message`], then [`Client::take_message`].
-    Message,
-}
-
 /// The broker's claim to an acknowledgement; outlives the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ack(u32);
@@ -101,17 +58,6 @@ impl Ack {
     pub(crate) fn for_tests(number: u32) -> Ack {
         Ack(number)
     }
-}
-
-/// A message from the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Message<'b> {
-    /// Topic name.
-    pub topic: &'b str,
-    /// Payload.
-    pub payload: &'b [u8],
-    /// Whether it is at QoS 1.
-    pub acknowledged: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

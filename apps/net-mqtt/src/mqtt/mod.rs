@@ -15,13 +15,13 @@
 //! subscription identifiers, request/response and user properties (accepted and ignored).
 
 mod client;
+mod outcome;
 mod packed;
 mod packet;
 mod reason;
 
-pub use client::{
-    Ack, Client, Event, Failure, MAX_FLIGHTS, Message, RECEIVE_MAXIMUM, Refusal, Settings,
-};
+pub use client::{Ack, Client, MAX_FLIGHTS, RECEIVE_MAXIMUM, Settings};
+pub use outcome::{Event, Failure, Message, Refusal};
 pub use packed::Packed;
 pub use packet::{ConnAck, Incoming, Publish, Violation, parse, split};
 pub use reason::reason_name;

@@ -65,6 +65,13 @@ impl From<Error> for ErrorCode {
     }
 }
 
+/// What a capsule gives back when its own closure never ran.
+impl<T> From<Error> for Result<T, ErrorCode> {
+    fn from(e: Error) -> Self {
+        Err(e.into())
+    }
+}
+
 /// The status word of an upcall: 0, or the error's number.
 pub fn into_statuscode(r: Result<(), ErrorCode>) -> usize {
     match r {

@@ -29,6 +29,8 @@ fn leak<T>(t: T) -> &'static mut T {
     Box::leak(Box::new(t))
 }
 
+type Bytes = &'static mut [u8];
+
 /// The simulator behind the kernel's traits, and a copy of its content where the kernel sees it.
 struct Nor {
     sim: RefCell<SimFlash>,
@@ -55,10 +57,10 @@ impl NonvolatileStorage<'static> for Nor {
     fn set_client(&self, client: &'static dyn NonvolatileStorageClient) {
         self.client.set(Some(client));
     }
-    fn read(&self, _: &'static mut [u8], _: usize, _: usize) -> Result<(), ErrorCode> {
-        Err(ErrorCode::NOSUPPORT)
+    fn read(&self, buffer: Bytes, _: usize, _: usize) -> Result<(), (ErrorCode, Bytes)> {
+        Err((ErrorCode::NOSUPPORT, buffer))
     }
-    fn write(&self, buffer: &'static mut [u8], address: usize, n: usize) -> Result<(), ErrorCode> {
+    fn write(&self, buffer: Bytes, address: usize, n: usize) -> Result<(), (ErrorCode, Bytes)> {
         let at = address - self.seen.addr();
         let done = self.sim.borrow_mut().program(at as u32, &buffer[..n]);
         self.copy();

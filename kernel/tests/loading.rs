@@ -5,8 +5,8 @@ mod apps;
 use apps::{Names, Stop, machine, object};
 use kernel::deferred_call::DeferredCallClient;
 use kernel::process::{
-    FlashRegion, Process, ProcessLoadError, ProcessLoadingAsync, ProcessLoadingAsyncClient,
-    SequentialProcessLoaderMachine,
+    FlashRegion, Process, ProcessBinaryError, ProcessLoadError, ProcessLoadingAsync,
+    ProcessLoadingAsyncClient, SequentialProcessLoaderMachine,
 };
 use kernel::testing::{TestChip, TestKernel};
 use std::cell::RefCell;
@@ -191,8 +191,9 @@ fn of_one_application_the_newest_version_runs() {
     .concat();
     let o = load(false, &[(&list, 0)], RAM);
     assert_eq!(o.names(), ["new", "unnamed"]);
-    assert_eq!(o.told("old"), Some(Err(ProcessLoadError::Superseded)));
-    assert_eq!(o.told("copy"), Some(Err(ProcessLoadError::Superseded)));
+    let superseded = ProcessLoadError::BinaryError(ProcessBinaryError::Superseded);
+    assert_eq!(o.told("old"), Some(Err(superseded)));
+    assert_eq!(o.told("copy"), Some(Err(superseded)));
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub struct EthernetTapDriver<'a, E: EthernetAdapterDatapath<'a>> {
 
 impl<'a, E: EthernetAdapterDatapath<'a>> EthernetTapDriver<'a, E> {
     /// On `iface`, whose client the board makes this.
-    pub fn new(iface: &'a E, grant: AppGrant, tx_buffer: &'static mut [u8; MAX_MTU]) -> Self {
+    pub fn new(iface: &'a E, grant: AppGrant, tx_buffer: &'static mut [u8]) -> Self {
         EthernetTapDriver {
             iface,
             apps: grant,

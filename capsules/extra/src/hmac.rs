@@ -14,7 +14,8 @@
 //! like one (argument 0) it succeeds. Between update and finish the hasher is one process's, and
 //! others' requests wait.
 
-use crate::digest_session::{Algorithm, App, Layout, Operation, Sessions, delegate};
+pub use crate::digest_session::App;
+use crate::digest_session::{Algorithm, Layout, Operation, Sessions, delegate};
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, GrantKernelData, UpcallCount};
 use kernel::hil::digest::{
     ClientData, ClientHash, ClientVerify, Digest, HmacSha256, HmacSha384, HmacSha512,

@@ -24,6 +24,8 @@ use core::cell::Cell;
 
 /// Driver number.
 pub const DRIVER_NUM: usize = 0x50004;
+/// Bytes that a board's buffer usually has.
+pub const BUF_LEN: usize = 512;
 /// Bytes of a region's header.
 pub const HEADER: usize = 12;
 
@@ -168,7 +170,15 @@ impl<'a, const APP_REGION_SIZE: usize> IsolatedNonvolatileStorage<'a, APP_REGION
 
     fn read(&self, address: usize, length: usize) -> Result<(), ErrorCode> {
         let buffer = self.buffer.take().ok_or(ErrorCode::FAIL)?;
-        self.driver.read(buffer, address, length)
+        self.kept(self.driver.read(buffer, address, length))
+    }
+
+    /// Keeps the buffer of a request that was refused.
+    fn kept(&self, asked: Result<(), (ErrorCode, &'static mut [u8])>) -> Result<(), ErrorCode> {
+        asked.map_err(|(error, buffer)| {
+            self.buffer.replace(buffer);
+            error
+        })
     }
 
     /// Writes `length` bytes that `fill` puts into the buffer.
@@ -186,7 +196,7 @@ impl<'a, const APP_REGION_SIZE: usize> IsolatedNonvolatileStorage<'a, APP_REGION
                 return Err(ErrorCode::SIZE);
             }
         }
-        self.driver.write(buffer, address, length)
+        self.kept(self.driver.write(buffer, address, length))
     }
 
     /// What was at a header's place.
@@ -277,7 +287,7 @@ impl<'a, const APP_REGION_SIZE: usize> IsolatedNonvolatileStorage<'a, APP_REGION
                     self.buffer.replace(buffer);
                     return Err(ErrorCode::SIZE);
                 }
-                self.driver.write(buffer, address, n)
+                self.kept(self.driver.write(buffer, address, n))
             }
         }
     }

@@ -17,6 +17,6 @@ pub mod nonvolatile_storage_driver;
 pub mod polled_pin;
 pub mod process_info_driver;
 pub mod read_only_state;
-pub mod sha256_driver;
+pub mod sha;
 pub mod supervision;
 pub mod symmetric_encryption;

@@ -10,21 +10,28 @@
 //! RO 0: what to write. RW 0: where to read to. The length is cut to the buffer's and the driver's.
 //! Upcalls: (bytes, 0, 0), without a status, as upstream: 0 bytes is a failure. Others' requests
 //! wait, one each. What one application writes every other that may store can read and change.
+//!
+//! The kernel has a range of its own, by absolute address, as
+//! [`hil::NonvolatileStorage`]: one request, which goes before those of applications.
 
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, UpcallCount};
 use kernel::hil::nonvolatile_storage as hil;
 use kernel::hil::nonvolatile_storage::NonvolatileStorageClient;
 use kernel::processbuffer::{ReadableProcessBuffer, WriteableProcessBuffer};
 use kernel::syscall::{CommandReturn, SyscallDriver};
-use kernel::utilities::cells::{OptionalCell, TakeCell};
+use kernel::utilities::cells::{MapCell, OptionalCell, TakeCell};
 use kernel::{ErrorCode, ProcessId};
 
 /// Driver number.
 pub const DRIVER_NUM: usize = 0x50001;
 
+/// Bytes that a board's buffer usually has.
+pub const BUF_LEN: usize = 512;
+
 const RO_WRITE: usize = 0;
 const RW_READ: usize = 0;
 
+type Bytes = &'static mut [u8];
 type AppGrant = Grant<App, UpcallCount<2>, AllowRoCount<1>, AllowRwCount<1>>;
 
 /// A transfer of `length` bytes at `offset`.
@@ -41,25 +48,47 @@ pub struct App {
     waits: Option<Request>,
 }
 
+/// Whose request the driver works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum User {
+    App(ProcessId, Request),
+    Kernel,
+}
+
+/// What the kernel asks for, by address.
+struct KernelRequest {
+    write: bool,
+    buffer: Bytes,
+    address: usize,
+    length: usize,
+}
+
 /// Shared storage.
 pub struct NonvolatileStorage<'a> {
     driver: &'a dyn hil::NonvolatileStorage<'a>,
     apps: AppGrant,
     buffer: TakeCell<'static, [u8]>,
-    current: OptionalCell<(ProcessId, Request)>,
+    current: OptionalCell<User>,
     start: usize,
     length: usize,
+    kernel_start: usize,
+    kernel_length: usize,
+    kernel_client: OptionalCell<&'a dyn NonvolatileStorageClient>,
+    kernel_waits: MapCell<KernelRequest>,
 }
 
 impl<'a> NonvolatileStorage<'a> {
-    /// On `length` bytes of `driver` from `start` on, whose client the board makes this; at most
-    /// `buffer`'s length goes at a time.
+    /// On `driver`, whose client the board makes this: `length` bytes from `start` on are the
+    /// applications', at most `buffer`'s length at a time; `kernel_length` bytes from
+    /// `kernel_start` on are the kernel's.
     pub fn new(
         driver: &'a dyn hil::NonvolatileStorage<'a>,
         grant: AppGrant,
         start: usize,
         length: usize,
-        buffer: &'static mut [u8],
+        kernel_start: usize,
+        kernel_length: usize,
+        buffer: Bytes,
     ) -> Self {
         NonvolatileStorage {
             driver,
@@ -68,6 +97,10 @@ impl<'a> NonvolatileStorage<'a> {
             current: OptionalCell::empty(),
             start,
             length,
+            kernel_start,
+            kernel_length,
+            kernel_client: OptionalCell::empty(),
+            kernel_waits: MapCell::empty(),
         }
     }
 
@@ -109,7 +142,17 @@ impl<'a> NonvolatileStorage<'a> {
     }
 
     fn serve_queue(&self) {
-        while self.current.is_none() && self.buffer.is_some() {
+        while self.current.is_none() {
+            if let Some(request) = self.kernel_waits.take() {
+                let write = request.write;
+                if let Err((_, buffer)) = self.start_kernel(request) {
+                    self.tell_kernel(write, buffer, 0);
+                }
+                continue;
+            }
+            if self.buffer.is_none() {
+                return;
+            }
             let next = self.apps.iter().find_map(|app| {
                 let process_id = app.processid();
                 app.enter(|app, _| app.waits.take().map(|request| (process_id, request)))
@@ -118,6 +161,7 @@ impl<'a> NonvolatileStorage<'a> {
                 return;
             };
             if self.start(process_id, request).is_err() {
+                self.current.clear();
                 self.answer(process_id, request, 0);
             }
         }
@@ -128,8 +172,8 @@ impl<'a> NonvolatileStorage<'a> {
         request.length = request.length.min(buffer.len());
         let address = self.start + request.offset;
         if !request.write {
-            self.current.set((process_id, request));
-            return self.driver.read(buffer, address, request.length);
+            self.current.set(User::App(process_id, request));
+            return self.kept(self.driver.read(buffer, address, request.length));
         }
         let copied = self.apps.enter(process_id, |_, kernel_data| {
             kernel_data
@@ -149,12 +193,66 @@ impl<'a> NonvolatileStorage<'a> {
         match copied {
             Ok(Ok(n)) if n > 0 => {
                 request.length = n;
-                self.current.set((process_id, request));
-                self.driver.write(buffer, address, n)
+                self.current.set(User::App(process_id, request));
+                self.kept(self.driver.write(buffer, address, n))
             }
             _ => {
                 self.buffer.replace(buffer);
                 Err(ErrorCode::RESERVE)
+            }
+        }
+    }
+
+    /// Keeps the buffer of a request that was refused.
+    fn kept(&self, asked: Result<(), (ErrorCode, Bytes)>) -> Result<(), ErrorCode> {
+        asked.map_err(|(error, buffer)| {
+            self.buffer.replace(buffer);
+            error
+        })
+    }
+
+    fn kernel_request(&self, request: KernelRequest) -> Result<(), (ErrorCode, Bytes)> {
+        let from = request.address.checked_sub(self.kernel_start);
+        let end = from.and_then(|from| from.checked_add(request.length));
+        if end.is_none_or(|end| end > self.kernel_length) {
+            return Err((ErrorCode::INVAL, request.buffer));
+        }
+        if request.length > request.buffer.len() {
+            return Err((ErrorCode::SIZE, request.buffer));
+        }
+        if self.kernel_waits.is_some() || self.current.contains(&User::Kernel) {
+            return Err((ErrorCode::BUSY, request.buffer));
+        }
+        if self.current.is_none() {
+            return self.start_kernel(request);
+        }
+        self.kernel_waits.put(request);
+        Ok(())
+    }
+
+    fn start_kernel(&self, request: KernelRequest) -> Result<(), (ErrorCode, Bytes)> {
+        let KernelRequest {
+            write,
+            buffer,
+            address,
+            length,
+        } = request;
+        self.current.set(User::Kernel);
+        let asked = match write {
+            true => self.driver.write(buffer, address, length),
+            false => self.driver.read(buffer, address, length),
+        };
+        if asked.is_err() {
+            self.current.clear();
+        }
+        asked
+    }
+
+    fn tell_kernel(&self, write: bool, buffer: Bytes, length: usize) {
+        if let Some(client) = self.kernel_client.get() {
+            match write {
+                true => client.write_done(buffer, length),
+                false => client.read_done(buffer, length),
             }
         }
     }
@@ -169,7 +267,12 @@ impl<'a> NonvolatileStorage<'a> {
 
 impl NonvolatileStorageClient for NonvolatileStorage<'_> {
     fn read_done(&self, buffer: &'static mut [u8], length: usize) {
-        if let Some((process_id, request)) = self.current.take() {
+        let user = self.current.take();
+        if user == Some(User::Kernel) {
+            self.tell_kernel(false, buffer, length);
+            return self.serve_queue();
+        }
+        if let Some(User::App(process_id, request)) = user {
             let read = self.apps.enter(process_id, |_, kernel_data| {
                 kernel_data
                     .get_readwrite_processbuffer(RW_READ)
@@ -193,12 +296,46 @@ impl NonvolatileStorageClient for NonvolatileStorage<'_> {
     }
 
     fn write_done(&self, buffer: &'static mut [u8], length: usize) {
+        let user = self.current.take();
+        if user == Some(User::Kernel) {
+            self.tell_kernel(true, buffer, length);
+            return self.serve_queue();
+        }
         self.buffer.replace(buffer);
-        if let Some((process_id, request)) = self.current.take() {
+        if let Some(User::App(process_id, request)) = user {
             let whole = length == request.length;
             self.answer(process_id, request, if whole { length } else { 0 });
         }
         self.serve_queue();
+    }
+}
+
+impl<'a> hil::NonvolatileStorage<'a> for NonvolatileStorage<'a> {
+    fn set_client(&self, client: &'a dyn NonvolatileStorageClient) {
+        self.kernel_client.set(client);
+    }
+
+    fn read(&self, buffer: Bytes, address: usize, length: usize) -> Result<(), (ErrorCode, Bytes)> {
+        self.kernel_request(KernelRequest {
+            write: false,
+            buffer,
+            address,
+            length,
+        })
+    }
+
+    fn write(
+        &self,
+        buffer: Bytes,
+        address: usize,
+        length: usize,
+    ) -> Result<(), (ErrorCode, Bytes)> {
+        self.kernel_request(KernelRequest {
+            write: true,
+            buffer,
+            address,
+            length,
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 mod common;
 
 use capsules_extra::hmac::HmacDriver;
-use capsules_extra::sha256_driver::ShaDriver;
+use capsules_extra::sha::ShaDriver;
 use common::{App, Memory, leak};
 use kernel::ErrorCode;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};

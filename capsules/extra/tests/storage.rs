@@ -22,7 +22,8 @@ const FROM: usize = 0;
 const TO: usize = 1024;
 
 /// Whether to write, the buffer, address and length.
-type Asked = (bool, &'static mut [u8], usize, usize);
+type Asked = (bool, Bytes, usize, usize);
+type Bytes = &'static mut [u8];
 
 /// Storage that takes one request, and may fail or lose power.
 struct Store {
@@ -30,6 +31,8 @@ struct Store {
     bytes: RefCell<Vec<u8>>,
     request: RefCell<Option<Asked>>,
     fails: Cell<bool>,
+    /// Refuses at once.
+    refuses: Cell<bool>,
     /// Writes until power fails, for ever after.
     power: Cell<usize>,
     deferred: DeferredCall,
@@ -39,10 +42,10 @@ impl NonvolatileStorage<'static> for Store {
     fn set_client(&self, client: &'static dyn NonvolatileStorageClient) {
         self.client.set(Some(client));
     }
-    fn read(&self, buffer: &'static mut [u8], at: usize, n: usize) -> Result<(), ErrorCode> {
+    fn read(&self, buffer: Bytes, at: usize, n: usize) -> Result<(), (ErrorCode, Bytes)> {
         self.accept(false, buffer, at, n)
     }
-    fn write(&self, buffer: &'static mut [u8], at: usize, n: usize) -> Result<(), ErrorCode> {
+    fn write(&self, buffer: Bytes, at: usize, n: usize) -> Result<(), (ErrorCode, Bytes)> {
         self.accept(true, buffer, at, n)
     }
 }
@@ -51,10 +54,13 @@ impl Store {
     fn accept(
         &self,
         write: bool,
-        buffer: &'static mut [u8],
+        buffer: Bytes,
         at: usize,
         n: usize,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<(), (ErrorCode, Bytes)> {
+        if self.refuses.get() {
+            return Err((ErrorCode::OFF, buffer));
+        }
         assert!(at + n <= self.bytes.borrow().len() && n <= buffer.len() && n > 0);
         let before = self.request.replace(Some((write, buffer, at, n)));
         assert!(before.is_none(), "one request at a time");
@@ -90,6 +96,7 @@ struct Board {
     kernel: TestKernel,
     memory: &'static Memory,
     store: &'static Store,
+    shared: Option<&'static Shared<'static>>,
 }
 
 impl Board {
@@ -125,16 +132,19 @@ fn board_with(number: usize, bytes: Vec<u8>) -> Board {
         bytes: RefCell::new(bytes),
         request: RefCell::new(None),
         fails: Cell::new(false),
+        refuses: Cell::new(false),
         power: Cell::new(usize::MAX),
         deferred: DeferredCall::new(),
     });
     store.register();
     let cap = kernel.memory_capability();
     let piece = leak([0; PIECE]);
+    let mut shared = None;
     if number == SHARED {
         let grant = kernel.kernel().create_grant(number, &cap);
         let driver: &'static Shared<'static> =
-            leak(Shared::new(store, grant, START, length, piece));
+            leak(Shared::new(store, grant, START, length, 0, START, piece));
+        shared = Some(driver);
         store.set_client(driver);
         kernel.driver(number, driver);
     } else {
@@ -149,6 +159,7 @@ fn board_with(number: usize, bytes: Vec<u8>) -> Board {
         kernel,
         memory,
         store,
+        shared,
     }
 }
 
@@ -342,4 +353,87 @@ fn what_the_shared_driver_refuses() {
     assert_eq!(a.upcalls(), [(SHARED, 1, [0, 0, 0])], "0 bytes: it failed");
     assert_eq!(b.command(SHARED, 2, 0, 7), Success);
     assert_eq!(b.upcalls(), [(SHARED, 0, [0, 0, 0])]);
+}
+
+/// The kernel's side: what it was told of.
+#[derive(Default)]
+struct Kernel {
+    told: RefCell<Vec<(bool, Vec<u8>, usize)>>,
+}
+
+impl NonvolatileStorageClient for Kernel {
+    fn read_done(&self, buffer: &'static mut [u8], n: usize) {
+        self.told.borrow_mut().push((false, buffer.to_vec(), n));
+    }
+    fn write_done(&self, buffer: &'static mut [u8], n: usize) {
+        self.told.borrow_mut().push((true, buffer.to_vec(), n));
+    }
+}
+
+#[test]
+fn the_kernel_has_a_range_of_its_own() {
+    let board = shared();
+    let driver = board.shared.unwrap();
+    let kernel: &'static Kernel = leak(Kernel::default());
+    NonvolatileStorage::set_client(driver, kernel);
+    for (address, n) in [(0, 9), (8, 1), (7, 2), (usize::MAX, 1), (1, usize::MAX)] {
+        let (error, bytes) = driver.read(leak([0; 16]), address, n).unwrap_err();
+        assert_eq!((error, bytes.len()), (ErrorCode::INVAL, 16), "{address}");
+    }
+    let (error, bytes) = driver.write(leak([0; 2]), 0, 3).unwrap_err();
+    assert_eq!((error, bytes.len()), (ErrorCode::SIZE, 2));
+
+    // An application's request is at work and another's waits: the kernel's goes next.
+    let (a, b) = (board.app("a", 7), board.app("b", 9));
+    for app in [&a, &b] {
+        app.put(FROM, b"app");
+        app.allow_ro(SHARED, 0, FROM, 3);
+        assert_eq!(app.command(SHARED, 3, 0, 3), Success);
+    }
+    driver.write(leak(*b"kernel"), 2, 6).unwrap();
+    let (error, _) = driver.read(leak([0; 4]), 0, 4).unwrap_err();
+    assert_eq!(error, ErrorCode::BUSY, "one at a time");
+    assert_eq!(a.upcalls(), [(SHARED, 1, [3, 0, 0])]);
+    assert_eq!(b.upcalls(), [(SHARED, 1, [3, 0, 0])]);
+    assert_eq!(kernel.told.take(), [(true, b"kernel".to_vec(), 6)]);
+    driver.read(leak([0; 4]), 2, 4).unwrap();
+    a.upcalls();
+    assert_eq!(kernel.told.take(), [(false, b"kern".to_vec(), 4)]);
+    assert_eq!(
+        board.store.bytes.borrow()[..START + 4],
+        *b"\xFF\xFFkernelapp\xFF"
+    );
+}
+
+/// A request that the storage refuses ends with a failure, and the next one is served.
+#[test]
+fn a_refusal_loses_nothing() {
+    let board = shared();
+    let a = board.app("a", 7);
+    a.put(FROM, b"for all");
+    a.allow_ro(SHARED, 0, FROM, 7);
+    a.allow_rw(SHARED, 0, TO, 7);
+    board.store.refuses.set(true);
+    assert_eq!(a.command(SHARED, 3, 0, 7), Success);
+    assert_eq!(a.upcalls(), [(SHARED, 1, [0, 0, 0])]);
+    assert_eq!(a.command(SHARED, 2, 0, 7), Success);
+    assert_eq!(a.upcalls(), [(SHARED, 0, [0, 0, 0])]);
+    let refused = board.shared.unwrap().read(leak([0; 4]), 0, 4);
+    assert_eq!(refused.unwrap_err().0, ErrorCode::OFF);
+    board.store.refuses.set(false);
+    assert_eq!(a.command(SHARED, 3, 0, 7), Success);
+    assert_eq!(a.upcalls(), [(SHARED, 1, [7, 0, 0])]);
+
+    let board = isolated();
+    let a = board.app("a", 7);
+    board.store.refuses.set(true);
+    let off = [ErrorCode::OFF as usize, 0, 0];
+    assert_eq!(put(&a, 0, b"data"), off);
+    assert_eq!(get(&a, 0, 4).0, off);
+    board.store.refuses.set(false);
+    assert_eq!(put(&a, 0, b"data"), [0, 4, 0]);
+    board.store.refuses.set(true);
+    assert_eq!(put(&a, 0, b"lost"), off, "its region is known by now");
+    board.store.refuses.set(false);
+    assert_eq!(get(&a, 0, 4).1, b"data");
 }

@@ -26,6 +26,8 @@ enum Kind {
     Write,
 }
 
+type Bytes = &'static mut [u8];
+
 struct Request {
     kind: Kind,
     buffer: &'static mut [u8],
@@ -71,16 +73,16 @@ impl<'a, G: Gate> PsaNvm<'a, G> {
     fn accept(
         &self,
         kind: Kind,
-        buffer: &'static mut [u8],
+        buffer: Bytes,
         address: usize,
         length: usize,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<(), (ErrorCode, Bytes)> {
         let end = address.checked_add(length);
         if end.is_none_or(|end| end > self.length) || length > buffer.len() {
-            return Err(ErrorCode::INVAL);
+            return Err((ErrorCode::INVAL, buffer));
         }
         if self.busy.replace(true) {
-            return Err(ErrorCode::BUSY);
+            return Err((ErrorCode::BUSY, buffer));
         }
         self.request.put(Request {
             kind,
@@ -170,21 +172,16 @@ impl<'a, G: Gate> NonvolatileStorage<'a> for PsaNvm<'a, G> {
         self.client.set(client);
     }
 
-    fn read(
-        &self,
-        buffer: &'static mut [u8],
-        address: usize,
-        length: usize,
-    ) -> Result<(), ErrorCode> {
+    fn read(&self, buffer: Bytes, address: usize, length: usize) -> Result<(), (ErrorCode, Bytes)> {
         self.accept(Kind::Read, buffer, address, length)
     }
 
     fn write(
         &self,
-        buffer: &'static mut [u8],
+        buffer: Bytes,
         address: usize,
         length: usize,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<(), (ErrorCode, Bytes)> {
         self.accept(Kind::Write, buffer, address, length)
     }
 }

@@ -208,7 +208,8 @@ fn binary(name: &str) -> ProcessBinary {
 #[test]
 fn names_come_from_names_or_from_accepted_headers() {
     let (a, b) = (binary("a"), binary("b"));
-    let names = AppIdAssignerNames {};
+    let hash = |name: &'static str| kernel::utilities::helpers::crc32_posix(name.as_bytes());
+    let names = AppIdAssignerNames::new(&hash);
     assert!(names.different_identifier(&a, &b));
     assert!(!names.different_identifier(&a, &binary("a")));
     assert_eq!(names.to_short_id(&a), names.to_short_id(&binary("a")));

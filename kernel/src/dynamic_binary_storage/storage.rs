@@ -25,7 +25,8 @@ use crate::hil;
 use crate::hil::nonvolatile_storage::{NonvolatileStorage, NonvolatileStorageClient};
 use crate::platform::chip::Chip;
 use crate::process::{
-    FlashRegion, Process, ProcessStandardDebug, SequentialProcessLoaderMachine, SingleLoadClient,
+    FlashRegion, Process, ProcessBinaryError, ProcessStandardDebug, SequentialProcessLoaderMachine,
+    SingleLoadClient,
 };
 use crate::process_checker::ProcessCheckError;
 use crate::utilities::cells::{MapCell, OptionalCell, TakeCell};
@@ -470,7 +471,7 @@ where
         };
         let trial = match self.admit(&place) {
             Ok(trial) => trial,
-            Err(_) => return self.discard(ProcessLoadError::Superseded),
+            Err(_) => return self.discard(ProcessBinaryError::Superseded.into()),
         };
         let a = old.get_addresses();
         let running = Running {

@@ -238,3 +238,34 @@ pub trait I2CClient {
     /// One ended.
     fn command_complete(&self, buffer: &'static mut [u8], status: Result<(), Error>);
 }
+
+/// Where a type needs an SMBus and the board has none: refuses everything.
+#[derive(Default)]
+pub struct NoSMBus;
+
+impl<'a> I2CMaster<'a> for NoSMBus {
+    fn set_master_client(&self, _master_client: &'a dyn I2CHwMasterClient) {}
+    fn enable(&self) {}
+    fn disable(&self) {}
+    fn write_read(&self, _addr: u8, data: &'static mut [u8], _: usize, _: usize) -> Transfer {
+        Err((Error::NotSupported, data))
+    }
+    fn write(&self, _addr: u8, data: &'static mut [u8], _len: usize) -> Transfer {
+        Err((Error::NotSupported, data))
+    }
+    fn read(&self, _addr: u8, buffer: &'static mut [u8], _len: usize) -> Transfer {
+        Err((Error::NotSupported, buffer))
+    }
+}
+
+impl<'a> SMBusMaster<'a> for NoSMBus {
+    fn smbus_write_read(&self, _addr: u8, data: &'static mut [u8], _: usize, _: usize) -> Transfer {
+        Err((Error::NotSupported, data))
+    }
+    fn smbus_write(&self, _addr: u8, data: &'static mut [u8], _len: usize) -> Transfer {
+        Err((Error::NotSupported, data))
+    }
+    fn smbus_read(&self, _addr: u8, buffer: &'static mut [u8], _len: usize) -> Transfer {
+        Err((Error::NotSupported, buffer))
+    }
+}

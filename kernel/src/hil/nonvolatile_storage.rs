@@ -3,6 +3,8 @@
 //! Owns upstream's traits (`reference/tock.md` §4.8). A driver on NOR flash only clears bits when it
 //! writes; a write that failed is told by a length that is too small.
 
+use crate::ErrorCode;
+
 /// Reads and writes bytes.
 pub trait NonvolatileStorage<'a> {
     /// Whom to call back.
@@ -10,23 +12,23 @@ pub trait NonvolatileStorage<'a> {
     /// Reads `length` bytes at `address` to the start of the buffer; `read_done` later.
     ///
     /// # Errors
-    /// The buffer is lost: bounds and business are the caller's to know.
+    /// Comes back with the buffer, and no callback follows.
     fn read(
         &self,
         buffer: &'static mut [u8],
         address: usize,
         length: usize,
-    ) -> Result<(), crate::ErrorCode>;
+    ) -> Result<(), (ErrorCode, &'static mut [u8])>;
     /// Writes the first `length` bytes of the buffer to `address`; `write_done` later.
     ///
     /// # Errors
-    /// The buffer is lost: bounds and business are the caller's to know.
+    /// Comes back with the buffer, and no callback follows.
     fn write(
         &self,
         buffer: &'static mut [u8],
         address: usize,
         length: usize,
-    ) -> Result<(), crate::ErrorCode>;
+    ) -> Result<(), (ErrorCode, &'static mut [u8])>;
 }
 
 /// Hears of bytes.

@@ -1,17 +1,17 @@
 //! USB device controllers.
 
-use crate::utilities::cells::VolatileCell;
+use crate::utilities::registers::InMemoryRegister;
 
 /// A controller. Buffers are shared with its hardware while it is attached.
 pub trait UsbController<'a> {
     /// Whom to ask and tell.
     fn set_client(&self, client: &'a dyn Client<'a>);
     /// Buffer of endpoint 0; before `enable_as_device`.
-    fn endpoint_set_ctrl_buffer(&self, buf: &'a [VolatileCell<u8>]);
+    fn endpoint_set_ctrl_buffer(&self, buf: &'a [InMemoryRegister<u8>]);
     /// Buffer of an IN endpoint.
-    fn endpoint_set_in_buffer(&self, endpoint: usize, buf: &'a [VolatileCell<u8>]);
+    fn endpoint_set_in_buffer(&self, endpoint: usize, buf: &'a [InMemoryRegister<u8>]);
     /// Buffer of an OUT endpoint.
-    fn endpoint_set_out_buffer(&self, endpoint: usize, buf: &'a [VolatileCell<u8>]);
+    fn endpoint_set_out_buffer(&self, endpoint: usize, buf: &'a [InMemoryRegister<u8>]);
     /// Becomes a device; before `attach`.
     fn enable_as_device(&self, speed: DeviceSpeed);
     /// Appears on the bus.

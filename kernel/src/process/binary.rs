@@ -31,6 +31,9 @@ pub enum ProcessBinaryError {
     NotEnabledProcess,
     /// It is no application.
     Padding,
+    /// The same application is there already, or comes in a newer version. Here and not in
+    /// `ProcessLoadError`, which upstream's capsules match to the last variant.
+    Superseded,
 }
 
 /// A binary that may become a process.

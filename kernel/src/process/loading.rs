@@ -42,8 +42,6 @@ pub enum ProcessLoadError {
     BinaryError(ProcessBinaryError),
     /// Its credentials forbid.
     CheckError(ProcessCheckError),
-    /// The same application is there already, or comes in a newer version.
-    Superseded,
     /// The kernel contradicts itself.
     InternalError,
 }
@@ -527,7 +525,9 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
                 if self.excluded.get() == Some(binary.flash.as_ptr().addr()) =>
             {
                 self.offset.set(next);
-                let refused = Err(ProcessLoadError::Superseded);
+                let refused = Err(ProcessLoadError::BinaryError(
+                    ProcessBinaryError::Superseded,
+                ));
                 self.tell(binary.get_process_name(), refused);
             }
             Found::Binary(next, binary) => {
@@ -668,7 +668,9 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
             .app_id_policy
             .map_or(ShortId::LocallyUnique, |p| p.to_short_id(&binary));
         let result = if superseded {
-            Err(ProcessLoadError::Superseded)
+            Err(ProcessLoadError::BinaryError(
+                ProcessBinaryError::Superseded,
+            ))
         } else {
             create_process(
                 self.kernel,
@@ -822,7 +824,9 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
                 || policy.is_some_and(|policy| !policy.different_identifier_process(&binary, *p))
         };
         if self.kernel.processes().any(|p| running(&p)) {
-            return Err(ProcessLoadError::Superseded);
+            return Err(ProcessLoadError::BinaryError(
+                ProcessBinaryError::Superseded,
+            ));
         }
         let result = create_process(
             self.kernel,

@@ -32,7 +32,7 @@ use kernel::deferred_call::DeferredCallClient;
 use kernel::hil::ethernet::EthernetAdapterDatapath;
 use kernel::hil::rng::Rng;
 use kernel::hil::time::Alarm;
-use kernel::hil::uart::{Configure, Parameters, Parity, Receive, StopBits, Transmit, Width};
+use kernel::hil::uart::{Receive, Transmit};
 use kernel::syscall::SyscallDriver;
 use kernel::{ErrorCode, Kernel, static_init};
 use tfm_psa_driver::{Spe, Veneers};
@@ -149,19 +149,16 @@ pub fn create(
     // ---- the kernel's UART: console, low-level debug, kernel messages
     let uart = static_init!(Uart<'static, MappedBus>, Uart::new(start::CONSOLE));
     uart.register();
-    // The only parameters there are: a UART that refuses them stays silent.
-    let _ = uart.configure(Parameters {
-        baud_rate: BAUD_RATE,
-        width: Width::Eight,
-        parity: Parity::None,
-        stop_bits: StopBits::One,
-        hw_flow_control: false,
-    });
     let debug_writer = static_init!(UartWriter, UartWriter(uart));
     let mux_uart = static_init!(
         MuxUart<'static>,
-        MuxUart::new(uart, static_init!([u8; RX_BUF_LEN], [0; RX_BUF_LEN]))
+        MuxUart::new(
+            uart,
+            static_init!([u8; RX_BUF_LEN], [0; RX_BUF_LEN]),
+            BAUD_RATE
+        )
     );
+    mux_uart.initialize();
     mux_uart.register();
     uart.set_transmit_client(mux_uart);
     uart.set_receive_client(mux_uart);

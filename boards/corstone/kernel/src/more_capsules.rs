@@ -150,6 +150,9 @@ impl MoreCapsules {
                 kernel.create_grant(NUM::NvmStorage as usize, memory),
                 0,
                 SHARED * PAGE,
+                // None of it is the kernel's.
+                0,
+                0,
                 static_init!([u8; PIECE], [0; PIECE]),
             )
         );

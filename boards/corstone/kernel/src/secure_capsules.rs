@@ -6,7 +6,7 @@
 use capsules_core::driver::NUM;
 use capsules_extra::hmac::HmacDriver;
 use capsules_extra::kv_driver::KVStoreDriver;
-use capsules_extra::sha256_driver::ShaDriver;
+use capsules_extra::sha::ShaDriver;
 use capsules_extra::symmetric_encryption::aes::AesDriver;
 use capsules_psa::{PsaAes, PsaDigest, PsaKv};
 use kernel::capabilities::MemoryAllocationCapability;

@@ -8,7 +8,10 @@ use core::cell::Cell;
 use kernel::ErrorCode;
 use kernel::collections::list::{List, ListLink, ListNode};
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
-use kernel::hil::uart::{Error, Receive, ReceiveClient, Transmit, TransmitClient, UartData};
+use kernel::hil::uart::{
+    Error, Parameters, Parity, Receive, ReceiveClient, StopBits, Transmit, TransmitClient, Uart,
+    Width,
+};
 use kernel::utilities::cells::{MapCell, OptionalCell, TakeCell};
 
 /// Shortest receive buffer that the mux can use, bytes.
@@ -24,7 +27,8 @@ struct Transfer {
 
 /// The UART that is shared.
 pub struct MuxUart<'a> {
-    uart: &'a dyn UartData<'a>,
+    uart: &'a dyn Uart<'a>,
+    speed: u32,
     devices: List<'a, UartDevice<'a>>,
     sending: OptionalCell<&'a UartDevice<'a>>,
     buffer: TakeCell<'static, [u8]>,
@@ -33,16 +37,30 @@ pub struct MuxUart<'a> {
 }
 
 impl<'a> MuxUart<'a> {
-    /// Over `uart`, whose client the board makes this. `buffer` holds what is received.
-    pub fn new(uart: &'a dyn UartData<'a>, buffer: &'static mut [u8]) -> Self {
+    /// Over `uart`, whose client the board makes this. `buffer` holds what is received, `speed` is
+    /// in bits per second.
+    pub fn new(uart: &'a dyn Uart<'a>, buffer: &'static mut [u8], speed: u32) -> Self {
         MuxUart {
             uart,
+            speed,
             devices: List::new(),
             sending: OptionalCell::empty(),
             buffer: TakeCell::new(buffer),
             receiving: Cell::new(false),
             deferred: DeferredCall::new(),
         }
+    }
+
+    /// Configures the UART: 8 bits, no parity, one stop bit, no flow control.
+    pub fn initialize(&self) {
+        // The only parameters there are: a UART that refuses them stays silent.
+        let _ = self.uart.configure(Parameters {
+            baud_rate: self.speed,
+            width: Width::Eight,
+            parity: Parity::None,
+            stop_bits: StopBits::One,
+            hw_flow_control: false,
+        });
     }
 
     fn send_next(&self) {
@@ -373,6 +391,7 @@ impl<'a> Receive<'a> for UartDevice<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernel::hil::uart::Configure;
     use std::cell::RefCell;
 
     /// Completes only when told to.
@@ -382,6 +401,15 @@ mod tests {
         receiving: RefCell<Option<(&'static mut [u8], usize)>>,
         log: RefCell<Vec<Vec<u8>>>,
         refuse: Cell<bool>,
+        speed: Cell<u32>,
+    }
+
+    impl Configure for FakeUart {
+        fn configure(&self, p: Parameters) -> Result<(), ErrorCode> {
+            assert!(p.width == Width::Eight && !p.hw_flow_control);
+            self.speed.set(p.baud_rate);
+            Ok(())
+        }
     }
 
     impl<'a> Transmit<'a> for FakeUart {
@@ -460,7 +488,9 @@ mod tests {
 
     fn set_up<const N: usize>() -> SetUp<N> {
         let uart: &FakeUart = leak(FakeUart::default());
-        let mux: &MuxUart = leak(MuxUart::new(uart, leak([0; RX_BUF_LEN])));
+        let mux: &MuxUart = leak(MuxUart::new(uart, leak([0; RX_BUF_LEN]), 9_600));
+        mux.initialize();
+        assert_eq!(uart.speed.get(), 9_600);
         let devices = [(); N].map(|()| {
             let device: &UartDevice = leak(UartDevice::new(mux, true));
             let client: &Client = leak(Client::default());

@@ -5,11 +5,18 @@ use kernel::process::{Process, ProcessBinary, ShortId};
 use kernel::process_checker::{
     AppCredentialsPolicy, AppCredentialsPolicyClient, AppUniqueness, Compress,
 };
-use kernel::utilities::helpers::crc32_posix;
 use tock_tbf::types::TbfFooterV2Credentials;
 
 /// Accepts nothing and demands nothing.
+#[derive(Default)]
 pub struct AppCheckerNull {}
+
+impl AppCheckerNull {
+    /// It has no state.
+    pub const fn new() -> Self {
+        AppCheckerNull {}
+    }
+}
 
 impl<'a> AppCredentialsPolicy<'a> for AppCheckerNull {
     fn set_client(&self, _client: &'a dyn AppCredentialsPolicyClient<'a>) {}
@@ -25,10 +32,19 @@ impl<'a> AppCredentialsPolicy<'a> for AppCheckerNull {
     }
 }
 
-/// An application is its package name; its ShortId the name's CRC-32/POSIX.
-pub struct AppIdAssignerNames {}
+/// An application is its package name; its ShortId what `hasher` makes of it, as `crc32_posix`.
+pub struct AppIdAssignerNames<'a, F: Fn(&'static str) -> u32> {
+    hasher: &'a F,
+}
 
-impl AppUniqueness for AppIdAssignerNames {
+impl<'a, F: Fn(&'static str) -> u32> AppIdAssignerNames<'a, F> {
+    /// With the hash.
+    pub const fn new(hasher: &'a F) -> Self {
+        AppIdAssignerNames { hasher }
+    }
+}
+
+impl<F: Fn(&'static str) -> u32> AppUniqueness for AppIdAssignerNames<'_, F> {
     fn different_identifier(&self, a: &ProcessBinary, b: &ProcessBinary) -> bool {
         a.get_process_name() != b.get_process_name()
     }
@@ -40,9 +56,9 @@ impl AppUniqueness for AppIdAssignerNames {
     }
 }
 
-impl Compress for AppIdAssignerNames {
+impl<F: Fn(&'static str) -> u32> Compress for AppIdAssignerNames<'_, F> {
     fn to_short_id(&self, process: &ProcessBinary) -> ShortId {
-        let crc = crc32_posix(process.get_process_name().as_bytes());
-        core::num::NonZeroU32::new(crc).map_or(ShortId::LocallyUnique, ShortId::Fixed)
+        let hash = (self.hasher)(process.get_process_name());
+        core::num::NonZeroU32::new(hash).map_or(ShortId::LocallyUnique, ShortId::Fixed)
     }
 }

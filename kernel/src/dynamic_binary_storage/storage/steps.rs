@@ -69,8 +69,13 @@ where
                     return Err(ErrorCode::SIZE);
                 };
                 place.copy_from_slice(bytes);
-                self.driver.write(buffer, self.base() + at, len)?;
-                Ok(true)
+                match self.driver.write(buffer, self.base() + at, len) {
+                    Ok(()) => Ok(true),
+                    Err((error, buffer)) => {
+                        self.buffer.put(Some(buffer));
+                        Err(error)
+                    }
+                }
             }
             Step::Erase { from, to } => {
                 let page = self.area.page;
@@ -124,8 +129,15 @@ where
                 let Some(chunk) = self.chunk.take() else {
                     return Err(ErrorCode::FAIL);
                 };
-                self.driver.write(chunk.take(), self.base() + at, len)?;
-                Ok(true)
+                match self.driver.write(chunk.take(), self.base() + at, len) {
+                    Ok(()) => Ok(true),
+                    Err((error, bytes)) => {
+                        let mut chunk = SubSliceMut::new(bytes);
+                        chunk.slice(..len);
+                        self.chunk.put(chunk);
+                        Err(error)
+                    }
+                }
             }
             Step::Mend(from) => {
                 self.mend(from);

@@ -76,6 +76,8 @@ pub fn errors() {
     let _: fn(R) -> Result<ErrorCode, ()> = ErrorCode::try_from;
     let _: fn(ErrorCode) -> R = R::from;
     let _: fn(Error) -> ErrorCode = ErrorCode::from;
+    let _: [fn(Error) -> Result<usize, ErrorCode>; 1] = [Error::into];
+    let _: fn(Error) -> R = R::from;
     let _: fn(R) -> usize = kernel::errorcode::into_statuscode;
     use ErrorCode::*;
     let _ = [

@@ -22,6 +22,9 @@ pub fn i2cs<
     let _: fn(&C, Sb, Result<(), i2c::Error>) = <C as i2c::I2CHwMasterClient>::command_complete;
     let _: fn(&C, Sb, Result<(), i2c::Error>) = <C as i2c::I2CClient>::command_complete;
     let _: fn(i2c::Error) -> ErrorCode = ErrorCode::from;
+    // What stands for a bus's SMBus side when it has none.
+    fn master<M: i2c::SMBusMaster<'static>>(_: M) {}
+    let _: fn(i2c::NoSMBus) = master;
 }
 
 pub fn spis<

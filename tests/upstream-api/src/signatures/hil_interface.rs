@@ -5,6 +5,7 @@ use kernel::ErrorCode;
 use kernel::hil::{ble_advertising, bus8080, buzzer, can, eic, radio, servo, text_screen, touch};
 use kernel::hil::{date_time, ethernet, gpio, hw_debug, keyboard, led, log, screen, sensors};
 use kernel::hil::{time, uart, usb, usb_hid};
+use kernel::utilities::registers::InMemoryRegister;
 
 pub fn uarts<
     T: uart::Configure + uart::Transmit<'static> + uart::ReceiveAdvanced<'static> + 'static,
@@ -246,6 +247,9 @@ pub fn usb_and_more<
     L: log::LogRead<'static> + log::LogWrite<'static> + 'static,
 >() {
     let _: fn(&U, usb::TransferType, usize) = U::endpoint_in_enable;
+    type Memory = &'static [InMemoryRegister<u8>];
+    let _: fn(&U, Memory) = U::endpoint_set_ctrl_buffer;
+    let _: [fn(&U, usize, Memory); 2] = [U::endpoint_set_in_buffer, U::endpoint_set_out_buffer];
     let _: fn(
         &'static H,
         &'static mut [u8; 64],

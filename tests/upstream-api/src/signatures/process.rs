@@ -94,17 +94,17 @@ pub fn loading<C: Chip + 'static>(load: ProcessLoadError) {
     let _: fn(&Machine<C>, &'static dyn ProcessLoadingAsyncClient) = Machine::<C>::set_client;
     let _: fn(&Machine<C>, &'static dyn AppIdPolicy) = Machine::<C>::set_policy;
     let _: fn(&Machine<C>) = Machine::<C>::start;
-    let _ = matches!(
-        load,
+    // To the last variant, as upstream's app loader does: one more would not compile there.
+    match load {
         ProcessLoadError::NotEnoughMemory
-            | ProcessLoadError::MpuInvalidFlashLength
-            | ProcessLoadError::MpuConfigurationError
-            | ProcessLoadError::MemoryAddressMismatch { .. }
-            | ProcessLoadError::NoProcessSlot
-            | ProcessLoadError::BinaryError(_)
-            | ProcessLoadError::CheckError(_)
-            | ProcessLoadError::InternalError
-    );
+        | ProcessLoadError::MpuInvalidFlashLength
+        | ProcessLoadError::MpuConfigurationError
+        | ProcessLoadError::MemoryAddressMismatch { .. }
+        | ProcessLoadError::NoProcessSlot
+        | ProcessLoadError::BinaryError(_)
+        | ProcessLoadError::CheckError(_)
+        | ProcessLoadError::InternalError => {}
+    }
     let _: fn() -> ProcessArray<4> = ProcessArray::new;
     let _: fn(&ProcessArray<4>) -> &[ProcessSlot] = ProcessArray::as_slice;
     let _: fn(&ProcessSlot) -> Option<&'static dyn Process> = ProcessSlot::get;
@@ -229,7 +229,6 @@ pub fn dynamic<
 /// Upstream's paths into the capsule crates.
 pub fn capsule_paths<A: kernel::hil::time::Alarm<'static> + 'static>() {
     use capsules_core::virtualizers::virtual_alarm::{MuxAlarm, VirtualMuxAlarm};
-    use capsules_core::virtualizers::virtual_uart::{MuxUart, UartDevice};
     use capsules_system::process_policies::{
         PanicFaultPolicy, RestartFaultPolicy, StopFaultPolicy, ThresholdRestartFaultPolicy,
     };
@@ -243,7 +242,6 @@ pub fn capsule_paths<A: kernel::hil::time::Alarm<'static> + 'static>() {
     let _: fn(&'static A) -> MuxAlarm<'static, A> = MuxAlarm::new;
     let _: fn(&'static MuxAlarm<'static, A>) -> VirtualMuxAlarm<'static, A> = VirtualMuxAlarm::new;
     let _: fn(&'static VirtualMuxAlarm<'static, A>) = VirtualMuxAlarm::setup;
-    let _: Option<(MuxUart<'static>, UartDevice<'static>)> = None;
     let _: Option<capsules_core::alarm::AlarmDriver<'static, VirtualMuxAlarm<'static, A>>> = None;
     const _: [usize; 6] = [
         capsules_core::alarm::DRIVER_NUM,
@@ -268,4 +266,50 @@ pub fn storage_policies<C: Chip + 'static, CAP: ApplicationStorageCapability + '
 
 pub fn restart<R: ProcessRestart>() {
     let _: fn(&R, ProcessId, &dyn ProcessRestartCapability) = R::try_restart;
+}
+
+/// Enums that upstream's capsules match without a last arm: one variant more, and they do not compile.
+pub fn matched_to_the_last(
+    state: State,
+    error: Error,
+    flash: kernel::hil::flash::Error,
+    uart: kernel::hil::uart::Error,
+    code: ErrorCode,
+    check: CheckResult,
+    id: ShortId,
+) {
+    match state {
+        State::Running
+        | State::Yielded
+        | State::YieldedFor(_)
+        | State::Stopped(_)
+        | State::Faulted
+        | State::Terminated => {}
+    }
+    match error {
+        Error::NoSuchApp
+        | Error::OutOfMemory
+        | Error::AddressOutOfBounds
+        | Error::InactiveApp
+        | Error::KernelError
+        | Error::AlreadyInUse => {}
+    }
+    use kernel::hil::flash::Error as Flash;
+    match flash {
+        Flash::FlashError | Flash::FlashMemoryProtectionError => {}
+    }
+    use kernel::hil::uart::Error as Uart;
+    match uart {
+        Uart::None | Uart::ParityError | Uart::FramingError | Uart::OverrunError => {}
+        Uart::RepeatCallError | Uart::ResetError | Uart::BreakError | Uart::Aborted => {}
+    }
+    use ErrorCode as E;
+    match code {
+        E::FAIL | E::BUSY | E::ALREADY | E::OFF | E::RESERVE | E::INVAL | E::SIZE => {}
+        E::CANCEL | E::NOMEM | E::NOSUPPORT | E::NODEVICE | E::UNINSTALLED | E::NOACK => {}
+    }
+    match (check, id) {
+        (CheckResult::Accept(_) | CheckResult::Pass | CheckResult::Reject, ShortId::Fixed(_)) => {}
+        (_, ShortId::LocallyUnique) => {}
+    }
 }

@@ -10,7 +10,8 @@
 //! RO 0: data. RO 1: digest to compare. RW 0: digest, as much as fits. Upcall 0: (status, 0, 0).
 //! Upcall 1: (status, 1 equal or 0, 0). One process at a time; others' requests wait.
 
-use crate::digest_session::{Algorithm, App, Layout, Operation, Sessions, delegate};
+pub use crate::digest_session::App;
+use crate::digest_session::{Algorithm, Layout, Operation, Sessions, delegate};
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, UpcallCount};
 use kernel::hil::digest::{ClientData, ClientHash, ClientVerify, Digest, Sha256, Sha384, Sha512};
 use kernel::syscall::{CommandReturn, SyscallDriver};

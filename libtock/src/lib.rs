@@ -18,11 +18,32 @@ pub use libtock_runtime::{heap, set_main, stack_size};
 
 use runtime::TockSyscalls;
 
+/// An analogue to digital converter.
+pub mod adc {
+    pub use libtock_adc as driver;
+    pub type Adc = libtock_adc::Adc<super::TockSyscalls>;
+    pub use libtock_adc::ADCListener;
+}
+
+/// CO2 and TVOC.
+pub mod air_quality {
+    pub use libtock_air_quality as driver;
+    pub type AirQuality = libtock_air_quality::AirQuality<super::TockSyscalls>;
+    pub use libtock_air_quality::AirQualityListener;
+}
+
 /// Time, sleep, and waiting with a deadline.
 pub mod alarm {
     pub use libtock_alarm as driver;
     pub use libtock_alarm::{Clock, Convert, Hz, Milliseconds, Ticks};
     pub type Alarm = libtock_alarm::Alarm<super::TockSyscalls>;
+}
+
+/// Light.
+pub mod ambient_light {
+    pub use libtock_ambient_light as driver;
+    pub type AmbientLight = libtock_ambient_light::AmbientLight<super::TockSyscalls>;
+    pub use libtock_ambient_light::IntensityListener;
 }
 
 /// Installing applications.
@@ -49,6 +70,7 @@ pub mod buttons {
 pub mod buzzer {
     pub use libtock_buzzer as driver;
     pub type Buzzer = libtock_buzzer::Buzzer<super::TockSyscalls>;
+    pub use libtock_buzzer::{BuzzerListener, Note};
 }
 
 /// Text in and out.
@@ -76,11 +98,30 @@ pub mod gpio {
     pub use libtock_gpio as driver;
     pub type Gpio = libtock_gpio::Gpio<super::TockSyscalls>;
     pub use libtock_gpio::{
-        Error, GpioInterruptListener, GpioState, PinInterruptEdge, Pull, PullDown, PullNone, PullUp,
+        Error, GpioInterruptListener, GpioState, InputPin, OutputPin, Pin, PinInterruptEdge, Pull,
+        PullDown, PullNone, PullUp,
     };
-    pub type Pin = libtock_gpio::Pin<super::TockSyscalls>;
-    pub type OutputPin<'a> = libtock_gpio::OutputPin<'a, super::TockSyscalls>;
-    pub type InputPin<'a, P> = libtock_gpio::InputPin<'a, super::TockSyscalls, P>;
+}
+
+/// The I2C bus, as its master.
+pub mod i2c_master {
+    pub use libtock_i2c_master as driver;
+    pub type I2CMaster = libtock_i2c_master::I2CMaster<super::TockSyscalls>;
+}
+
+/// The I2C bus, as master or as target.
+pub mod i2c_master_slave {
+    pub use libtock_i2c_master_slave as driver;
+    pub type I2CMasterSlave = libtock_i2c_master_slave::I2CMasterSlave<super::TockSyscalls>;
+}
+
+/// IEEE 802.15.4, raw frames.
+pub mod ieee802154 {
+    pub use libtock_ieee802154 as driver;
+    pub type Ieee802154 = libtock_ieee802154::Ieee802154<super::TockSyscalls>;
+    pub use libtock_ieee802154::{Frame, RxOperator, RxRingBuffer};
+    pub type RxSingleBufferOperator<'buf, const N: usize> =
+        libtock_ieee802154::RxSingleBufferOperator<'buf, N, super::TockSyscalls>;
 }
 
 /// Other processes.
@@ -109,6 +150,19 @@ pub mod low_level_debug {
     pub use libtock_low_level_debug::AlertCode;
 }
 
+/// Acceleration, magnetic field, rotation.
+pub mod ninedof {
+    pub use libtock_ninedof as driver;
+    pub type NineDof = libtock_ninedof::NineDof<super::TockSyscalls>;
+    pub use libtock_ninedof::{NineDofData, NineDofListener};
+}
+
+/// How close something is.
+pub mod proximity {
+    pub use libtock_proximity as driver;
+    pub type Proximity = libtock_proximity::Proximity<super::TockSyscalls>;
+}
+
 /// The secure world's services.
 pub mod psa {
     pub use libtock_psa as driver;
@@ -123,11 +177,40 @@ pub mod rng {
     pub use libtock_rng::RngListener;
 }
 
+/// A screen.
+pub mod screen {
+    pub use libtock_screen as driver;
+    pub type Screen = libtock_screen::Screen<super::TockSyscalls>;
+}
+
+/// How loud it is.
+pub mod sound_pressure {
+    pub use libtock_sound_pressure as driver;
+    pub type SoundPressure = libtock_sound_pressure::SoundPressure<super::TockSyscalls>;
+    pub use libtock_sound_pressure::SoundPressureListener;
+}
+
+/// The SPI bus, as its controller.
+#[cfg(not(feature = "rust_embedded"))]
+pub mod spi_controller {
+    pub use libtock_spi_controller as driver;
+    pub type SpiController = libtock_spi_controller::SpiController<super::TockSyscalls>;
+}
+#[cfg(feature = "rust_embedded")]
+pub mod spi_controller;
+
 /// Crash reports and states of processes.
 pub mod supervision {
     pub use libtock_supervision as driver;
     pub use libtock_supervision::{CrashReport, Crashes, ImageVersion, ProcessInfo};
     pub type Supervision = libtock_supervision::Supervision<super::TockSyscalls>;
+}
+
+/// How warm it is.
+pub mod temperature {
+    pub use libtock_temperature as driver;
+    pub type Temperature = libtock_temperature::Temperature<super::TockSyscalls>;
+    pub use libtock_temperature::TemperatureListener;
 }
 
 /// What [`println!`] and [`print!`] expand to: one write a line, so that the lines of two

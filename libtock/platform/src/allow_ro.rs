@@ -8,8 +8,8 @@ use core::marker::PhantomData;
 
 /// Called when a buffer displaced another.
 pub trait Config {
-    /// The kernel handed back a buffer of non-zero length.
-    fn returned_nonzero_buffer(driver_num: u32, buffer_num: u32);
+    /// The kernel handed back a buffer of non-zero length. Does nothing by default.
+    fn returned_nonzero_buffer(_driver_num: u32, _buffer_num: u32) {}
 }
 
 /// Share-list element: a slot for one read-only buffer, taken back when the scope ends.
@@ -17,7 +17,14 @@ pub struct AllowRo<'share, S: Syscalls, const DRIVER_NUM: u32, const BUFFER_NUM:
     _syscalls: PhantomData<S>,
     // Invariant in 'share: the scope must not outlive what it shares, nor be shortened.
     _share: PhantomData<Cell<&'share ()>>,
-    pub(crate) used: Cell<bool>,
+    used: Cell<bool>,
+}
+
+impl<S: Syscalls, const D: u32, const B: u32> AllowRo<'_, S, D, B> {
+    /// From here on the slot is revoked when the scope ends.
+    pub(crate) fn begin(&self) {
+        self.used.set(true);
+    }
 }
 
 impl<S: Syscalls, const D: u32, const B: u32> Default for AllowRo<'_, S, D, B> {

@@ -6,6 +6,7 @@
 use crate::{ErrorCode, ReturnVariant, return_variant as rv};
 
 /// Variant and up to three words.
+#[must_use = "a command may have failed"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandReturn {
     variant: ReturnVariant,
@@ -42,13 +43,17 @@ impl CommandReturn {
     /// Typed result: the success payload `T`, or the failure payload `E`.
     ///
     /// # Errors
-    /// The kernel's failure; [`ErrorCode::BadRVal`] when the variant is neither `T`'s nor a
-    /// failure that fits `E`.
+    /// The kernel's failure; [`ErrorCode::BadRVal`] (and zeros) when the variant is neither `T`'s
+    /// nor `E`'s.
     pub fn to_result<T: SuccessData, E: FailureData>(self) -> Result<T, E> {
         if self.variant == T::RETURN_VARIANT {
             return Ok(T::from_raw_values(self.r1, self.r2, self.r3));
         }
-        Err(E::from_return(&self))
+        Err(if self.variant == E::RETURN_VARIANT {
+            E::from_raw_values(self.error(), self.r2, self.r3)
+        } else {
+            E::from_raw_values(ErrorCode::BadRVal, 0, 0)
+        })
     }
 }
 
@@ -119,39 +124,26 @@ success! {
 }
 
 /// A failure payload.
-pub trait FailureData: Sized {
-    /// Decodes an answer that was not the success asked for; `BadRVal` when it does not fit.
-    fn from_return(answer: &CommandReturn) -> Self;
+pub trait FailureData {
+    /// The one variant that carries it.
+    const RETURN_VARIANT: ReturnVariant;
+    /// Makes it of the error code and the two words.
+    fn from_raw_values(r1: ErrorCode, r2: u32, r3: u32) -> Self;
 }
 
-impl FailureData for ErrorCode {
-    fn from_return(answer: &CommandReturn) -> Self {
-        answer.get_failure().unwrap_or(ErrorCode::BadRVal)
-    }
+macro_rules! failure {
+    ($($t:ty, $variant:ident, |$e:ident, $a:pat_param, $b:pat_param| $value:expr;)*) => {
+        $(impl FailureData for $t {
+            const RETURN_VARIANT: ReturnVariant = rv::$variant;
+            fn from_raw_values($e: ErrorCode, $a: u32, $b: u32) -> Self { $value }
+        })*
+    };
 }
-
-impl FailureData for (ErrorCode, u32) {
-    fn from_return(answer: &CommandReturn) -> Self {
-        answer
-            .get_failure_u32()
-            .unwrap_or((FailureData::from_return(answer), 0))
-    }
-}
-
-impl FailureData for (ErrorCode, u32, u32) {
-    fn from_return(answer: &CommandReturn) -> Self {
-        answer
-            .get_failure_2_u32()
-            .unwrap_or((FailureData::from_return(answer), 0, 0))
-    }
-}
-
-impl FailureData for (ErrorCode, u64) {
-    fn from_return(answer: &CommandReturn) -> Self {
-        answer
-            .get_failure_u64()
-            .unwrap_or((FailureData::from_return(answer), 0))
-    }
+failure! {
+    ErrorCode, FAILURE, |e, _, _| e;
+    (ErrorCode, u32), FAILURE_U32, |e, a, _| (e, a);
+    (ErrorCode, u32, u32), FAILURE_2_U32, |e, a, b| (e, a, b);
+    (ErrorCode, u64), FAILURE_U64, |e, a, b| (e, wide(a, b));
 }
 
 #[cfg(test)]
@@ -176,6 +168,14 @@ mod tests {
         let r = CommandReturn::new(rv::FAILURE_2_U32, 6, 7, 8);
         let e: Result<(), (ErrorCode, u32, u32)> = r.to_result();
         assert_eq!(e, Err((ErrorCode::Invalid, 7, 8)));
+        let e: Result<(), (ErrorCode, u32)> = r.to_result();
+        assert_eq!(e, Err((ErrorCode::BadRVal, 0)));
+        let plain = CommandReturn::new(rv::FAILURE, 5, 7, 8);
+        let e: Result<(), (ErrorCode, u32)> = plain.to_result();
+        assert_eq!(e, Err((ErrorCode::BadRVal, 0)));
+        let r = CommandReturn::new(rv::FAILURE_U64, 6, 7, 8);
+        let e: Result<u32, (ErrorCode, u64)> = r.to_result();
+        assert_eq!(e, Err((ErrorCode::Invalid, 0x8_0000_0007)));
         for code in [0, 1025, u32::MAX] {
             let r = CommandReturn::new(rv::FAILURE, code, 0, 0);
             assert_eq!(r.to_result::<(), ErrorCode>(), Err(ErrorCode::BadRVal));

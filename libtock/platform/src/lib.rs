@@ -19,7 +19,7 @@ extern crate std;
 pub mod allow_ro;
 pub mod allow_rw;
 mod border;
-mod command_return;
+pub mod command_return;
 mod default_config;
 mod error_code;
 mod event;

@@ -27,7 +27,12 @@ pub unsafe trait RawSyscalls: Sized {
     ///
     /// # Safety
     /// r0 is a yield id that takes two parameters and runs no upcall.
-    unsafe fn yield3(registers: [Register; 3]) -> [Register; 3];
+    ///
+    /// # Panics
+    /// Unless the platform has it: libtock-rs's platforms (test doubles above all) have not.
+    unsafe fn yield3(registers: [Register; 3]) -> [Register; 3] {
+        panic!("this platform has no yield-wait-for: {registers:?}")
+    }
 
     /// A call with one argument (memop).
     ///

@@ -2,6 +2,8 @@
 //!
 //! Owns the conversions; on a 64-bit host the low half carries the 32-bit values.
 
+use crate::{ErrorCode, ReturnVariant};
+
 /// One register. A pointer, so that provenance survives the crossing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
@@ -22,6 +24,18 @@ impl Register {
 impl From<u32> for Register {
     fn from(value: u32) -> Self {
         Register::from(value as usize)
+    }
+}
+
+impl From<ErrorCode> for Register {
+    fn from(value: ErrorCode) -> Self {
+        Register::from(value as u32)
+    }
+}
+
+impl From<ReturnVariant> for Register {
+    fn from(value: ReturnVariant) -> Self {
+        Register::from(u32::from(value))
     }
 }
 
@@ -60,6 +74,12 @@ impl From<Register> for usize {
 impl<T> From<Register> for *mut T {
     fn from(value: Register) -> *mut T {
         value.0.cast()
+    }
+}
+
+impl<T> From<Register> for *const T {
+    fn from(value: Register) -> *const T {
+        value.0.cast_const().cast()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the proof: a list element lives in [`scope`]'s own frame, is never moved out, and revokes
 //! when dropped; `'share` outlives the list (drop check), so nothing shared dies before that.
-//! An element that shared nothing makes no system call when it is dropped.
+//! An element that was never asked to share makes no system call when it is dropped; one whose share
+//! was refused revokes all the same, as libtock-rs's.
 //!
 //! What lives longer than the scope may be shared:
 //! ```
@@ -50,7 +51,7 @@ pub trait List: Default {}
 
 /// Names an element of a list that is in scope.
 pub struct Handle<'handle, L: List> {
-    pub(crate) list: &'handle L,
+    list: &'handle L,
 }
 
 impl<L: List> Clone for Handle<'_, L> {
@@ -70,16 +71,47 @@ where
     f(Handle { list: &list })
 }
 
+/// A list whose handle comes apart into handles of its elements: every tuple. Call
+/// [`Handle::split`].
+pub trait SplittableHandle<'handle>: List {
+    /// One handle for each element.
+    type SplitHandles;
+
+    /// See [`Handle::split`].
+    fn split(handle: Handle<'handle, Self>) -> Self::SplitHandles;
+}
+
+impl<'handle, L: List> Handle<'handle, L> {
+    pub(crate) fn list(self) -> &'handle L {
+        self.list
+    }
+
+    /// One handle for each element.
+    pub fn split(self) -> L::SplitHandles
+    where
+        L: SplittableHandle<'handle>,
+    {
+        L::split(self)
+    }
+}
+
 impl List for () {}
+
+impl<'handle> SplittableHandle<'handle> for () {
+    type SplitHandles = ();
+
+    fn split(_: Handle<'handle, ()>) {}
+}
 
 macro_rules! tuples {
     ($($list:ident $index:tt),+) => {
         impl<$($list: List),+> List for ($($list,)+) {}
 
-        impl<'handle, $($list: List),+> Handle<'handle, ($($list,)+)> {
-            /// One handle for each element.
-            pub fn split(self) -> ($(Handle<'handle, $list>,)+) {
-                ($(Handle { list: &self.list.$index },)+)
+        impl<'handle, $($list: List + 'handle),+> SplittableHandle<'handle> for ($($list,)+) {
+            type SplitHandles = ($(Handle<'handle, $list>,)+);
+
+            fn split(handle: Handle<'handle, Self>) -> Self::SplitHandles {
+                ($(Handle { list: &handle.list.$index },)+)
             }
         }
     };
@@ -96,3 +128,37 @@ tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
 tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
 tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
 tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    std::thread_local! {
+        static DROPPED: RefCell<std::vec::Vec<u32>> = const { RefCell::new(std::vec::Vec::new()) };
+    }
+
+    #[derive(Default)]
+    struct Noted<const N: u32>;
+
+    impl<const N: u32> Drop for Noted<N> {
+        fn drop(&mut self) {
+            DROPPED.with_borrow_mut(|d| d.push(N));
+        }
+    }
+
+    impl<const N: u32> List for Noted<N> {}
+
+    #[test]
+    fn lists_nest_and_their_elements_go_when_the_scope_ends() {
+        type Nested = (Noted<1>, (Noted<2>, ()), Noted<3>);
+        let kept = scope(|list: Handle<'_, Nested>| {
+            let (_one, pair, _three) = list.split();
+            let (_two, empty) = pair.split();
+            empty.split();
+            assert!(DROPPED.with_borrow(std::vec::Vec::is_empty));
+            7
+        });
+        assert_eq!((kept, DROPPED.take()), (7, std::vec![1, 2, 3]));
+    }
+}

@@ -2,14 +2,14 @@
 //!
 //! Owns the queue's entries: with any of them queued, the next call must be the first of them.
 
-use libtock_platform::{CommandReturn, ErrorCode, YieldNoWaitReturn};
+use libtock_platform::{CommandReturn, ErrorCode, Register, YieldNoWaitReturn};
 
 /// One expectation. The optional field overrides what the fake kernel would do.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub enum ExpectedSyscall {
     YieldNoWait {
-        /// Run no upcall, answer this.
+        /// Answer this, whether or not an upcall ran.
         override_return: Option<YieldNoWaitReturn>,
     },
     YieldWait {
@@ -24,8 +24,9 @@ pub enum ExpectedSyscall {
     Command {
         driver_id: u32,
         command_id: u32,
-        arg0: u32,
-        arg1: u32,
+        argument0: u32,
+        argument1: u32,
+        /// The driver gets the command all the same; the process gets this answer.
         override_return: Option<CommandReturn>,
     },
     AllowRo {
@@ -40,6 +41,14 @@ pub enum ExpectedSyscall {
     },
     Memop {
         memop_num: u32,
+        argument0: Register,
         return_error: Option<ErrorCode>,
     },
+}
+
+impl ExpectedSyscall {
+    /// Fails the test: `called` came in this one's place.
+    pub(crate) fn instead(&self, called: &str) -> ! {
+        panic!("Expected system call {self:?}, but {called} was called instead.")
+    }
 }

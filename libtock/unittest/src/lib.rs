@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod command_return;
+mod exit_test;
 mod expected_syscall;
 pub mod fake;
 mod syscall_log;
 
+pub use exit_test::{ExitCall, exit_test};
 pub use expected_syscall::ExpectedSyscall;
 pub use fake::{DriverInfo, DriverShareRef};
 pub use libtock_platform::fake::{RoAllowBuffer, RwAllowBuffer};

@@ -1,6 +1,9 @@
 //! What the code under test asked for, in order.
 //!
-//! Owns the log's entries; pointers are left out, as they differ from run to run.
+//! Owns the log's entries; pointers are left out, as they differ from run to run; memop's is the
+//! exception, as it is all that says what was asked for.
+
+use libtock_platform::Register;
 
 /// One system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +22,8 @@ pub enum SyscallLogEntry {
     Command {
         driver_id: u32,
         command_id: u32,
-        arg0: u32,
-        arg1: u32,
+        argument0: u32,
+        argument1: u32,
     },
     AllowRo {
         driver_num: u32,
@@ -34,6 +37,6 @@ pub enum SyscallLogEntry {
     },
     Memop {
         memop_num: u32,
-        arg0: usize,
+        argument0: Register,
     },
 }

@@ -5,10 +5,10 @@
 
 use libtock_platform::{
     AllowRo, AllowRw, DefaultConfig, ErrorCode, Event, StaticAllowRw, StaticBuffer, Subscribe,
-    Syscalls as _, YieldNoWaitReturn, share, subscribe,
+    Syscalls as _, Upcall, YieldNoWaitReturn, share, subscribe,
 };
 use libtock_unittest::fake::{Kernel, Scripted, Syscalls};
-use libtock_unittest::{ExpectedSyscall, SyscallLogEntry, command_return};
+use libtock_unittest::{ExitCall, ExpectedSyscall, SyscallLogEntry, command_return, exit_test};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -107,10 +107,62 @@ fn waiting_for_nothing_fails_the_test_instead_of_hanging() {
 }
 
 #[test]
-#[should_panic(expected = "did not come")]
-fn an_expectation_that_is_not_met_fails_the_test() {
+fn an_expected_call_reaches_its_driver_whatever_it_answers() {
+    let (kernel, driver) = kernel();
+    kernel.add_expected_syscall(ExpectedSyscall::Command {
+        driver_id: D,
+        command_id: 7,
+        argument0: 1,
+        argument1: 2,
+        override_return: Some(command_return::failure(ErrorCode::Busy)),
+    });
+    let answer = Syscalls::command(D, 7, 1, 2).to_result::<(), ErrorCode>();
+    assert_eq!(answer, Err(ErrorCode::Busy));
+    assert_eq!(driver.commands(), [(7, 1, 2)]);
+    // One that does not come fails nothing: libtock-rs's tests leave some.
+    kernel.add_expected_syscall(ExpectedSyscall::YieldWait { skip_upcall: true });
+}
+
+#[test]
+#[should_panic(expected = "but yield-no-wait was called instead")]
+fn another_call_than_the_expected_one_fails_the_test() {
     let (kernel, _driver) = kernel();
     kernel.add_expected_syscall(ExpectedSyscall::YieldWait { skip_upcall: true });
+    Syscalls::yield_no_wait();
+}
+
+#[test]
+fn how_a_process_ends_is_told() {
+    let exit = exit_test("how_a_process_ends_is_told", || {
+        let (_kernel, _driver) = kernel();
+        Syscalls::exit_restart(7);
+    });
+    assert_eq!(exit, ExitCall::Restart(7));
+}
+
+struct Panics;
+
+impl Upcall<subscribe::AnyId> for Panics {
+    fn upcall(&self, _: u32, _: u32, _: u32) {
+        panic!("it must not unwind into the kernel");
+    }
+}
+
+#[test]
+fn an_upcall_that_panics_ends_its_process() {
+    let exit = exit_test("an_upcall_that_panics_ends_its_process", || {
+        let (_kernel, driver) = kernel();
+        Syscalls::subscribe_static(D, 0, &Panics).unwrap();
+        driver.schedule(0, (0, 0, 0));
+        Syscalls::yield_wait();
+    });
+    assert_eq!(exit, ExitCall::Terminate(0));
+}
+
+#[test]
+#[should_panic(expected = "did not exit")]
+fn a_process_that_does_not_end_is_no_exit() {
+    exit_test("a_process_that_does_not_end_is_no_exit", || ());
 }
 
 thread_local! {
@@ -163,7 +215,8 @@ fn refusals_are_reported_and_leave_nothing() {
     });
     assert_eq!(lent, Err(ErrorCode::NoMem));
     assert_eq!(driver.shares(), (0, 0));
-    assert_eq!(kernel.take_syscall_log().len(), 1);
+    // Asked for, and revoked all the same.
+    assert_eq!(kernel.take_syscall_log().len(), 2);
     let absent = Syscalls::command(D + 1, 1, 0, 0).to_result::<(), ErrorCode>();
     assert_eq!(absent, Err(ErrorCode::NoDevice));
 }
@@ -194,8 +247,15 @@ fn memory_operations_answer() {
     let (kernel, _driver) = kernel();
     assert_eq!(Syscalls::memop_debug_stack_start(core::ptr::null()), Ok(()));
     assert_eq!(Syscalls::memop_query(99), Err(ErrorCode::NoSupport));
+    // The fake's sbrk answers with the new break.
+    let memory = [0u8; 8];
+    // SAFETY: the fake kernel does not touch it.
+    assert_eq!(unsafe { Syscalls::memop_brk(memory.as_ptr()) }, Ok(()));
+    assert_eq!(Syscalls::memop_increment_brk(4), Ok(&raw const memory[4]));
+    assert!(Syscalls::memop_app_ram_start().is_ok());
     kernel.add_expected_syscall(ExpectedSyscall::Memop {
         memop_num: 1,
+        argument0: 16.into(),
         return_error: Some(ErrorCode::NoMem),
     });
     assert_eq!(Syscalls::memop_increment_brk(16), Err(ErrorCode::NoMem));

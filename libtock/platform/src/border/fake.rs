@@ -28,7 +28,7 @@ pub trait FakeKernel {
         upcall: UpcallPointer,
     ) -> Result<UpcallPointer, ErrorCode>;
     /// A command.
-    fn command(driver_id: u32, command_id: u32, arg0: u32, arg1: u32) -> CommandReturn;
+    fn command(driver_id: u32, command_id: u32, argument0: u32, argument1: u32) -> CommandReturn;
     /// A read-write share; the former one.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ pub trait FakeKernel {
         buffer: RoAllowBuffer,
     ) -> Result<RoAllowBuffer, (RoAllowBuffer, ErrorCode)>;
     /// A memory operation: the two answer words.
-    fn memop(memop_num: u32, arg0: usize) -> [u32; 2];
+    fn memop(memop_num: u32, argument0: Register) -> [Register; 2];
     /// The process ends.
     fn exit(exit_num: u32, code: u32) -> !;
 }
@@ -93,19 +93,35 @@ impl UpcallPointer {
     }
 }
 
-fn words(values: [u32; 2]) -> [Register; 2] {
-    values.map(Register::from)
+/// A register's number; on the host a wider one is a fault of the caller.
+fn number(register: Register, what: &str) -> u32 {
+    register
+        .try_into()
+        .unwrap_or_else(|_| panic!("Too large {what}"))
+}
+
+fn yield_number(register: Register) -> u32 {
+    register
+        .try_into()
+        .unwrap_or_else(|_| panic!("too-large Yield ID passed"))
 }
 
 // SAFETY: behaves as a kernel that keeps TRD104: pointers are used only while they are lent.
 unsafe impl<K: FakeKernel> RawSyscalls for FakeSyscalls<K> {
     unsafe fn yield1([r0]: [Register; 1]) {
-        assert_eq!(r0.as_u32(), yield_id::WAIT, "yield with one argument");
-        K::yield_wait();
+        match yield_number(r0) {
+            yield_id::WAIT => K::yield_wait(),
+            yield_id::NO_WAIT => panic!("yield-no-wait called without an argument"),
+            id => panic!("unknown yield ID {id} with one argument"),
+        }
     }
 
     unsafe fn yield2([r0, r1]: [Register; 2]) {
-        assert_eq!(r0.as_u32(), yield_id::NO_WAIT, "yield with two arguments");
+        match yield_number(r0) {
+            yield_id::NO_WAIT => {}
+            yield_id::WAIT => panic!("yield-wait called with an argument"),
+            id => panic!("unknown yield ID {id} with two arguments"),
+        }
         let ran = K::yield_no_wait();
         let flag: *mut u8 = r1.into();
         if !flag.is_null() {
@@ -125,32 +141,42 @@ unsafe impl<K: FakeKernel> RawSyscalls for FakeSyscalls<K> {
 
     unsafe fn syscall1<const CLASS: usize>([r0]: [Register; 1]) -> [Register; 2] {
         assert_eq!(CLASS, syscall_class::MEMOP, "one argument");
-        words(K::memop(r0.as_u32(), 0))
+        K::memop(number(r0, "memop num"), 0u32.into())
     }
 
     unsafe fn syscall2<const CLASS: usize>([r0, r1]: [Register; 2]) -> [Register; 2] {
         match CLASS {
-            syscall_class::MEMOP => words(K::memop(r0.as_u32(), usize::from(r1))),
-            syscall_class::EXIT => K::exit(r0.as_u32(), r1.as_u32()),
+            syscall_class::MEMOP => K::memop(number(r0, "memop num"), r1),
+            syscall_class::EXIT => K::exit(number(r0, "exit number"), number(r1, "exit code")),
             class => panic!("class {class} with two arguments"),
         }
     }
 
     unsafe fn syscall4<const CLASS: usize>([r0, r1, r2, r3]: [Register; 4]) -> [Register; 4] {
-        let (driver, number) = (r0.as_u32(), r1.as_u32());
+        let (driver_is, number_is) = match CLASS {
+            syscall_class::COMMAND => ("driver ID", "command ID"),
+            syscall_class::SUBSCRIBE => ("driver number", "subscribe number"),
+            _ => ("driver number", "buffer number"),
+        };
+        let (driver, item) = (number(r0, driver_is), number(r1, number_is));
         match CLASS {
             syscall_class::SUBSCRIBE => {
                 let upcall = UpcallPointer {
                     function: r2,
                     data: r3,
                 };
-                match K::subscribe(driver, number, upcall) {
+                match K::subscribe(driver, item, upcall) {
                     Ok(former) => [130u32.into(), former.function, former.data, r3],
                     Err(e) => [2u32.into(), (e as u32).into(), r2, r3],
                 }
             }
             syscall_class::COMMAND => {
-                let answer = K::command(driver, number, r2.as_u32(), r3.as_u32());
+                let answer = K::command(
+                    driver,
+                    item,
+                    number(r2, "argument 0"),
+                    number(r3, "argument 1"),
+                );
                 let (variant, a, b, c) = answer.raw_values();
                 [u32::from(variant).into(), a.into(), b.into(), c.into()]
             }
@@ -159,7 +185,7 @@ unsafe impl<K: FakeKernel> RawSyscalls for FakeSyscalls<K> {
                     address: r2,
                     len: r3.into(),
                 };
-                match K::allow_rw(driver, number, buffer) {
+                match K::allow_rw(driver, item, buffer) {
                     Ok(former) => [130u32.into(), former.address, former.len.into(), r3],
                     Err((_, e)) => [2u32.into(), (e as u32).into(), r2, r3],
                 }
@@ -169,7 +195,7 @@ unsafe impl<K: FakeKernel> RawSyscalls for FakeSyscalls<K> {
                     address: r2,
                     len: r3.into(),
                 };
-                match K::allow_ro(driver, number, buffer) {
+                match K::allow_ro(driver, item, buffer) {
                     Ok(former) => [130u32.into(), former.address, former.len.into(), r3],
                     Err((_, e)) => [2u32.into(), (e as u32).into(), r2, r3],
                 }

@@ -12,3 +12,10 @@ mod syscalls_impl;
 
 pub use lent::{StaticAllowRw, StaticBuffer};
 pub use shared::{IpcInbox, IpcNotice, SharedMemory};
+
+/// The error of this number, if there is one.
+pub fn error_code(number: u32) -> Option<crate::ErrorCode> {
+    // SAFETY: `ErrorCode` is `repr(u32)` and has a variant for every number of 1 to 1024 (a test
+    // asks for each).
+    matches!(number, 1..=1024).then(|| unsafe { core::mem::transmute(number) })
+}

@@ -57,10 +57,10 @@ impl<S: RawSyscalls> Syscalls for S {
         handle: Handle<'_, Subscribe<'share, Self, DRIVER_NUM, SUBSCRIBE_NUM>>,
         upcall: &'share U,
     ) -> Result<(), ErrorCode> {
+        handle.list().begin();
         // SAFETY: `upcall` lives for 'share, which outlives the list that `handle` names, and
-        // the list unsubscribes when dropped because `used` is set below.
+        // the list unsubscribes when dropped.
         let displaced = unsafe { raw_subscribe::<S, IDS, U>(DRIVER_NUM, SUBSCRIBE_NUM, upcall) }?;
-        handle.list.used.set(true);
         if displaced {
             CONFIG::returned_nonnull_upcall(DRIVER_NUM, SUBSCRIBE_NUM);
         }
@@ -110,8 +110,9 @@ impl<S: RawSyscalls> Syscalls for S {
         handle: Handle<'_, AllowRw<'share, Self, DRIVER_NUM, BUFFER_NUM>>,
         buffer: &'share mut [u8],
     ) -> Result<(), ErrorCode> {
+        handle.list().begin();
         // SAFETY: the buffer is borrowed mutably for 'share, which outlives the list that
-        // `handle` names, and the list takes it back when dropped because `used` is set below.
+        // `handle` names, and the list takes it back when dropped.
         let displaced = unsafe {
             raw_allow::<S, { syscall_class::ALLOW_RW }>(
                 DRIVER_NUM,
@@ -120,7 +121,6 @@ impl<S: RawSyscalls> Syscalls for S {
                 buffer.len(),
             )
         }?;
-        handle.list.used.set(true);
         if displaced {
             CONFIG::returned_nonzero_buffer(DRIVER_NUM, BUFFER_NUM);
         }
@@ -143,6 +143,7 @@ impl<S: RawSyscalls> Syscalls for S {
         handle: Handle<'_, AllowRo<'share, Self, DRIVER_NUM, BUFFER_NUM>>,
         buffer: &'share [u8],
     ) -> Result<(), ErrorCode> {
+        handle.list().begin();
         // SAFETY: as in `allow_rw`; the kernel only reads through a read-only allow.
         let displaced = unsafe {
             raw_allow::<S, { syscall_class::ALLOW_RO }>(
@@ -152,7 +153,6 @@ impl<S: RawSyscalls> Syscalls for S {
                 buffer.len(),
             )
         }?;
-        handle.list.used.set(true);
         if displaced {
             CONFIG::returned_nonzero_buffer(DRIVER_NUM, BUFFER_NUM);
         }

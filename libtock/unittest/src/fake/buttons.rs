@@ -9,7 +9,16 @@ use std::rc::Rc;
 /// So many of them, up at first.
 pub struct Buttons<const NUM_BUTTONS: usize> {
     buttons: [Button; NUM_BUTTONS],
-    share_ref: Cell<DriverShareRef>,
+    share_ref: DriverShareRef,
+}
+
+/// What a button is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ButtonState {
+    /// Whether it is down.
+    pub pressed: bool,
+    /// Whether it tells of changes.
+    pub interrupt_enabled: bool,
 }
 
 #[derive(Default)]
@@ -24,7 +33,7 @@ impl<const NUM_BUTTONS: usize> Buttons<NUM_BUTTONS> {
     pub fn new() -> Rc<Buttons<NUM_BUTTONS>> {
         Rc::new(Buttons {
             buttons: std::array::from_fn(|_| Button::default()),
-            share_ref: Cell::default(),
+            share_ref: DriverShareRef::default(),
         })
     }
 
@@ -38,10 +47,18 @@ impl<const NUM_BUTTONS: usize> Buttons<NUM_BUTTONS> {
             .get(button as usize)
             .ok_or(ErrorCode::Invalid)?;
         if b.pressed.replace(pressed) != pressed && b.tells.get() {
-            let told = (button, u32::from(pressed), 0);
-            return self.share_ref.get().schedule_upcall(0, told);
+            self.share_ref.tell(0, (button, u32::from(pressed), 0));
         }
         Ok(())
+    }
+
+    /// What a button is; `None`: it is not there.
+    pub fn get_button_state(&self, button: u32) -> Option<ButtonState> {
+        let b = self.buttons.get(button as usize)?;
+        Some(ButtonState {
+            pressed: b.pressed.get(),
+            interrupt_enabled: b.tells.get(),
+        })
     }
 }
 
@@ -51,7 +68,7 @@ impl<const NUM_BUTTONS: usize> SyscallDriver for Buttons<NUM_BUTTONS> {
     }
 
     fn register(&self, share_ref: DriverShareRef) {
-        self.share_ref.set(share_ref);
+        self.share_ref.replace(share_ref);
     }
 
     fn command(&self, command: u32, button: u32, _: u32) -> CommandReturn {

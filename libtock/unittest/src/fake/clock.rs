@@ -10,7 +10,7 @@ use std::rc::Rc;
 pub struct Alarm {
     frequency: u32,
     now: Cell<u32>,
-    share_ref: Cell<DriverShareRef>,
+    share_ref: DriverShareRef,
 }
 
 impl Alarm {
@@ -20,7 +20,7 @@ impl Alarm {
         Rc::new(Alarm {
             frequency: frequency_hz,
             now: Cell::new(0),
-            share_ref: Cell::default(),
+            share_ref: DriverShareRef::default(),
         })
     }
 
@@ -31,10 +31,8 @@ impl Alarm {
             self.now.set(expiration);
         }
         let told = (self.now.get(), expiration, 0);
-        match self.share_ref.get().schedule_upcall(0, told) {
-            Ok(()) => success_u32(expiration),
-            Err(e) => failure(e),
-        }
+        self.share_ref.tell(0, told);
+        success_u32(expiration)
     }
 }
 
@@ -44,7 +42,7 @@ impl SyscallDriver for Alarm {
     }
 
     fn register(&self, share_ref: DriverShareRef) {
-        self.share_ref.set(share_ref);
+        self.share_ref.replace(share_ref);
     }
 
     fn command(&self, command: u32, a: u32, b: u32) -> CommandReturn {

@@ -4,7 +4,7 @@ use crate::command_return::{failure, success};
 use crate::fake::{DriverInfo, DriverShareRef, SyscallDriver};
 use crate::{RoAllowBuffer, RwAllowBuffer};
 use libtock_platform::{CommandReturn, ErrorCode};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ pub struct Console {
     input: RefCell<VecDeque<u8>>,
     write_buffer: RefCell<RoAllowBuffer>,
     read_buffer: RefCell<RwAllowBuffer>,
-    share_ref: Cell<DriverShareRef>,
+    share_ref: DriverShareRef,
 }
 
 impl Console {
@@ -38,10 +38,8 @@ impl Console {
     }
 
     fn tell(&self, subscribe_num: u32, told: (u32, u32, u32)) -> CommandReturn {
-        match self.share_ref.get().schedule_upcall(subscribe_num, told) {
-            Ok(()) => success(),
-            Err(e) => failure(e),
-        }
+        self.share_ref.tell(subscribe_num, told);
+        success()
     }
 
     fn write(&self, limit: u32) -> CommandReturn {
@@ -58,12 +56,8 @@ impl Console {
         for (to, from) in buffer.iter_mut().zip(input.drain(..n)) {
             *to = from;
         }
-        // Less than was asked for never comes: it is told as a read that was given up.
-        let status = match n < limit as usize {
-            true => ErrorCode::Cancel as u32,
-            false => 0,
-        };
-        self.tell(2, (status, n as u32, 0))
+        // A read that the input falls short of ends with what there is, as on a terminal.
+        self.tell(2, (0, n as u32, 0))
     }
 }
 
@@ -73,7 +67,7 @@ impl SyscallDriver for Console {
     }
 
     fn register(&self, share_ref: DriverShareRef) {
-        self.share_ref.set(share_ref);
+        self.share_ref.replace(share_ref);
     }
 
     fn command(&self, command: u32, limit: u32, _: u32) -> CommandReturn {

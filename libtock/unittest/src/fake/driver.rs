@@ -5,6 +5,7 @@
 use crate::fake::kernel;
 use crate::{RoAllowBuffer, RwAllowBuffer};
 use libtock_platform::{CommandReturn, ErrorCode, Register};
+use std::cell::Cell;
 
 /// A driver of the fake kernel.
 pub trait SyscallDriver: 'static {
@@ -70,23 +71,35 @@ impl DriverInfo {
     }
 }
 
-/// A driver's way into the kernel that it was added to.
-#[derive(Clone, Copy, Debug, Default)]
+/// A driver's way into the kernel that it was added to. One that was never added (`default()`)
+/// schedules nothing.
+#[derive(Clone, Debug, Default)]
 pub struct DriverShareRef {
-    pub(crate) driver_num: Option<u32>,
+    driver_num: Cell<Option<u32>>,
 }
 
 impl DriverShareRef {
+    pub(crate) fn of(driver_num: u32) -> Self {
+        DriverShareRef {
+            driver_num: Cell::new(Some(driver_num)),
+        }
+    }
+
+    /// Becomes `new`: what a driver's `register` does with what it is given.
+    pub fn replace(&self, new: Self) {
+        self.driver_num.set(new.driver_num.get());
+    }
+
     /// Queues an upcall.
     ///
     /// # Errors
-    /// `Invalid`: a number that the driver does not have, or it was never added to a kernel.
+    /// The driver does not have that many.
     pub fn schedule_upcall(
         &self,
         subscribe_num: u32,
-        arguments: (u32, u32, u32),
-    ) -> Result<(), ErrorCode> {
-        let (a, b, c) = arguments;
+        args: (u32, u32, u32),
+    ) -> Result<(), InvalidSubscribeNum> {
+        let (a, b, c) = args;
         self.schedule_upcall_registers(subscribe_num, [a.into(), b.into(), c.into()])
     }
 
@@ -98,8 +111,35 @@ impl DriverShareRef {
         &self,
         subscribe_num: u32,
         arguments: [Register; 3],
-    ) -> Result<(), ErrorCode> {
-        let driver_num = self.driver_num.ok_or(ErrorCode::Invalid)?;
-        kernel::schedule(driver_num, subscribe_num, arguments)
+    ) -> Result<(), InvalidSubscribeNum> {
+        match self.driver_num.get() {
+            Some(driver_num) => kernel::schedule(driver_num, subscribe_num, arguments),
+            None => Ok(()),
+        }
+    }
+
+    /// Queues an upcall that the driver says it has.
+    pub(crate) fn tell(&self, subscribe_num: u32, args: (u32, u32, u32)) {
+        self.schedule_upcall(subscribe_num, args)
+            .unwrap_or_else(|e| panic!("{e}"));
     }
 }
+
+/// The driver has no upcall of this number.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InvalidSubscribeNum {
+    pub(crate) requested: u32,
+    pub(crate) upcall_count: u32,
+}
+
+impl std::fmt::Display for InvalidSubscribeNum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let InvalidSubscribeNum {
+            requested,
+            upcall_count,
+        } = self;
+        write!(f, "upcall {requested} of a driver that has {upcall_count}")
+    }
+}
+
+impl std::error::Error for InvalidSubscribeNum {}

@@ -21,6 +21,7 @@ pub enum PullMode {
 pub enum GpioMode {
     Input(PullMode),
     Output,
+    Disable,
 }
 
 /// Which edge interrupts.
@@ -33,20 +34,27 @@ pub enum InterruptEdge {
 }
 
 /// What a pin is.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct GpioState {
     /// Whether it is high.
     pub value: bool,
-    /// Its direction; `None` when it is off.
-    pub mode: Option<GpioMode>,
+    /// Its direction.
+    pub mode: GpioMode,
     /// Which edge it tells of.
     pub interrupt_enabled: Option<InterruptEdge>,
 }
 
+const OFF: GpioState = GpioState {
+    value: false,
+    mode: GpioMode::Disable,
+    interrupt_enabled: None,
+};
+
 /// So many of them, off and low at first.
 pub struct Gpio<const NUM_GPIOS: usize> {
-    pins: [Cell<GpioState>; NUM_GPIOS],
-    share_ref: Cell<DriverShareRef>,
+    /// `None`: the number has no pin.
+    pins: [Cell<Option<GpioState>>; NUM_GPIOS],
+    share_ref: DriverShareRef,
 }
 
 impl<const NUM_GPIOS: usize> Gpio<NUM_GPIOS> {
@@ -54,30 +62,31 @@ impl<const NUM_GPIOS: usize> Gpio<NUM_GPIOS> {
     #[allow(clippy::new_ret_no_self)]
     pub fn new() -> Rc<Gpio<NUM_GPIOS>> {
         Rc::new(Gpio {
-            pins: std::array::from_fn(|_| Cell::default()),
-            share_ref: Cell::default(),
+            pins: std::array::from_fn(|_| Cell::new(Some(OFF))),
+            share_ref: DriverShareRef::default(),
         })
     }
 
-    /// What a pin is.
-    ///
-    /// # Panics
-    /// There is no such pin.
-    pub fn get_gpio_state(&self, gpio: u32) -> GpioState {
-        self.pins[gpio as usize].get()
+    /// Takes a pin away: its number stays, and commands that name it fail with `NoDevice`.
+    pub fn set_missing_gpio(&self, gpio: u32) {
+        if let Some(pin) = self.pins.get(gpio as usize) {
+            pin.set(None);
+        }
     }
 
-    /// Drives an input; it tells when its interrupt is enabled for the edge.
+    /// What a pin is; `None`: it is not there.
+    pub fn get_gpio_state(&self, gpio: u32) -> Option<GpioState> {
+        self.pins.get(gpio as usize)?.get()
+    }
+
+    /// Drives a pin from outside; it tells when its interrupt is enabled for the edge.
     ///
     /// # Errors
-    /// `Invalid` no such pin, `NoSupport` it is no input.
+    /// `Invalid` no such number, `NoDevice` it has no pin.
     pub fn set_value(&self, gpio: u32, value: bool) -> Result<(), ErrorCode> {
         let pin = self.pins.get(gpio as usize).ok_or(ErrorCode::Invalid)?;
-        let state = pin.get();
-        if !matches!(state.mode, Some(GpioMode::Input(_))) {
-            return Err(ErrorCode::NoSupport);
-        }
-        pin.set(GpioState { value, ..state });
+        let state = pin.get().ok_or(ErrorCode::NoDevice)?;
+        pin.set(Some(GpioState { value, ..state }));
         let tells = match state.interrupt_enabled {
             Some(InterruptEdge::Either) => true,
             Some(InterruptEdge::Rising) => value,
@@ -85,8 +94,7 @@ impl<const NUM_GPIOS: usize> Gpio<NUM_GPIOS> {
             None => false,
         };
         if tells && state.value != value {
-            let told = (gpio, u32::from(value), 0);
-            return self.share_ref.get().schedule_upcall(0, told);
+            self.share_ref.tell(0, (gpio, u32::from(value), 0));
         }
         Ok(())
     }
@@ -98,7 +106,7 @@ impl<const NUM_GPIOS: usize> SyscallDriver for Gpio<NUM_GPIOS> {
     }
 
     fn register(&self, share_ref: DriverShareRef) {
-        self.share_ref.set(share_ref);
+        self.share_ref.replace(share_ref);
     }
 
     fn command(&self, command: u32, gpio: u32, argument: u32) -> CommandReturn {
@@ -110,11 +118,13 @@ impl<const NUM_GPIOS: usize> SyscallDriver for Gpio<NUM_GPIOS> {
         let Some(pin) = self.pins.get(gpio as usize) else {
             return failure(ErrorCode::Invalid);
         };
-        let mut state = pin.get();
-        let output = state.mode == Some(GpioMode::Output);
-        let input = matches!(state.mode, Some(GpioMode::Input(_)));
+        let Some(mut state) = pin.get() else {
+            return failure(ErrorCode::NoDevice);
+        };
+        let output = state.mode == GpioMode::Output;
+        let input = matches!(state.mode, GpioMode::Input(_));
         match command {
-            1 => state.mode = Some(GpioMode::Output),
+            1 => state.mode = GpioMode::Output,
             2 if output => state.value = true,
             3 if output => state.value = false,
             4 if output => state.value = !state.value,
@@ -125,10 +135,10 @@ impl<const NUM_GPIOS: usize> SyscallDriver for Gpio<NUM_GPIOS> {
                     2 => PullMode::PullDown,
                     _ => return failure(ErrorCode::Invalid),
                 };
-                state.mode = Some(GpioMode::Input(pull));
+                state.mode = GpioMode::Input(pull);
             }
             6 if input => return success_u32(u32::from(state.value)),
-            7 if input => {
+            7 => {
                 let edge = match argument {
                     0 => InterruptEdge::Either,
                     1 => InterruptEdge::Rising,
@@ -139,13 +149,13 @@ impl<const NUM_GPIOS: usize> SyscallDriver for Gpio<NUM_GPIOS> {
             }
             8 => state.interrupt_enabled = None,
             9 => {
-                state.mode = None;
+                state.mode = GpioMode::Disable;
                 state.interrupt_enabled = None;
             }
-            2..=7 => return failure(ErrorCode::Fail),
+            2..=6 => return failure(ErrorCode::Fail),
             _ => return failure(ErrorCode::NoSupport),
         }
-        pin.set(state);
+        pin.set(Some(state));
         success()
     }
 }

@@ -3,13 +3,14 @@
 //! Owns drivers, upcall queue, log and expectations, one set a thread. Holds no borrow of its
 //! state while a driver or an upcall runs, so those may make system calls themselves.
 
-// One arm an expectation, its override inside: collapsed, each would take two.
-#![allow(clippy::collapsible_match)]
-
+use crate::exit_test::{self, ExitCall};
+use crate::fake::driver::InvalidSubscribeNum;
 use crate::fake::{DriverShareRef, SyscallDriver};
 use crate::{ExpectedSyscall, RoAllowBuffer, RwAllowBuffer, SyscallLogEntry, command_return};
 use libtock_platform::fake::{FakeKernel, UpcallPointer};
-use libtock_platform::{CommandReturn, ErrorCode, Register, YieldNoWaitReturn, exit_id};
+use libtock_platform::{
+    CommandReturn, ErrorCode, Register, YieldNoWaitReturn, exit_id, return_variant,
+};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -25,14 +26,24 @@ struct State {
     log: Vec<SyscallLogEntry>,
     expected: VecDeque<ExpectedSyscall>,
     writable: Vec<(u32, u32, usize, usize)>,
+    /// As the last brk or sbrk left it.
+    memory_break: Option<Register>,
 }
 
 thread_local! {
     static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
 }
 
+/// Works on the state for `what`, which needs a kernel on this thread.
+fn state<R>(what: &str, f: impl FnOnce(&mut State) -> R) -> R {
+    STATE.with_borrow_mut(|s| match s.as_mut() {
+        Some(s) => f(s),
+        None => panic!("{what} called but no fake::Kernel exists on this thread"),
+    })
+}
+
 fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
-    STATE.with_borrow_mut(|s| f(s.as_mut().expect("no fake::Kernel on this thread")))
+    state("the kernel", f)
 }
 
 /// The kernel of this thread; dropping it removes it, and puts back the one it displaced.
@@ -68,9 +79,7 @@ impl Kernel {
             "driver {:#x} added twice",
             info.driver_num
         );
-        driver.register(DriverShareRef {
-            driver_num: Some(info.driver_num),
-        });
+        driver.register(DriverShareRef::of(info.driver_num));
     }
 
     /// Demands that this is the next call after those already expected.
@@ -85,33 +94,31 @@ impl Kernel {
 
     /// Is a driver of this number there?
     pub fn is_driver_present(driver_num: u32) -> bool {
-        with(|s| s.drivers.contains_key(&driver_num))
+        STATE.with_borrow(|s| {
+            s.as_ref()
+                .is_some_and(|s| s.drivers.contains_key(&driver_num))
+        })
     }
 
-    /// Is anything queued?
+    /// Is an upcall queued that a yield would run?
     pub fn is_upcall_pending() -> bool {
-        with(|s| !s.queue.is_empty())
+        STATE.with_borrow(|s| {
+            s.as_ref().is_some_and(|s| {
+                let runs = |(d, n, _): &(u32, u32, _)| s.upcalls.contains_key(&(*d, *n));
+                s.queue.iter().any(runs)
+            })
+        })
     }
 }
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        let state = STATE.replace(self.former.take());
-        if std::thread::panicking() {
-            return;
-        }
-        if let Some(state) = state {
-            assert!(
-                state.expected.is_empty(),
-                "expected system calls that did not come: {:?}",
-                state.expected
-            );
-        }
+        STATE.replace(self.former.take());
     }
 }
 
-fn log(entry: SyscallLogEntry) -> Option<ExpectedSyscall> {
-    with(|s| {
+fn log(what: &str, entry: SyscallLogEntry) -> Option<ExpectedSyscall> {
+    state(what, |s| {
         s.log.push(entry);
         s.expected.pop_front()
     })
@@ -141,8 +148,8 @@ impl FakeKernel for ThreadKernel {
         subscribe(driver_num, subscribe_num, upcall)
     }
 
-    fn command(driver_id: u32, command_id: u32, arg0: u32, arg1: u32) -> CommandReturn {
-        command(driver_id, command_id, arg0, arg1)
+    fn command(driver_id: u32, command_id: u32, argument0: u32, argument1: u32) -> CommandReturn {
+        command(driver_id, command_id, argument0, argument1)
     }
 
     fn allow_rw(
@@ -161,12 +168,16 @@ impl FakeKernel for ThreadKernel {
         allow_ro(driver_num, buffer_num, buffer)
     }
 
-    fn memop(memop_num: u32, arg0: usize) -> [u32; 2] {
-        memop(memop_num, arg0)
+    fn memop(memop_num: u32, argument0: Register) -> [Register; 2] {
+        memop(memop_num, argument0)
     }
 
-    /// Ends the test: a test of exiting code says `should_panic`.
+    /// Ends the test: a test of exiting code uses [`crate::exit_test`], or says `should_panic`.
     fn exit(exit_num: u32, code: u32) -> ! {
+        exit_test::exited(match exit_num {
+            exit_id::RESTART => ExitCall::Restart(code),
+            _ => ExitCall::Terminate(code),
+        });
         let kind = if exit_num == exit_id::RESTART {
             "restart"
         } else {
@@ -191,37 +202,37 @@ fn run_one() -> bool {
 }
 
 fn yield_wait() {
-    match log(SyscallLogEntry::YieldWait) {
+    match log("yield-wait", SyscallLogEntry::YieldWait) {
         None | Some(ExpectedSyscall::YieldWait { skip_upcall: false }) => {
             assert!(
                 run_one(),
-                "yield-wait with nothing queued: the process would wait for ever"
+                "yield-wait called with no queued upcall: the process would wait for ever"
             );
         }
         Some(ExpectedSyscall::YieldWait { skip_upcall: true }) => {}
-        Some(other) => panic!("yield-wait instead of {other:?}"),
+        Some(other) => other.instead("yield-wait"),
     }
 }
 
 fn yield_no_wait() -> bool {
-    match log(SyscallLogEntry::YieldNoWait) {
-        None
-        | Some(ExpectedSyscall::YieldNoWait {
-            override_return: None,
-        }) => run_one(),
-        Some(ExpectedSyscall::YieldNoWait {
-            override_return: Some(r),
-        }) => r == YieldNoWaitReturn::Upcall,
-        Some(other) => panic!("yield-no-wait instead of {other:?}"),
+    match log("yield-no-wait", SyscallLogEntry::YieldNoWait) {
+        None => run_one(),
+        Some(ExpectedSyscall::YieldNoWait { override_return }) => {
+            let ran = run_one();
+            override_return.map_or(ran, |r| r == YieldNoWaitReturn::Upcall)
+        }
+        Some(other) => other.instead("yield-no-wait"),
     }
 }
 
 fn yield_wait_for(driver_num: u32, subscribe_num: u32) -> [Register; 3] {
-    let expected = log(SyscallLogEntry::YieldWaitFor {
+    let entry = SyscallLogEntry::YieldWaitFor {
         driver_num,
         subscribe_num,
-    });
-    assert!(expected.is_none(), "yield-wait-for instead of {expected:?}");
+    };
+    if let Some(other) = log("yield-wait-for", entry) {
+        other.instead("yield-wait-for");
+    }
     let found = with(|s| {
         let at = s
             .queue
@@ -242,11 +253,16 @@ pub(crate) fn schedule(
     driver_num: u32,
     subscribe_num: u32,
     arguments: [Register; 3],
-) -> Result<(), ErrorCode> {
-    with(|s| {
-        let (count, _) = s.drivers.get(&driver_num).ok_or(ErrorCode::Invalid)?;
-        if subscribe_num >= *count {
-            return Err(ErrorCode::Invalid);
+) -> Result<(), InvalidSubscribeNum> {
+    STATE.with_borrow_mut(|s| {
+        // A driver may outlive its kernel.
+        let Some(s) = s else { return Ok(()) };
+        let upcall_count = s.drivers.get(&driver_num).map_or(0, |(count, _)| *count);
+        if subscribe_num >= upcall_count {
+            return Err(InvalidSubscribeNum {
+                requested: subscribe_num,
+                upcall_count,
+            });
         }
         // A full queue drops the new event, as in the kernel.
         if s.queue.len() < QUEUE {
@@ -265,21 +281,24 @@ fn subscribe(
     subscribe_num: u32,
     upcall: UpcallPointer,
 ) -> Result<UpcallPointer, ErrorCode> {
-    match log(SyscallLogEntry::Subscribe {
+    let entry = SyscallLogEntry::Subscribe {
         driver_num,
         subscribe_num,
-    }) {
+    };
+    match log("Subscribe", entry) {
         None => {}
         Some(ExpectedSyscall::Subscribe {
             driver_num: d,
             subscribe_num: n,
             skip_with_error,
-        }) if (d, n) == (driver_num, subscribe_num) => {
+        }) => {
+            assert_eq!(driver_num, d, "expected different driver number");
+            assert_eq!(subscribe_num, n, "expected different subscribe number");
             if let Some(e) = skip_with_error {
                 return Err(e);
             }
         }
-        Some(other) => panic!("subscribe({driver_num:#x}, {subscribe_num}) instead of {other:?}"),
+        Some(other) => other.instead("Subscribe"),
     }
     let (count, _) = driver(driver_num)?;
     if subscribe_num >= count {
@@ -287,8 +306,8 @@ fn subscribe(
     }
     with(|s| {
         let key = (driver_num, subscribe_num);
-        s.queue
-            .retain(|(d, n, _)| (*d, *n) != key || !s.upcalls.contains_key(&key));
+        // What came before is not for the new upcall, nor for the old one any more.
+        s.queue.retain(|(d, n, _)| (*d, *n) != key);
         let former = if upcall.is_null() {
             s.upcalls.remove(&key)
         } else {
@@ -298,33 +317,35 @@ fn subscribe(
     })
 }
 
-fn command(driver_id: u32, command_id: u32, arg0: u32, arg1: u32) -> CommandReturn {
-    match log(SyscallLogEntry::Command {
+fn command(driver_id: u32, command_id: u32, argument0: u32, argument1: u32) -> CommandReturn {
+    let entry = SyscallLogEntry::Command {
         driver_id,
         command_id,
-        arg0,
-        arg1,
-    }) {
-        None => {}
+        argument0,
+        argument1,
+    };
+    let instead = match log("Command", entry) {
+        None => None,
         Some(ExpectedSyscall::Command {
             driver_id: d,
             command_id: c,
-            arg0: a,
-            arg1: b,
+            argument0: a,
+            argument1: b,
             override_return,
-        }) if (d, c, a, b) == (driver_id, command_id, arg0, arg1) => {
-            if let Some(r) = override_return {
-                return r;
-            }
+        }) => {
+            assert_eq!(driver_id, d, "expected different driver_id");
+            assert_eq!(command_id, c, "expected different command_id");
+            assert_eq!(argument0, a, "expected different argument0");
+            assert_eq!(argument1, b, "expected different argument1");
+            override_return
         }
-        Some(other) => {
-            panic!("command({driver_id:#x}, {command_id}, {arg0}, {arg1}) instead of {other:?}")
-        }
-    }
-    match driver(driver_id) {
-        Ok((_, d)) => d.command(command_id, arg0, arg1),
+        Some(other) => other.instead("Command"),
+    };
+    let answer = match driver(driver_id) {
+        Ok((_, d)) => d.command(command_id, argument0, argument1),
         Err(e) => command_return::failure(e),
-    }
+    };
+    instead.unwrap_or(answer)
 }
 
 /// Writable shares must not overlap: the process would have two `&mut` to one byte.
@@ -351,22 +372,25 @@ fn allow_rw(
     buffer: RwAllowBuffer,
 ) -> Result<RwAllowBuffer, (RwAllowBuffer, ErrorCode)> {
     let (start, len) = (buffer.start(), buffer.len());
-    match log(SyscallLogEntry::AllowRw {
+    let entry = SyscallLogEntry::AllowRw {
         driver_num,
         buffer_num,
         len,
-    }) {
+    };
+    match log("Read-Write Allow", entry) {
         None => {}
         Some(ExpectedSyscall::AllowRw {
             driver_num: d,
             buffer_num: n,
             return_error,
-        }) if (d, n) == (driver_num, buffer_num) => {
+        }) => {
+            assert_eq!(driver_num, d, "expected different driver_num");
+            assert_eq!(buffer_num, n, "expected different buffer_num");
             if let Some(e) = return_error {
                 return Err((buffer, e));
             }
         }
-        Some(other) => panic!("allow_rw({driver_num:#x}, {buffer_num}) instead of {other:?}"),
+        Some(other) => other.instead("Read-Write Allow"),
     }
     let (_, d) = match driver(driver_num) {
         Ok(d) => d,
@@ -382,22 +406,25 @@ fn allow_ro(
     buffer_num: u32,
     buffer: RoAllowBuffer,
 ) -> Result<RoAllowBuffer, (RoAllowBuffer, ErrorCode)> {
-    match log(SyscallLogEntry::AllowRo {
+    let entry = SyscallLogEntry::AllowRo {
         driver_num,
         buffer_num,
         len: buffer.len(),
-    }) {
+    };
+    match log("Read-Only Allow", entry) {
         None => {}
         Some(ExpectedSyscall::AllowRo {
             driver_num: d,
             buffer_num: n,
             return_error,
-        }) if (d, n) == (driver_num, buffer_num) => {
+        }) => {
+            assert_eq!(driver_num, d, "expected different driver_num");
+            assert_eq!(buffer_num, n, "expected different buffer_num");
             if let Some(e) = return_error {
                 return Err((buffer, e));
             }
         }
-        Some(other) => panic!("allow_ro({driver_num:#x}, {buffer_num}) instead of {other:?}"),
+        Some(other) => other.instead("Read-Only Allow"),
     }
     match driver(driver_num) {
         Ok((_, d)) => d.allow_readonly(buffer_num, buffer),
@@ -405,18 +432,49 @@ fn allow_ro(
     }
 }
 
-fn memop(memop_num: u32, arg0: usize) -> [u32; 2] {
-    match log(SyscallLogEntry::Memop { memop_num, arg0 }) {
+/// brk and sbrk move a break that is only a number here: the memory is the host's. Unlike the
+/// kernel, and like libtock-rs's fake, sbrk answers with the new break.
+fn memop(memop_num: u32, argument0: Register) -> [Register; 2] {
+    let entry = SyscallLogEntry::Memop {
+        memop_num,
+        argument0,
+    };
+    let error = match log("Memop", entry) {
+        None => None,
         Some(ExpectedSyscall::Memop {
             memop_num: n,
+            argument0: a,
             return_error,
-        }) if n == memop_num => match return_error {
-            Some(e) => [0, e as u32],
-            None => [128, 0],
-        },
-        Some(other) => panic!("memop({memop_num}) instead of {other:?}"),
-        // Memory belongs to the host process; only the two debug hints mean something here.
-        None if matches!(memop_num, 10 | 11) => [128, 0],
-        None => [0, ErrorCode::NoSupport as u32],
+        }) => {
+            assert_eq!(memop_num, n, "expected different memop_num");
+            let (given, wanted) = (usize::from(argument0), usize::from(a));
+            assert_eq!(given, wanted, "expected different argument0");
+            return_error
+        }
+        Some(other) => other.instead("Memop"),
+    };
+    let result = match (error, memop_num) {
+        (Some(e), _) => Err(e),
+        (None, 0) if argument0.0.is_null() => Err(ErrorCode::Invalid),
+        (None, 0) => {
+            with(|s| s.memory_break = Some(argument0));
+            Ok(0u32.into())
+        }
+        (None, 1) => Ok(with(|s| {
+            let now: *mut u8 = s.memory_break.unwrap_or(0u32.into()).into();
+            let moved = Register::from(now.wrapping_offset(argument0.as_i32() as isize));
+            s.memory_break = Some(moved);
+            moved
+        })),
+        (None, 2) => Ok(APP_RAM_START.into()),
+        (None, 10 | 11) => Ok(0u32.into()),
+        (None, _) => Err(ErrorCode::NoSupport),
+    };
+    match result {
+        Ok(value) => [return_variant::SUCCESS.into(), value],
+        Err(e) => [return_variant::FAILURE.into(), e.into()],
     }
 }
+
+/// Some address.
+const APP_RAM_START: u32 = 0x2109_8000;

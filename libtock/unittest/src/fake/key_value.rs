@@ -4,7 +4,7 @@ use crate::command_return::{failure, success};
 use crate::fake::{DriverInfo, DriverShareRef, SyscallDriver};
 use crate::{RoAllowBuffer, RwAllowBuffer};
 use libtock_platform::{CommandReturn, ErrorCode};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ pub struct KeyValue {
     key: RefCell<RoAllowBuffer>,
     value: RefCell<RoAllowBuffer>,
     destination: RefCell<RwAllowBuffer>,
-    share_ref: Cell<DriverShareRef>,
+    share_ref: DriverShareRef,
 }
 
 impl KeyValue {
@@ -54,7 +54,7 @@ impl SyscallDriver for KeyValue {
     }
 
     fn register(&self, share_ref: DriverShareRef) {
-        self.share_ref.set(share_ref);
+        self.share_ref.replace(share_ref);
     }
 
     fn command(&self, command: u32, _: u32, _: u32) -> CommandReturn {
@@ -75,10 +75,8 @@ impl SyscallDriver for KeyValue {
             Ok(length) => (0, length, 0),
             Err((e, length)) => (e as u32, length, 0),
         };
-        match self.share_ref.get().schedule_upcall(0, told) {
-            Ok(()) => success(),
-            Err(e) => failure(e),
-        }
+        self.share_ref.tell(0, told);
+        success()
     }
 
     fn allow_readonly(

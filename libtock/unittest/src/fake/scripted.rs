@@ -6,7 +6,7 @@
 use crate::fake::{DriverInfo, DriverShareRef, SyscallDriver};
 use crate::{RoAllowBuffer, RwAllowBuffer, command_return};
 use libtock_platform::{CommandReturn, ErrorCode};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -61,7 +61,7 @@ pub struct Scripted {
     commands: RefCell<Vec<(u32, u32, u32)>>,
     ro: RefCell<HashMap<u32, RoAllowBuffer>>,
     rw: RefCell<HashMap<u32, RwAllowBuffer>>,
-    share_ref: Cell<DriverShareRef>,
+    share_ref: DriverShareRef,
 }
 
 impl Scripted {
@@ -76,7 +76,7 @@ impl Scripted {
             commands: RefCell::default(),
             ro: RefCell::default(),
             rw: RefCell::default(),
-            share_ref: Cell::default(),
+            share_ref: DriverShareRef::default(),
         })
     }
 
@@ -87,21 +87,12 @@ impl Scripted {
 
     /// Queues an upcall.
     pub fn schedule(&self, subscribe_num: u32, arguments: (u32, u32, u32)) {
-        let scheduled = self
-            .share_ref
-            .get()
-            .schedule_upcall(subscribe_num, arguments);
-        assert_eq!(
-            scheduled,
-            Ok(()),
-            "upcall {subscribe_num} of {:#x}",
-            self.driver_num
-        );
+        self.share_ref.tell(subscribe_num, arguments);
     }
 
     /// The driver's way into the kernel.
-    pub fn share_ref(&self) -> DriverShareRef {
-        self.share_ref.get()
+    pub fn share_ref(&self) -> &DriverShareRef {
+        &self.share_ref
     }
 
     /// Works on the buffer shared read-write under this number; empty when none is.
@@ -126,7 +117,7 @@ impl SyscallDriver for Scripted {
     }
 
     fn register(&self, share_ref: DriverShareRef) {
-        self.share_ref.set(share_ref);
+        self.share_ref.replace(share_ref);
     }
 
     fn command(&self, command_id: u32, argument0: u32, argument1: u32) -> CommandReturn {

@@ -10,6 +10,7 @@ pub mod hil_storage;
 pub mod platform;
 pub mod process;
 pub mod userspace;
+pub mod userspace_drivers;
 pub mod utilities;
 
 /// What most calls answer.

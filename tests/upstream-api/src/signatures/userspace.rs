@@ -18,7 +18,8 @@ use libtock::rng::{Rng, RngListener};
 use libtock::runtime::TockSyscalls;
 use libtock_unittest::fake::{self, SyscallDriver};
 use libtock_unittest::{
-    DriverInfo, DriverShareRef, ExpectedSyscall, RoAllowBuffer, RwAllowBuffer, SyscallLogEntry,
+    DriverInfo, DriverShareRef, ExitCall, ExpectedSyscall, RoAllowBuffer, RwAllowBuffer,
+    SyscallLogEntry, exit_test,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -37,6 +38,7 @@ pub fn raw<S: RawSyscalls>() {
         fn(i32) -> Register,
     ) = (Register::from, Register::from, Register::from);
     let _: fn(*mut ()) -> Register = Register;
+    let _: (fn(Register) -> *const u8, fn(ErrorCode) -> Register) = (Into::into, Into::into);
     const _: [u32; 4] = [
         exit_id::TERMINATE,
         exit_id::RESTART - 1,
@@ -87,10 +89,11 @@ pub fn answers(r: CommandReturn) {
     let _: E<(u32, u64)> = r.to_result();
     let _: Result<u32, (ErrorCode, u32)> = r.to_result();
     let _ = [return_variant::FAILURE, return_variant::SUCCESS];
-    const _: [u32; 3] = [
+    const _: [u32; 4] = [
         ErrorCode::Fail as u32 - 1,
         ErrorCode::NoAck as u32 - 13,
         ErrorCode::BadRVal as u32 - 1024,
+        ErrorCode::N00014 as u32 - 14,
     ];
     fn ends<T: Termination>() {}
     let _ = [ends::<()>, ends::<Result<(), ErrorCode>>];
@@ -165,15 +168,15 @@ pub fn apis(console: ConsoleWriter<TockSyscalls>) {
     let _: [fn(&[u8], &[u8]) -> E<()>; 3] = [KeyValue::set, KeyValue::add, KeyValue::update];
     let _: fn(&[u8]) -> E<()> = KeyValue::delete;
     let _: fn() -> E<u32> = Gpio::count;
-    let _: fn(u32) -> E<Pin> = Gpio::get_pin;
-    let _: fn(&mut Pin) -> E<()> = |pin| {
-        let mut output: OutputPin<'_> = pin.make_output()?;
+    let _: fn(u32) -> E<Pin<TockSyscalls>> = Gpio::get_pin;
+    let _: fn(&mut Pin<TockSyscalls>) -> E<()> = |pin| {
+        let mut output: OutputPin<'_, TockSyscalls> = pin.make_output()?;
         output.set()?;
         output.clear()?;
         output.toggle()
     };
-    let _: fn(&Pin) -> E<GpioState> = |pin| {
-        let input: InputPin<'_, PullUp> = pin.make_input::<PullUp>()?;
+    let _: fn(&Pin<TockSyscalls>) -> E<GpioState> = |pin| {
+        let input: InputPin<'_, TockSyscalls, PullUp> = pin.make_input::<PullUp>()?;
         input.enable_interrupts(PinInterruptEdge::Either)?;
         input.read()
     };
@@ -184,16 +187,19 @@ pub fn apis(console: ConsoleWriter<TockSyscalls>) {
 }
 
 /// A fake driver as libtock-rs's tests write them.
-pub struct Own(Cell<DriverShareRef>);
+#[derive(Default)]
+pub struct Own {
+    share_ref: DriverShareRef,
+}
 impl SyscallDriver for Own {
     fn info(&self) -> DriverInfo {
         DriverInfo::new(42).upcall_count(1)
     }
     fn register(&self, share_ref: DriverShareRef) {
-        self.0.set(share_ref);
+        self.share_ref.replace(share_ref);
     }
     fn command(&self, _: u32, argument0: u32, _: u32) -> CommandReturn {
-        let _ = self.0.get().schedule_upcall(0, (argument0, 0, 0));
+        let _ = self.share_ref.schedule_upcall(0, (argument0, 0, 0));
         libtock_unittest::command_return::success_u32(argument0)
     }
     fn allow_readonly(
@@ -222,9 +228,33 @@ pub fn fakes(kernel: &fake::Kernel, own: &Rc<Own>) {
     kernel.add_driver(&fake::Gpio::<8>::new());
     kernel.add_driver(&fake::KeyValue::new());
     kernel.add_driver(&fake::LowLevelDebug::new());
+    kernel.add_driver(&fake::Adc::new());
+    kernel.add_driver(&fake::AirQuality::new());
+    kernel.add_driver(&fake::AmbientLight::new());
+    kernel.add_driver(&fake::Buzzer::new());
+    kernel.add_driver(&fake::Ieee802154Phy::new());
+    kernel.add_driver(&fake::NineDof::new());
+    kernel.add_driver(&fake::Proximity::new());
+    kernel.add_driver(&fake::Screen::new());
+    kernel.add_driver(&fake::SoundPressure::new());
+    kernel.add_driver(&fake::Temperature::new());
     kernel.add_expected_syscall(ExpectedSyscall::YieldNoWait {
         override_return: Some(YieldNoWaitReturn::NoUpcall),
     });
+    kernel.add_expected_syscall(ExpectedSyscall::Command {
+        driver_id: 1,
+        command_id: 2,
+        argument0: 3,
+        argument1: 4,
+        override_return: None,
+    });
+    kernel.add_expected_syscall(ExpectedSyscall::Memop {
+        memop_num: 1,
+        argument0: 3.into(),
+        return_error: Some(ErrorCode::NoMem),
+    });
+    let _: fn(&str, fn()) -> ExitCall = exit_test;
+    let _ = [ExitCall::Terminate(0), ExitCall::Restart(0)];
     let _: Vec<SyscallLogEntry> = kernel.take_syscall_log();
     let _: (bool, bool) = (
         fake::Kernel::is_driver_present(42),

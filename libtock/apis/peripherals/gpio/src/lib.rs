@@ -246,6 +246,43 @@ impl<S: Syscalls, P: Pull> Drop for InputPin<'_, S, P> {
     }
 }
 
+#[cfg(feature = "rust_embedded")]
+mod embedded {
+    //! The pins as embedded-hal's.
+
+    use super::{GpioState, InputPin, OutputPin, Pull};
+    use embedded_hal::digital;
+    use libtock_platform::{ErrorCode, Syscalls};
+
+    impl<S: Syscalls> digital::ErrorType for OutputPin<'_, S> {
+        type Error = ErrorCode;
+    }
+
+    impl<S: Syscalls> digital::OutputPin for OutputPin<'_, S> {
+        fn set_low(&mut self) -> Result<(), ErrorCode> {
+            self.clear()
+        }
+
+        fn set_high(&mut self) -> Result<(), ErrorCode> {
+            self.set()
+        }
+    }
+
+    impl<S: Syscalls, P: Pull> digital::ErrorType for InputPin<'_, S, P> {
+        type Error = ErrorCode;
+    }
+
+    impl<S: Syscalls, P: Pull> digital::InputPin for InputPin<'_, S, P> {
+        fn is_high(&mut self) -> Result<bool, ErrorCode> {
+            Ok(self.read()? == GpioState::High)
+        }
+
+        fn is_low(&mut self) -> Result<bool, ErrorCode> {
+            Ok(self.read()? == GpioState::Low)
+        }
+    }
+}
+
 const DRIVER_NUM: u32 = 0x4;
 
 mod command {

@@ -15,28 +15,39 @@ fn a_pin_has_a_direction_for_as_long_as_somebody_holds_it() {
     kernel.add_driver(&driver);
     assert_eq!((Gpio::exists(), Gpio::count()), (Ok(()), Ok(8)));
     assert_eq!(Gpio::get_pin(8).err(), Some(ErrorCode::Invalid));
+    driver.set_missing_gpio(7);
+    assert_eq!(Gpio::get_pin(7).err(), Some(ErrorCode::NoDevice));
     let mut pin = Gpio::get_pin(2).unwrap();
     let mut output = pin.make_output().unwrap();
-    assert_eq!(driver.get_gpio_state(2).mode, Some(fake::GpioMode::Output));
+    assert_eq!(
+        driver.get_gpio_state(2).unwrap().mode,
+        fake::GpioMode::Output
+    );
     output.set().unwrap();
-    assert!(driver.get_gpio_state(2).value);
+    assert!(driver.get_gpio_state(2).unwrap().value);
     output.toggle().unwrap();
-    assert!(!driver.get_gpio_state(2).value);
+    assert!(!driver.get_gpio_state(2).unwrap().value);
     output.set().unwrap();
     output.clear().unwrap();
-    assert!(!driver.get_gpio_state(2).value);
+    assert!(!driver.get_gpio_state(2).unwrap().value);
     drop(output);
-    assert_eq!(driver.get_gpio_state(2).mode, None);
+    assert_eq!(
+        driver.get_gpio_state(2).unwrap().mode,
+        fake::GpioMode::Disable
+    );
 
     let input = pin.make_input::<PullUp>().unwrap();
     assert_eq!(
-        driver.get_gpio_state(2).mode,
-        Some(fake::GpioMode::Input(fake::PullMode::PullUp))
+        driver.get_gpio_state(2).unwrap().mode,
+        fake::GpioMode::Input(fake::PullMode::PullUp)
     );
     driver.set_value(2, true).unwrap();
     assert_eq!(input.read(), Ok(GpioState::High));
     drop(input);
-    assert_eq!(driver.get_gpio_state(2).mode, None);
+    assert_eq!(
+        driver.get_gpio_state(2).unwrap().mode,
+        fake::GpioMode::Disable
+    );
 }
 
 #[test]
@@ -60,4 +71,29 @@ fn edges_reach_the_listener() {
         driver.set_value(5, true).unwrap();
         assert_eq!(fake::Syscalls::yield_no_wait(), YieldNoWaitReturn::NoUpcall);
     });
+}
+
+#[cfg(feature = "rust_embedded")]
+#[test]
+fn pins_are_embedded_hals() {
+    use embedded_hal::digital::{InputPin as In, OutputPin as Out};
+
+    /// As a driver that knows nothing of Tock.
+    fn pulse(pin: &mut impl Out<Error = ErrorCode>) {
+        pin.set_high().unwrap();
+    }
+
+    let kernel = fake::Kernel::new();
+    let driver = fake::Gpio::<2>::new();
+    kernel.add_driver(&driver);
+    let mut pin = Gpio::get_pin(1).unwrap();
+    let mut output = pin.make_output().unwrap();
+    pulse(&mut output);
+    assert!(driver.get_gpio_state(1).unwrap().value);
+    output.set_low().unwrap();
+    assert!(!driver.get_gpio_state(1).unwrap().value);
+    drop(output);
+    let mut input = pin.make_input::<PullNone>().unwrap();
+    driver.set_value(1, true).unwrap();
+    assert_eq!((input.is_high(), input.is_low()), (Ok(true), Ok(false)));
 }

@@ -64,6 +64,17 @@ impl Outcome {
 }
 
 fn load(require: bool, regions: &[(&[u8], usize)], ram: usize) -> Outcome {
+    load_within(require, regions, ram, |_| None)
+}
+
+/// As [`load`]; of the RAM that starts at its argument, `relocatable` says which part is for binaries
+/// that run anywhere.
+fn load_within(
+    require: bool,
+    regions: &[(&[u8], usize)],
+    ram: usize,
+    relocatable: impl FnOnce(usize) -> Option<(usize, usize)>,
+) -> Outcome {
     let t = TestKernel::new();
     let machine = machine(require);
     let log: &'static Log = Box::leak(Box::default());
@@ -71,6 +82,8 @@ fn load(require: bool, regions: &[(&[u8], usize)], ram: usize) -> Outcome {
         .iter()
         .map(|(bytes, stride)| FlashRegion::read_only(aligned(bytes), *stride))
         .collect();
+    let ram = vec![0u8; ram].leak();
+    let part = relocatable(ram.as_ptr().addr());
     let loader: &'static SequentialProcessLoaderMachine<'static, TestChip> =
         Box::leak(Box::new(SequentialProcessLoaderMachine::in_regions(
             machine,
@@ -78,7 +91,7 @@ fn load(require: bool, regions: &[(&[u8], usize)], ram: usize) -> Outcome {
             t.kernel(),
             t.chip(),
             flash.leak(),
-            vec![0u8; ram].leak(),
+            ram,
             &Stop,
             &(),
             &Names,
@@ -87,6 +100,9 @@ fn load(require: bool, regions: &[(&[u8], usize)], ram: usize) -> Outcome {
     loader.register();
     machine.set_client(loader);
     loader.set_client(log);
+    if let Some((start, len)) = part {
+        loader.set_relocatable_memory(start, len);
+    }
     loader.start();
     t.run();
     assert_eq!(
@@ -251,5 +267,33 @@ fn processes_never_share_ram_and_lack_of_it_stops_nobody() {
         for b in &blocks[i + 1..] {
             assert!(a.1 <= b.0 || b.1 <= a.0, "{blocks:x?}");
         }
+    }
+}
+
+#[test]
+fn a_relocatable_binary_stays_in_its_part_of_ram() {
+    let list = [plain("a"), plain("b"), plain("c")].concat();
+    let free = load(false, &[(&list, 0)], RAM);
+    let size = {
+        let a = free.t.slot(0).unwrap().get_addresses();
+        a.sram_end - a.sram_start
+    };
+    // Room for two, in the middle.
+    let part = std::cell::Cell::new((0, 0));
+    let o = load_within(false, &[(&list, 0)], RAM, |base| {
+        part.set(((base + RAM / 2).next_multiple_of(1024), 2 * size + 1024));
+        Some(part.get())
+    });
+    let (start, len) = part.get();
+    assert_eq!(o.names(), ["a", "b"]);
+    for i in 0..2 {
+        let a = o.t.slot(i).unwrap().get_addresses();
+        assert!(a.sram_start >= start && a.sram_end <= start + len, "{i}");
+    }
+    assert_eq!(o.told("c"), Some(Err(ProcessLoadError::NotEnoughMemory)));
+    // A part that is not inside is none.
+    for outside in [(0, 4096), (start, RAM), (start, usize::MAX)] {
+        let o = load_within(false, &[(&list, 0)], RAM, |_| Some(outside));
+        assert_eq!(o.names(), Vec::<&str>::new());
     }
 }

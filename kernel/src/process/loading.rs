@@ -408,6 +408,8 @@ pub struct SequentialProcessLoaderMachine<
     chip: &'static C,
     flash: Flash,
     ram: (*mut u8, usize),
+    /// The part of `ram` for binaries that are not linked for an address in it.
+    relocatable: Cell<(*mut u8, usize)>,
     fault_policy: &'static dyn ProcessFaultPolicy,
     storage_policy: &'static dyn ProcessStandardStoragePermissionsPolicy<C, D>,
     phase: Cell<Phase>,
@@ -477,6 +479,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
             chip,
             flash: Flash::Regions(flash),
             ram: (app_memory.as_mut_ptr(), app_memory.len()),
+            relocatable: Cell::new((app_memory.as_mut_ptr(), app_memory.len())),
             fault_policy,
             storage_policy,
             phase: Cell::new(Phase::Idle),
@@ -676,7 +679,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
                 self.kernel,
                 self.chip,
                 &binary,
-                self.ram,
+                self.ram_for(&binary),
                 self.fault_policy,
                 self.storage_policy,
                 id,
@@ -732,6 +735,27 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
                 self.binaries.map(|list| list.fill(None));
                 self.client.map(|c| c.process_loading_finished());
             }
+        }
+    }
+
+    /// Binaries that are not linked for an address in RAM get theirs in these `len` bytes from `start`
+    /// only, so that none of them takes the place of one that is; else anywhere in `app_memory`. Empty
+    /// when this is outside `app_memory`. Before [`ProcessLoadingAsync::start`].
+    pub fn set_relocatable_memory(&self, start: usize, len: usize) {
+        let (base, whole) = self.ram;
+        let inside = start
+            .checked_sub(base.addr())
+            .filter(|o| o.checked_add(len).is_some_and(|end| end <= whole));
+        self.relocatable.set(match inside {
+            Some(offset) => (base.wrapping_add(offset), len),
+            None => (base, 0),
+        });
+    }
+
+    fn ram_for(&self, binary: &ProcessBinary) -> (*mut u8, usize) {
+        match binary.header.get_fixed_address_ram() {
+            Some(_) => self.ram,
+            None => self.relocatable.get(),
         }
     }
 
@@ -832,7 +856,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
             self.kernel,
             self.chip,
             &binary,
-            self.ram,
+            self.ram_for(&binary),
             self.fault_policy,
             self.storage_policy,
             id,

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 const FAULT_MAILBOX_SIZE: u32 = 64;
 
 /// Regions that a board may lack: its constants are 0 then.
-const OPTIONAL: [&str; 5] = [
+const OPTIONAL: [&str; 6] = [
     "audio-rom",
+    "flash-pic",
     "s-primary",
     "s-secondary",
     "ns-primary",

@@ -161,7 +161,7 @@ fn main() -> ! {
             ),
             kernel,
             chip,
-            static_init!([FlashRegion; 5], regions.flash),
+            static_init!([FlashRegion; 6], regions.flash),
             regions.app_memory,
             recorder,
             storage_permissions,
@@ -170,6 +170,11 @@ fn main() -> ! {
         )
     );
     loader.register();
+    // The product's own RAM stays free for its apps, whichever of them runs, and in which version.
+    loader.set_relocatable_memory(
+        memory::RAM_POOL_BASE as usize,
+        memory::RAM_POOL_SIZE as usize,
+    );
     machine.set_client(loader);
     let (app_loader, storage) = install::create(
         kernel,

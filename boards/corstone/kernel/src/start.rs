@@ -100,8 +100,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Memory that the kernel uses outside its own image.
 pub struct Regions {
-    /// Flash that is scanned for apps: each product app's own, the pool, the second copies.
-    pub flash: [FlashRegion; APPS.len() + 2],
+    /// Flash that is scanned for apps: each product app's own, the pool, the second copies, the
+    /// position-independent ones.
+    pub flash: [FlashRegion; APPS.len() + 3],
     /// All of it, and the device that writes it.
     pub app_flash: (FlashRegion, DdrFlash),
     /// What host tools learn of the kernel.
@@ -168,6 +169,8 @@ pub fn regions() -> Option<Regions> {
             c,
             apps(FLASH_POOL_BASE, FLASH_POOL_SIZE, ROW),
             apps(FLASH_B_BASE, FLASH_B_SIZE, ROW),
+            // Written by host tools alone, while the device is off.
+            FlashRegion::read_only(read_only(FLASH_PIC_BASE, FLASH_PIC_SIZE), ROW as usize),
         ],
         app_flash: (
             apps(APP_FLASH_BASE, APP_FLASH_SIZE, ROW),

@@ -10,7 +10,7 @@ use crate::apps::{self, Packing};
 use crate::build::{World, firmware};
 use crate::provision::{self, Identity};
 use crate::system::{Scratch, loader};
-use crate::{flash, paths, setup};
+use crate::{flash, paths, setup, shell};
 use anyhow::{Context, Result, anyhow, ensure};
 use memory_map::Map;
 use qemu_harness::{Config, Device, FlashFile};
@@ -31,7 +31,7 @@ const GUEST_ROW: u32 = 0x1_0000;
 const GUEST_RAM: u32 = 0x4000;
 const ROW_RAM: u32 = 0x4000;
 
-pub const CASES: [Case; 3] = [
+pub const CASES: [Case; 4] = [
     Case {
         id: "tockloader-readme",
         run: readme,
@@ -43,6 +43,10 @@ pub const CASES: [Case; 3] = [
     Case {
         id: "tockloader-tbf-edits",
         run: edits,
+    },
+    Case {
+        id: "tockloader-position-independent",
+        run: relocatable,
     },
 ];
 
@@ -144,10 +148,12 @@ impl Board {
     fn line(&self, line: &str) -> Result<String> {
         let base = self.map.flash_file().map_err(|e| anyhow!(e))?.0;
         let app = self.region("flash-net-mqtt")?.base;
+        let independent = self.region("flash-pic")?.base;
         let words = line.split_whitespace().skip(1).map(|word| match word {
             "cortex-m55" => self.map.tbf_arch.clone(),
             "0x60000000" => format!("0x{base:x}"),
             "0x60200000" => format!("0x{app:x}"),
+            "0x60600000" => format!("0x{independent:x}"),
             other => other.to_owned(),
         });
         let words: Vec<String> = words.collect();
@@ -285,13 +291,18 @@ pub fn tool(folder: &Path, arguments: &[&str]) -> Result<String> {
 
 /// The command lines of README's section on tockloader.
 fn readme_lines() -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(paths::root().join("README.md"))?;
+    lines_of("README.md")
+}
+
+/// The lines of a document that run the tool.
+fn lines_of(document: &str) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(paths::root().join(document))?;
     let lines: Vec<String> = text
         .lines()
         .filter(|l| l.starts_with("tockloader "))
         .map(|l| l.split(" #").next().unwrap_or(l).trim().to_owned())
         .collect();
-    ensure!(!lines.is_empty(), "README gives no command line");
+    ensure!(!lines.is_empty(), "{document} gives no command line");
     Ok(lines)
 }
 
@@ -455,4 +466,101 @@ fn edits() -> Result<()> {
         line.text
     );
     Ok(())
+}
+
+/// The C program of docs/apps.md, as far as the tools and the kernel see it: the lines there, with a
+/// TAB made as libtock-c makes one. It has no place of its own, and runs where it was put.
+fn relocatable() -> Result<()> {
+    let board = Board::local()?;
+    let (toolchain, _) = setup::everything()?;
+    let elf = firmware(&toolchain, World::NonSecure, "relocatable", &[])?;
+    let folder = board.scratch.path();
+    std::fs::copy(&elf, folder.join("app.elf"))?;
+    // libtock-c's arguments; the second is the same program, which then has another place.
+    for (name, tab) in [("c_hello", "c_hello.tab"), ("another", "another.tab")] {
+        let mut command = Command::new(paths::elf2tab());
+        command
+            .args(["-n", name, "--stack", "1024", "--app-heap", "1024"])
+            .args(["--kernel-heap", "1024", "--kernel-major", "2"])
+            .args(["--kernel-minor", "0", "-o", tab])
+            .arg(format!("app.elf,{}", board.map.tbf_arch))
+            .current_dir(folder);
+        shell::run(&mut command)?;
+    }
+    let outside = || -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut all = board.others(None)?;
+        all.remove("flash-pic");
+        Ok(all)
+    };
+    let before = outside()?;
+    let refused = board.line("tockloader install --local-board c_hello.tab");
+    let text = refused.map_or_else(|e| format!("{e:#}"), |output| output);
+    ensure!(
+        text.contains("Mixing fixed address and position-independent apps"),
+        "one list of both kinds: docs/apps.md says no\n{text}"
+    );
+    let lines: Vec<String> = lines_of("docs/apps.md")?
+        .into_iter()
+        .filter(|l| l.contains("0x60600000") && !l.contains("local-board set"))
+        .collect();
+    let line = |verb: &str| {
+        let found = lines.iter().find(|l| l.split(' ').nth(1) == Some(verb));
+        found.with_context(|| format!("docs/apps.md shows no `{verb}`"))
+    };
+    let install = line("install")?;
+    board.line(install)?;
+    board.line(&install.replace("c_hello", "another"))?;
+    let mut names = listed(&board.line(line("list")?)?);
+    names.sort();
+    ensure!(names == ["another", "c_hello"], "{names:?}");
+    let device = board.boot(&["c_hello", "another"])?;
+    for name in ["c_hello", "another"] {
+        let line = device.console.wait(&format!(" {name} flash "), LIMIT)?;
+        for (word, region) in [("flash", "flash-pic"), ("ram", "ram-pool")] {
+            let region = board.region(region)?;
+            let place = range_behind(&line.text, word);
+            let place = place.with_context(|| line.text.clone())?;
+            ensure!(
+                place.start >= region.base && u64::from(place.end) <= region.end(),
+                "{}: not in its region",
+                line.text
+            );
+        }
+    }
+    let said = |text: &str| {
+        let lines = device.console.lines();
+        lines.iter().filter(|l| l.text.contains(text)).count()
+    };
+    let end = std::time::Instant::now() + LIMIT;
+    while said("relocatable: tick") < 6 {
+        ensure!(said("relocatable: FAILED") == 0 && said(" faulted") == 0);
+        ensure!(std::time::Instant::now() < end, "too few ticks");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    ensure!(said("relocatable: runs where it was put") == 2);
+    ensure!(said("relocatable: heap to the grants") == 2);
+    drop(device);
+    board.line(line("uninstall")?)?;
+    let names = listed(&board.line(line("list")?)?);
+    ensure!(names == ["another"], "{names:?}");
+    let mut after = outside()?;
+    // The kernel wrote them when it ran.
+    after.remove("kernel-attributes");
+    for (name, bytes) in &after {
+        let secure = board
+            .region(name)
+            .is_ok_and(|r| r.world != memory_map::World::NS);
+        ensure!(secure || before.get(name) == Some(bytes), "{name} changed");
+    }
+    Ok(())
+}
+
+/// The range in `WORD 0xSTART+0xLENGTH`.
+fn range_behind(line: &str, word: &str) -> Option<std::ops::Range<u32>> {
+    let mut words = line.split(' ');
+    words.find(|w| *w == word)?;
+    let (start, length) = words.next()?.split_once('+')?;
+    let number = |text: &str| u32::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+    let start = number(start)?;
+    Some(start..start.checked_add(number(length)?)?)
 }

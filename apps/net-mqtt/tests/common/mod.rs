@@ -342,13 +342,17 @@ pub struct Socket {
     pub received: usize,
 }
 
+/// What [`Socket`] keeps for the device at most, and reads at once, bytes.
+const WAITING: usize = 16 * 1024;
+const READ: usize = 2048;
+
 impl Socket {
     fn fill(&mut self) {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let mut bytes = [0; 2048];
-        while self.waiting.len() < 16 * 1024 && !self.ended {
+        let mut bytes = [0; READ];
+        while self.waiting.len() < WAITING && !self.ended {
             match stream.read(&mut bytes) {
                 Ok(0) => self.ended = true,
                 Ok(len) => {
@@ -374,6 +378,9 @@ impl Stream for Socket {
 
     fn connect(&mut self, to: Ipv4Addr, port: u16, _: u16) -> Result<(), Why> {
         self.abort();
+        // All at once: what grows with the way in which segments happen to arrive together is not
+        // the device's, and would be counted as its heap.
+        self.waiting.reserve(WAITING + READ);
         let stream = TcpStream::connect((to, port)).map_err(|_| Why::Refused)?;
         stream.set_nonblocking(true).unwrap();
         stream.set_nodelay(true).unwrap();

@@ -127,12 +127,19 @@ fn write<S: Stream, E: Environment, M: Memory>(
         service.dropped(),
         service.unwanted()
     )?;
+    let tls = shared.provider.psa().counters();
     write!(
         w,
-        "\"tls\":{{\"handshakes\":{},\"failures\":{}}},\
+        "\"tls\":{{\"handshakes\":{},\"failures\":{},\"secureCalls\":{},\
+         \"sent\":{{\"records\":{},\"bytes\":{}}},\"received\":{{\"records\":{},\"bytes\":{}}}}},\
          \"ota\":{{\"blocks\":{},\"updates\":{}",
         shared.handshakes.get(),
         shared.failures.get(),
+        tls.calls,
+        tls.sent.records,
+        tls.sent.bytes,
+        tls.received.records,
+        tls.received.bytes,
         counts.blocks,
         counts.updates
     )?;

@@ -194,6 +194,20 @@ impl Protector {
         Ok(plain_len)
     }
 
+    /// Counts a record that was sealed; handshake and alerts are not counted.
+    fn sent(&self, kind: ContentType, bytes: usize) {
+        if kind == ContentType::ApplicationData {
+            self.psa.sent.add(bytes);
+        }
+    }
+
+    /// Counts a record that was opened.
+    fn received(&self, kind: ContentType, bytes: usize) {
+        if kind == ContentType::ApplicationData {
+            self.psa.received.add(bytes);
+        }
+    }
+
     /// Seals `plain` behind `prefix`.
     fn seal(
         &self,
@@ -232,6 +246,7 @@ impl MessageEncrypter for Protector {
         inner.extend_from_slice(&msg.typ.to_array());
         let nonce = Nonce::new(&self.iv, seq).0;
         let payload = self.seal(&[], &nonce, &make_tls13_aad(sealed_len), &inner)?;
+        self.sent(msg.typ, msg.payload.len());
         Ok(OutboundOpaqueMessage::new(
             ContentType::ApplicationData,
             // RFC 8446 §5.2: legacy_record_version.
@@ -254,7 +269,9 @@ impl MessageDecrypter for Protector {
         let nonce = Nonce::new(&self.iv, seq).0;
         let additional = make_tls13_aad(msg.payload.len());
         self.open(&mut msg, 0, &nonce, &additional)?;
-        msg.into_tls13_unpadded_message()
+        let message = msg.into_tls13_unpadded_message()?;
+        self.received(message.typ, message.payload.len());
+        Ok(message)
     }
 }
 
@@ -279,6 +296,7 @@ impl MessageEncrypter for Tls12 {
         let additional = make_tls12_aad(seq, msg.typ, msg.version, plain.len());
         let prefix = nonce.get(NONCE_LEN - self.explicit..).unwrap_or_default();
         let payload = self.protector.seal(prefix, &nonce, &additional, &plain)?;
+        self.protector.sent(msg.typ, plain.len());
         Ok(OutboundOpaqueMessage::new(msg.typ, msg.version, payload))
     }
 
@@ -313,6 +331,7 @@ impl MessageDecrypter for Tls12 {
         let additional = make_tls12_aad(seq, msg.typ, msg.version, plain_len);
         self.protector
             .open(&mut msg, self.explicit, &nonce, &additional)?;
+        self.protector.received(msg.typ, plain_len);
         Ok(msg.into_plain_message())
     }
 }

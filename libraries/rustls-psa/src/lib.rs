@@ -25,7 +25,7 @@ mod prf;
 mod psa;
 mod verify;
 
-pub use psa::{Counters, Psa};
+pub use psa::{Counters, Psa, Records};
 
 use alloc::boxed::Box;
 use alloc::vec;

@@ -19,6 +19,47 @@ pub struct Counters {
     pub keys: u32,
     /// Multi-part operations that exist now.
     pub operations: u32,
+    /// Application data that was sent.
+    pub sent: Records,
+    /// Application data that was received.
+    pub received: Records,
+}
+
+/// Application data of one direction; wraps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Records {
+    /// Records, each of them one `psa_call`.
+    pub records: u32,
+    /// Bytes in them, without what TLS adds.
+    pub bytes: u32,
+}
+
+/// [`Records`] that are counted.
+pub(crate) struct Counted {
+    records: AtomicU32,
+    bytes: AtomicU32,
+}
+
+impl Counted {
+    const fn new() -> Self {
+        Counted {
+            records: AtomicU32::new(0),
+            bytes: AtomicU32::new(0),
+        }
+    }
+
+    /// A record of application data passed.
+    pub(crate) fn add(&self, bytes: usize) {
+        self.records.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u32, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Records {
+        Records {
+            records: self.records.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// A PSA crypto client over `transport`.
@@ -29,6 +70,8 @@ pub struct Psa {
     calls: AtomicU32,
     keys: AtomicU32,
     operations: AtomicU32,
+    pub(crate) sent: Counted,
+    pub(crate) received: Counted,
 }
 
 /// A volatile key; destroyed when dropped.
@@ -98,6 +141,8 @@ impl Psa {
             calls: AtomicU32::new(0),
             keys: AtomicU32::new(0),
             operations: AtomicU32::new(0),
+            sent: Counted::new(),
+            received: Counted::new(),
         }
     }
 
@@ -112,6 +157,8 @@ impl Psa {
             calls: self.calls.load(Ordering::Relaxed),
             keys: self.keys.load(Ordering::Relaxed),
             operations: self.operations.load(Ordering::Relaxed),
+            sent: self.sent.get(),
+            received: self.received.get(),
         }
     }
 

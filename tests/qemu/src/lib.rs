@@ -221,6 +221,54 @@ impl Device {
         bail!("memsave gave less than {size} bytes at 0x{address:08x}: {last:?}")
     }
 
+    /// From now on a reset that the device asks for halts it instead, with memory as it was; or no
+    /// longer.
+    ///
+    /// # Errors
+    /// When the monitor does not answer.
+    pub fn halt_at_reset(&mut self, halt: bool) -> Result<()> {
+        let actions = match halt {
+            true => serde_json::json!({"reboot": "shutdown", "shutdown": "pause"}),
+            false => serde_json::json!({"reboot": "reset", "shutdown": "poweroff"}),
+        };
+        self.qmp.execute("set-action", actions).map(drop)
+    }
+
+    /// Whether [`Device::halt_at_reset`] has halted it.
+    ///
+    /// # Errors
+    /// When the monitor does not answer.
+    pub fn is_halted(&mut self) -> Result<bool> {
+        let status = self.qmp.execute("query-status", serde_json::json!({}))?;
+        Ok(status["status"] == "shutdown")
+    }
+
+    /// As [`Device::read_memory_as_processor`], of a device that is halted.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn read_halted(&mut self, address: u32, size: u32) -> Result<Vec<u8>> {
+        let file = self.dir.join("memory.bin");
+        let arguments = serde_json::json!({"val": address, "size": size, "filename": file});
+        self.qmp.execute("memsave", arguments)?;
+        let bytes = std::fs::read(&file)?;
+        std::fs::remove_file(&file)?;
+        if bytes.len() != size as usize {
+            bail!("memsave gave {} bytes at 0x{address:08x}", bytes.len());
+        }
+        Ok(bytes)
+    }
+
+    /// Makes the reset at which it halted.
+    ///
+    /// # Errors
+    /// When the monitor does not answer.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.halt_at_reset(false)?;
+        self.reset()?;
+        self.pause(false)
+    }
+
     /// Holds or continues the processor.
     ///
     /// # Errors

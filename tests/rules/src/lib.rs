@@ -24,6 +24,8 @@ pub mod numbers {
     pub const GRANTLESS: u32 = 0xB_0002;
     /// None.
     pub const MISSING: u32 = 0xB_0003;
+    /// Of a board's kernel: calls of the secure world by the kernel itself.
+    pub const SECURE: u32 = 0xB_0004;
     /// Upcalls of [`DRIVER`].
     pub const UPCALLS: u32 = 4;
     /// Buffers of each kind of [`DRIVER`].
@@ -70,6 +72,8 @@ pub mod commands {
     pub const DROPPED: u32 = 17;
     /// (slot, x): as [`UPCALL`] of number 0, for the process in that slot.
     pub const HAND: u32 = 18;
+    /// Of [`crate::numbers::SECURE`], (n): n calls of the secure world that the service refuses.
+    pub const REFUSED: u32 = 1;
 }
 
 /// A word that a process can name.

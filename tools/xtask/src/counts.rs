@@ -5,7 +5,7 @@
 
 use crate::system::System;
 use anyhow::{Context, Result, anyhow};
-use qemu_harness::Device;
+use qemu_harness::{Device, FlashFile};
 use std::time::Duration;
 
 /// Slow hosts count slowly.
@@ -20,6 +20,10 @@ pub struct Counts {
     pub tls13_handshake: u64,
     /// Calls of secure services in that handshake.
     pub psa_calls_per_handshake: u64,
+    /// As `tls13_handshake`, with a broker that speaks TLS 1.2 and nothing newer.
+    pub tls12_handshake: u64,
+    /// Calls of secure services in that handshake.
+    pub psa_calls_per_tls12_handshake: u64,
     /// Most bytes of net-mqtt's heap that were in use, when it had connected.
     pub net_mqtt_heap_peak: u64,
 }
@@ -32,14 +36,14 @@ pub fn instructions(ticks: u64) -> u64 {
 /// The app whose handshake is counted.
 const CLIENT: &str = "net-mqtt";
 
-/// Boots three times: the first boot provisions; the second, counted, is what a device does every
+/// Boots four times: the first boot provisions; the second, counted, is what a device does every
 /// day; in the third net-mqtt has the processor to itself, so that no other process's work is
-/// counted as its handshake's.
+/// counted as its handshake's; in the fourth the broker has no TLS 1.3.
 ///
 /// # Errors
 /// When a line does not come.
 pub fn run() -> Result<Counts> {
-    let system = System::new("tockstone-count")?;
+    let mut system = System::new("tockstone-count")?;
     let first = Device::start(&system.config())?;
     first.console.wait("net-mqtt: mqtt connected", CONNECT)?;
     drop(first);
@@ -49,11 +53,6 @@ pub fn run() -> Result<Counts> {
         alone.erase(&app.flash)?;
         alone.write(&app.flash, 0, &tock_tbf::parse::padding_header(size))?;
     }
-    let counted = |flash| {
-        let mut config = system.config_for(flash);
-        config.icount = Some("shift=5".into());
-        Device::start(&config)
-    };
     let number = |device: &Device, prefix: &str| -> Result<u64> {
         let line = device.console.wait(prefix, CONNECT)?.text;
         let number = line
@@ -63,15 +62,45 @@ pub fn run() -> Result<Counts> {
             .and_then(|n| n.parse().ok())
             .with_context(|| line.clone())
     };
-    let device = counted(&system.flash)?;
+    let device = counted(&system, &system.flash)?;
     let boot_to_first_process = instructions(number(&device, "kernel: first process at ")?);
     let net_mqtt_heap_peak = number(&device, "net-mqtt: heap peak ")?;
     drop(device);
-    let device = counted(&alone)?;
+    let handshake = |device: &Device, version: &str| -> Result<(u64, u64)> {
+        device
+            .console
+            .wait(&format!("net-mqtt: tls {version} "), CONNECT)?;
+        let ticks = number(device, "net-mqtt: handshake took ")?;
+        let calls = number(device, " ticks of 31.25 ns, ")?;
+        Ok((instructions(ticks), calls))
+    };
+    let device = counted(&system, &alone)?;
+    let (tls13_handshake, psa_calls_per_handshake) = handshake(&device, "TLSv1.3")?;
+    drop(device);
+    tls12_only(&mut system)?;
+    let device = counted(&system, &alone)?;
+    let (tls12_handshake, psa_calls_per_tls12_handshake) = handshake(&device, "TLSv1.2")?;
     Ok(Counts {
         boot_to_first_process,
-        tls13_handshake: instructions(number(&device, "net-mqtt: handshake took ")?),
-        psa_calls_per_handshake: number(&device, " ticks of 31.25 ns, ")?,
+        tls13_handshake,
+        psa_calls_per_handshake,
+        tls12_handshake,
+        psa_calls_per_tls12_handshake,
         net_mqtt_heap_peak,
     })
+}
+
+fn counted(system: &System, flash: &FlashFile) -> Result<Device> {
+    let mut config = system.config_for(flash);
+    config.icount = Some("shift=5".into());
+    Device::start(&config)
+}
+
+/// Restarts the broker without TLS 1.3.
+///
+/// # Errors
+/// Of the broker.
+pub fn tls12_only(system: &mut System) -> Result<()> {
+    let broker = &mut system.cloud.broker;
+    broker.restrict("tls_version tlsv1.2\n", "MaxProtocol = TLSv1.2\n")
 }

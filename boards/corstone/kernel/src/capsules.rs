@@ -319,7 +319,7 @@ pub fn create(
         #[cfg(feature = "rules")]
         rules: static_init!(
             crate::rules::Rules,
-            crate::rules::Rules::new(kernel, memory, mux_alarm)
+            crate::rules::Rules::new(kernel, memory, mux_alarm, spe)
         ),
         peripherals: static_init!(
             Peripherals<'static>,

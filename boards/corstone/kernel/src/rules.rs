@@ -1,4 +1,5 @@
-//! The drivers of tests/rules and their timer: feature `rules`, for a kernel under test.
+//! The drivers of tests/rules and their timer, and one that calls the secure world as the kernel
+//! does: feature `rules`, for a kernel under test or in a bench.
 
 use crate::capsules::VirtualAlarm;
 use capsules_core::virtualizers::virtual_alarm::{MuxAlarm, VirtualMuxAlarm};
@@ -7,10 +8,14 @@ use kernel::capabilities::{
     MemoryAllocationCapability, ProcessManagementCapability, ProcessStartCapability,
 };
 use kernel::hil::time::{Alarm, AlarmClient, ConvertTicks, Time};
-use kernel::syscall::SyscallDriver;
-use kernel::{Kernel, static_init};
+use kernel::process::Error;
+use kernel::syscall::{CommandReturn, SyscallDriver};
+use kernel::{ErrorCode, Kernel, ProcessId, static_init};
+use psa_interface::Status;
+use psa_interface::service::ATTESTATION_HANDLE;
 use syscall_rules::driver::{self, GrantlessDriver, OtherDriver, RulesDriver};
-use syscall_rules::numbers;
+use syscall_rules::{commands, numbers};
+use tfm_psa_driver::{ClientId, Spe, Veneers};
 
 /// What the tested driver may do.
 struct Capability;
@@ -35,8 +40,45 @@ impl AlarmClient for Ring {
     }
 }
 
-/// The three drivers.
+/// Driver [`numbers::SECURE`]: how long the kernel's own way into the secure world takes.
+struct SecureCalls(&'static Spe<Veneers>);
+
+/// A type that the attestation service does not know (its own are 1001 and 1002).
+const UNKNOWN: i16 = 99;
+
+impl SyscallDriver for SecureCalls {
+    fn command(&self, number: usize, times: usize, _: usize, _: ProcessId) -> CommandReturn {
+        const REFUSED: usize = commands::REFUSED as usize;
+        match number {
+            0 => CommandReturn::success(),
+            REFUSED => {
+                for _ in 0..times {
+                    let status = self.0.psa_call(
+                        ClientId::KERNEL,
+                        ATTESTATION_HANDLE,
+                        UNKNOWN,
+                        &[],
+                        &mut [],
+                    );
+                    // Nobody but the service says this.
+                    if status != Status::NOT_SUPPORTED.0 {
+                        return CommandReturn::failure_u32(ErrorCode::FAIL, status as u32);
+                    }
+                }
+                CommandReturn::success()
+            }
+            _ => CommandReturn::failure(ErrorCode::NOSUPPORT),
+        }
+    }
+
+    fn allocate_grant(&self, _: ProcessId) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// The drivers.
 pub struct Rules {
+    secure: SecureCalls,
     rules: &'static RulesDriver<Capability>,
     other: OtherDriver,
     grantless: GrantlessDriver,
@@ -48,6 +90,7 @@ impl Rules {
         kernel: &'static Kernel,
         memory: &dyn MemoryAllocationCapability,
         mux: &'static MuxAlarm<'static, Timer>,
+        spe: &'static Spe<Veneers>,
     ) -> Self {
         let alarm = static_init!(VirtualAlarm, VirtualMuxAlarm::new(mux));
         alarm.setup();
@@ -62,6 +105,7 @@ impl Rules {
         );
         alarm.set_alarm_client(static_init!(Ring, Ring(rules)));
         Rules {
+            secure: SecureCalls(spe),
             rules,
             other: OtherDriver(kernel.create_grant(numbers::OTHER as usize, memory)),
             grantless: GrantlessDriver,
@@ -73,7 +117,9 @@ impl Rules {
         const DRIVER: usize = numbers::DRIVER as usize;
         const OTHER: usize = numbers::OTHER as usize;
         const GRANTLESS: usize = numbers::GRANTLESS as usize;
+        const SECURE: usize = numbers::SECURE as usize;
         Some(match number {
+            SECURE => &self.secure,
             DRIVER => self.rules,
             OTHER => &self.other,
             GRANTLESS => &self.grantless,

@@ -9,6 +9,8 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+mod rsa;
+
 use libtock::alarm::Alarm;
 use libtock::platform::{ErrorCode, Syscalls};
 use libtock::psa::Psa;
@@ -26,6 +28,7 @@ fn main() {
     let psa = Psa::new();
     row("null_command", 100_000, null_command);
     keys(&psa);
+    rsa3072(&psa);
     // Only a process's very first call of a service may be deferred.
     let _ = platform::nv_counter_read(&psa, 0);
     row("psa_noop_process", 10_000, psa_noop);
@@ -148,5 +151,24 @@ fn keys(psa: &Psa) {
     });
     row("p256_verify", 1_000, || {
         crypto::verify_hash(psa, verifier, ecdsa, &hash, &signature)
+    });
+}
+
+/// Verifies with a volatile RSA-3072 key; first, that another hash does not.
+fn rsa3072(psa: &Psa) {
+    let pss = Algorithm::rsa_pss(Algorithm::SHA_256);
+    let attributes =
+        KeyAttributes::volatile(KeyType::RSA_PUBLIC_KEY, 3072, usage::VERIFY_HASH, pss);
+    let key = match crypto::import_key(psa, &attributes, &rsa::PUBLIC) {
+        Ok(key) => key,
+        Err(e) => return println!("bench: rsa3072_verify failed {e:?}"),
+    };
+    if crypto::verify_hash(psa, key, pss, &[0; 32], &rsa::SIGNATURE)
+        != Err(Status::INVALID_SIGNATURE)
+    {
+        return println!("bench: rsa3072_verify failed: another hash verifies");
+    }
+    row("rsa3072_verify", 1_000, || {
+        crypto::verify_hash(psa, key, pss, &rsa::HASH, &rsa::SIGNATURE)
     });
 }

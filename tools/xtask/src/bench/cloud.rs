@@ -6,11 +6,13 @@
 use super::watch::Watch;
 use crate::demo::blocks;
 use crate::system::System;
-use crate::{paths, sign};
+use crate::test::supervision;
+use crate::{counts, paths, sign};
 use anyhow::{Context, Result, bail, ensure};
 use cloud::OtaFile;
+use cloud::jobs::Status;
 use link::{Conditions, Direction, Record};
-use qemu_harness::Device;
+use qemu_harness::{Device, said_by};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -93,18 +95,34 @@ fn repeated(records: &[&Record]) -> u64 {
     again * 1000 / sent.max(1)
 }
 
-/// Round trips from the first SYN to the answer to MQTT's CONNECT: how often what the device says
-/// (SYN, or payload) is followed by what it is told.
+/// Round trips of one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Trips {
+    /// From the first SYN to the answer to MQTT's CONNECT.
+    pub connect: u64,
+    /// Behind SYN's, until the TLS handshake was complete.
+    pub tls: u64,
+}
+
+/// Counts how often what the device says (SYN, or payload) is followed by what it is told.
 ///
 /// # Errors
 /// When the device does not connect.
-pub fn round_trips() -> Result<u64> {
-    let system = System::recording("tockstone-trips")?;
+pub fn round_trips(tls12: bool) -> Result<Trips> {
+    let mut system = System::recording("tockstone-trips")?;
+    if tls12 {
+        counts::tls12_only(&mut system)?;
+    }
     // So that what belongs together arrives together.
     system.link()?.set_rtt(Duration::from_millis(100));
     let device = system.boot()?;
     let connected = connected(&device, 0)?;
-    let (mut trips, mut asked) = (0, false);
+    let version = if tls12 { "TLSv1.2" } else { "TLSv1.3" };
+    let secured = device
+        .console
+        .wait(&format!("net-mqtt: tls {version} "), LIMIT)?
+        .at;
+    let (mut trips, mut asked) = (Trips { connect: 0, tls: 0 }, false);
     for record in system.link()?.records() {
         let Some(segment) = record.tcp.filter(|_| record.at <= connected) else {
             continue;
@@ -112,8 +130,9 @@ pub fn round_trips() -> Result<u64> {
         match record.direction {
             Direction::Up => asked |= segment.opens || segment.payload > 0,
             // The answer to SYN carries nothing, and nothing else comes before it.
-            Direction::Down if asked && (segment.payload > 0 || trips == 0) => {
-                (trips, asked) = (trips + 1, false);
+            Direction::Down if asked && (segment.payload > 0 || trips.connect == 0) => {
+                trips.tls += u64::from(trips.connect > 0 && record.at <= secured);
+                (trips.connect, asked) = (trips.connect + 1, false);
             }
             Direction::Down => {}
         }
@@ -174,8 +193,100 @@ pub fn reset_to_session() -> Result<u64> {
     Ok((connected(&device, position)? - start).as_millis() as u64)
 }
 
+/// Time from the fault of net-mqtt to its session, milliseconds: somebody at the process console
+/// lets it fault, the kernel starts it again, the broker says that the session is present, and every
+/// label that inference said, before and meanwhile, is at the broker.
+///
+/// # Errors
+/// When the session is another one, or a label is missing.
+pub fn crash_to_session() -> Result<u64> {
+    let system = System::new("tockstone-crash")?;
+    let device = system.boot()?;
+    connected(&device, 0)?;
+    let deadline = Instant::now() + LIMIT;
+    while supervision::came(&system, "ml/inference").is_empty() {
+        ensure!(Instant::now() < deadline, "nothing was published");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let position = device.console.position();
+    device.console.send("\rfault net-mqtt\r")?;
+    let faulted = |l: &str| l.contains("net-mqtt now faulted");
+    let (position, fault) =
+        device
+            .console
+            .wait_from(position, LIMIT, faulted, "net-mqtt now faulted")?;
+    let connected = connected(&device, position)?;
+    let resumed = format!("Sending CONNACK to {} (1, 0)", system.thing);
+    ensure!(
+        system.cloud.broker.log()?.contains(&resumed),
+        "the session was not resumed"
+    );
+    supervision::nothing_is_lost(&system, &device, 2)?;
+    Ok((connected - fault.at).as_millis() as u64)
+}
+
+/// PSA calls of TLS for application data, in thousandths of a call for each KiB: of what the device
+/// received, and of what it sent, in a download.
+#[derive(Debug, Clone, Copy)]
+pub struct Calls {
+    pub received: u64,
+    pub sent: u64,
+    /// All calls of TLS between two requests for diagnostics, for all that passed.
+    pub all: u64,
+    /// Bytes received and sent.
+    pub bytes: (u64, u64),
+}
+
+/// Asks the device what it has counted, before and after a download that is refused at its end.
+///
+/// # Errors
+/// When there is no answer, or nothing passed.
+pub fn psa_calls() -> Result<Calls> {
+    let system = System::new("tockstone-calls")?;
+    let device = system.boot()?;
+    connected(&device, 0)?;
+    let line = format!("{}/diagnostics/request (QoS 1)", system.thing);
+    while !system.cloud.broker.log()?.contains(&line) {
+        ensure!(device.uptime() < LIMIT, "no subscription to requests");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let ask = |digits: &str| {
+        let request = format!("{{\"nonce\":\"{}\"}}", digits.repeat(64));
+        supervision::ask(&system, request.as_bytes())
+    };
+    let before = ask("a")?;
+    let file = paths::build().join("kernel-update_signed.bin");
+    let other = paths::build().join("secure-update_signed.bin");
+    let (bytes, signature) = (std::fs::read(&file)?, sign::update_signature(&other)?);
+    let files = [OtaFile::rsa("non_secure image", bytes, &signature)];
+    let core = system.cloud.core();
+    let job = core.create_ota_update(&system.thing, "calls", &files)?;
+    system
+        .cloud
+        .wait_job(&system.thing, &job, LIMIT, |e| e.status == Status::Failed)?;
+    let after = ask("b")?;
+    let grown = |path: &str| -> Result<u64> {
+        let value = |answer: &serde_json::Value| answer["tls"].pointer(path)?.as_u64();
+        let (before, after) = value(&before).zip(value(&after)).context("no counters")?;
+        after.checked_sub(before).context("a counter went back")
+    };
+    let per_kib = |calls: u64, bytes: u64| -> Result<u64> {
+        ensure!(bytes > 0, "nothing passed");
+        Ok(calls * 1000 * 1024 / bytes)
+    };
+    let (received, sent) = (grown("/received/bytes")?, grown("/sent/bytes")?);
+    Ok(Calls {
+        received: per_kib(grown("/received/records")?, received)?,
+        sent: per_kib(grown("/sent/records")?, sent)?,
+        all: per_kib(grown("/secureCalls")?, received + sent)?,
+        bytes: (received, sent),
+    })
+}
+
 fn connected(device: &Device, position: usize) -> Result<Instant> {
-    let connected = |l: &str| l.starts_with("net-mqtt: mqtt connected");
+    // The prompt of the process console may stand before it.
+    let connected =
+        |l: &str| said_by("net-mqtt", l).is_some_and(|l| l.starts_with("mqtt connected"));
     let what = "net-mqtt: mqtt connected";
     let (_, line) = device.console.wait_from(position, LIMIT, connected, what)?;
     Ok(line.at)

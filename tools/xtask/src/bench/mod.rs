@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: what things cost, measured on the built images.
 //!
-//! Owns the table of rows: budget (ARCHITECTURE §9), unit and how each is measured, and the
-//! committed copy of a run in `docs/bench.md`. Every value comes from the device in the run that
-//! writes it. A row that this machine cannot measure is not in the report; the document lists it.
+//! Owns how the rows ([`kinds`]) are measured, and the committed copy of a run in `docs/bench.md`. Every
+//! value comes from the device in the run that writes it.
 
 mod cloud;
+mod kinds;
+mod memory;
 mod watch;
 
+use self::kinds::{Area, CALIBRATION, KINDS, Kind, RATE};
 use crate::alone::{Alone, Process};
 use crate::system::Scratch;
 use crate::test::kernel;
@@ -38,267 +40,6 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["area", "no_build"])]
     write: bool,
 }
-
-/// A group of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Area {
-    Kernel,
-    Spe,
-    Loader,
-    Cloud,
-}
-
-impl Area {
-    fn name(self) -> &'static str {
-        match self {
-            Area::Kernel => "kernel",
-            Area::Spe => "spe",
-            Area::Loader => "loader",
-            Area::Cloud => "cloud",
-        }
-    }
-}
-
-/// A row before it is measured.
-struct Kind {
-    area: Area,
-    name: &'static str,
-    unit: &'static str,
-    /// At most this much, or at least for a rate; `None` where the architecture names none for
-    /// what is measured.
-    budget: Option<u64>,
-    method: &'static str,
-}
-
-const INSTRUCTIONS: &str = "instructions";
-/// The unit in which more is better.
-const RATE: &str = "bytes/s";
-const OTA_RATE: &str = "kernel update over the link, first block request (half a round trip before \
-    it comes to the broker) to the last block's line on the console, per second of the host; no \
-    -icount: a figure of this host";
-
-const fn kind(area: Area, name: &'static str, budget: u64, method: &'static str) -> Kind {
-    Kind {
-        area,
-        name,
-        unit: INSTRUCTIONS,
-        budget: Some(budget),
-        method,
-    }
-}
-
-const fn reported(name: &'static str, method: &'static str) -> Kind {
-    Kind {
-        area: Area::Kernel,
-        name,
-        unit: INSTRUCTIONS,
-        budget: None,
-        method,
-    }
-}
-
-const fn figure(name: &'static str, unit: &'static str, method: &'static str) -> Kind {
-    Kind {
-        area: Area::Cloud,
-        name,
-        unit,
-        budget: None,
-        method,
-    }
-}
-
-const KINDS: [Kind; 41] = [
-    kind(
-        Area::Kernel,
-        "null_command",
-        250,
-        "command 0 of low-level debug (a capsule that only says success), in a loop",
-    ),
-    reported("allow", "read-only allow of 32 bytes in place of 32 others"),
-    reported("subscribe", "subscribe in place of another"),
-    reported(
-        "yield_wait_upcall",
-        "a command that queues an upcall, yield-wait, and the upcall",
-    ),
-    kind(
-        Area::Kernel,
-        "process_switch",
-        400,
-        "half of: command that queues an upcall for a process that waits, yield-wait, the same \
-         there and back, less twice yield_wait_upcall",
-    ),
-    reported(
-        "ipc_round_trip",
-        "notify a service, yield-wait; it notifies the client back; nothing shared",
-    ),
-    reported(
-        "systick_interrupt",
-        "what a loop of known length takes longer than its instructions, for each slice of 10 ms",
-    ),
-    reported(
-        "alarm_latency_worst",
-        "how late a 10 ms alarm comes to its process at worst while another process generates keys, \
-         signs and verifies in a loop",
-    ),
-    reported(
-        "app_load",
-        "kernel's start to its first process: one app of 4 KiB, its ECDSA credential checked; \
-         set-up of all capsules and three printed lines are in it",
-    ),
-    kind(
-        Area::Kernel,
-        "psa_noop_process",
-        1_500,
-        "platform call of unknown type, no vectors, refused by the service; the attestation \
-         handle of the definition is split-phase for a process",
-    ),
-    kind(
-        Area::Spe,
-        "p256_sign",
-        200_000,
-        "psa_sign_hash, volatile key; the budget is for the inside of the SPE",
-    ),
-    kind(
-        Area::Spe,
-        "p256_verify",
-        500_000,
-        "psa_verify_hash, volatile public key; the budget is for the inside of the SPE",
-    ),
-    kind(
-        Area::Spe,
-        "sha256_kib",
-        24_000,
-        "psa_hash_compute of 1,024 bytes",
-    ),
-    kind(
-        Area::Spe,
-        "chacha20poly1305_kib",
-        26_000,
-        "psa_aead_encrypt of 1,024 bytes, no additional data",
-    ),
-    kind(
-        Area::Spe,
-        "aes128gcm_kib",
-        120_000,
-        "psa_aead_encrypt of 1,024 bytes, no additional data; key schedule in each call",
-    ),
-    kind(
-        Area::Spe,
-        "its_set64",
-        20_000,
-        "psa_its_set of 64 new bytes under one uid, flash and its clean-up included",
-    ),
-    kind(Area::Spe, "its_get64", 3_000, "psa_its_get of 64 bytes"),
-    kind(
-        Area::Spe,
-        "ps_set64",
-        150_000,
-        "psa_ps_set of 64 new bytes under one uid, flash and its clean-up included",
-    ),
-    kind(Area::Spe, "ps_get64", 60_000, "psa_ps_get of 64 bytes"),
-    kind(
-        Area::Spe,
-        "attest_token",
-        500_000,
-        "psa_initial_attest_get_token over 32 bytes, two images measured",
-    ),
-    kind(
-        Area::Loader,
-        "boot_to_first_process",
-        12_000_000,
-        "counter at the kernel's line `first process`, second boot of a provisioned device with \
-         the product's three apps; one boot",
-    ),
-    kind(
-        Area::Cloud,
-        "tls13_handshake",
-        5_000_000,
-        "ClientHello to our Finished by net-mqtt's clock, its sleep subtracted; local broker, \
-         mutual, one handshake; no other process in flash, whose work would be counted too",
-    ),
-    figure(
-        "psa_calls_per_handshake",
-        "calls",
-        "net-mqtt's own count from ClientHello to our Finished, in the same handshake",
-    ),
-    Kind {
-        area: Area::Cloud,
-        name: "net_mqtt_heap_peak",
-        unit: "bytes",
-        budget: Some(32 * 1024),
-        method: "net-mqtt's own count when it has connected; a download may need more",
-    },
-    figure(
-        "connect_round_trips",
-        "round trips",
-        "SYN to CONNACK, from the frames at the device's plug: one of TCP, one of MQTT, the rest TLS \
-         1.3's",
-    ),
-    figure(
-        "publish_latency",
-        "µs",
-        "inference's line on the console to its message at the broker, median of 9, no delay, no \
-         -icount: a figure of this host",
-    ),
-    figure(
-        "reset_to_session",
-        "ms",
-        "reset of the whole device to `mqtt connected`, time of the host: loader's checks, DHCP, TLS",
-    ),
-    figure("ota_rate_0ms", RATE, OTA_RATE),
-    figure("ota_rate_20ms", RATE, OTA_RATE),
-    Kind {
-        area: Area::Cloud,
-        name: "ota_rate_100ms",
-        unit: RATE,
-        budget: Some(120_000),
-        method: OTA_RATE,
-    },
-    figure("ota_rate_300ms", RATE, OTA_RATE),
-    figure("ota_rate_0ms_loss1", RATE, OTA_RATE),
-    figure("ota_rate_20ms_loss1", RATE, OTA_RATE),
-    figure("ota_rate_100ms_loss1", RATE, OTA_RATE),
-    figure("ota_rate_300ms_loss1", RATE, OTA_RATE),
-    figure("ota_rate_0ms_loss5", RATE, OTA_RATE),
-    figure("ota_rate_20ms_loss5", RATE, OTA_RATE),
-    figure("ota_rate_100ms_loss5", RATE, OTA_RATE),
-    figure("ota_rate_300ms_loss5", RATE, OTA_RATE),
-    figure(
-        "ota_messages_per_mib",
-        "messages",
-        "MQTT messages of the stream, requests and blocks, in the run of ota_rate_100ms",
-    ),
-    figure(
-        "ota_wire_per_kib",
-        "bytes",
-        "Ethernet frames of both directions, without preamble and check sequence, for 1,024 bytes of \
-         the image, in the run of ota_rate_100ms",
-    ),
-];
-
-/// Why some budgets are out of reach.
-const CALIBRATION: &str = "\nThe budgets of p256, sha256, chacha20poly1305, aes128gcm, rsa3072 and \
-    tls13 stand on figures of crates that were read off the FPGAIO's counter as if it ran at 32 MHz. \
-    QEMU's runs at 20 MHz: 2,000,000 instructions at `-icount shift=0` are 40,000 of its ticks. So the \
-    crates' own figures are 1.6 times what is written there: SHA-256 37.4 k, ChaCha20-Poly1305 39.7 k \
-    and AES-128-GCM 189 k for a KiB, P-256 267 k to sign and 702 k to verify, RSA-3072 3.6 M.\n";
-
-/// What §9 or §8 name and no row measures yet, and why.
-const NOT_MEASURED: [(&str, &str); 4] = [
-    ("psa_noop_kernel", "needs a bench build of the kernel"),
-    (
-        "rsa3072_verify",
-        "happens inside boot_to_first_process; the loader does not print it alone",
-    ),
-    (
-        "net_mqtt_stack_peak",
-        "the runtime does not fill a stack with a pattern; the heap's peak has a row",
-    ),
-    (
-        "crash_to_session",
-        "nothing in a release image crashes net-mqtt on demand; reset_to_session is the whole device's",
-    ),
-];
 
 /// The process that measures (its build script says the same sizes).
 const PROCESS: Process = Process {
@@ -339,7 +80,12 @@ pub fn run(options: &Options) -> Result<()> {
             ("boot_to_first_process", counted.boot_to_first_process),
             ("tls13_handshake", counted.tls13_handshake),
             ("psa_calls_per_handshake", counted.psa_calls_per_handshake),
-            ("net_mqtt_heap_peak", counted.net_mqtt_heap_peak),
+            ("tls12_handshake", counted.tls12_handshake),
+            (
+                "psa_calls_per_tls12_handshake",
+                counted.psa_calls_per_tls12_handshake,
+            ),
+            ("net_mqtt_heap_peak_connected", counted.net_mqtt_heap_peak),
         ] {
             println!("bench: {name} {value}");
             rows.push(row(name, value, "-icount shift=5")?);
@@ -463,7 +209,13 @@ fn kernel_rows(rows: &mut Vec<Row>) -> Result<()> {
     };
     let each = |name: &str| measured(name).map(|(all, n)| all / n);
     let how = "mean of 10,000 on a kernel with the drivers of tests/rules; -icount shift=5";
-    for name in ["allow", "subscribe", "yield_wait_upcall", "ipc_round_trip"] {
+    for name in [
+        "allow",
+        "subscribe",
+        "yield_wait_upcall",
+        "ipc_round_trip",
+        "psa_noop_kernel",
+    ] {
         rows.push(row(name, each(name)?.round() as u64, how)?);
     }
     let switch = each("two_hops")? / 2.0 - each("yield_wait_upcall")?;
@@ -507,11 +259,39 @@ fn cloud_rows(rows: &mut Vec<Row>, long: bool) -> Result<()> {
         rows.push(row(name, value, how)?);
         Ok(())
     };
-    add(
-        "connect_round_trips",
-        cloud::round_trips()?,
-        "one connection",
-    )?;
+    let (tls13, tls12) = (cloud::round_trips(false)?, cloud::round_trips(true)?);
+    for (name, value) in [
+        ("connect_round_trips", tls13.connect),
+        ("tls13_round_trips", tls13.tls),
+        ("tls12_connect_round_trips", tls12.connect),
+        ("tls12_round_trips", tls12.tls),
+    ] {
+        add(name, value, "one connection, 100 ms round trip")?;
+    }
+    let calls = cloud::psa_calls()?;
+    let how = format!(
+        "{} bytes received, {} sent",
+        grouped(calls.bytes.0),
+        grouped(calls.bytes.1)
+    );
+    for (name, value) in [
+        ("psa_calls_per_kib", calls.all),
+        ("psa_calls_per_kib_received", calls.received),
+        ("psa_calls_per_kib_sent", calls.sent),
+    ] {
+        add(name, value, &how)?;
+    }
+    for peak in memory::peaks()? {
+        let name = peak.process.replace('-', "_");
+        let how = format!(
+            "stack of {}; {} as the kernel saw the stack pointer",
+            grouped(peak.stack.1),
+            grouped(peak.seen)
+        );
+        add(&format!("{name}_stack_peak"), peak.stack.0, &how)?;
+        let how = format!("heap of {}", grouped(peak.heap.1));
+        add(&format!("{name}_heap_peak"), peak.heap.0, &how)?;
+    }
     add(
         "publish_latency",
         cloud::publish_latency()?,
@@ -521,6 +301,11 @@ fn cloud_rows(rows: &mut Vec<Row>, long: bool) -> Result<()> {
         "reset_to_session",
         cloud::reset_to_session()?,
         "link, no delay, one reset",
+    )?;
+    add(
+        "crash_to_session",
+        cloud::crash_to_session()?,
+        "link, no delay, one crash",
     )?;
     let losses: &[u32] = if long { &[0, 1, 5] } else { &[0] };
     for loss in losses {
@@ -599,10 +384,6 @@ fn document(table: &str) -> Result<String> {
     );
     text.push_str(table);
     text.push_str(CALIBRATION);
-    text.push_str("\nNot measured, and so in no report:\n\n");
-    for (name, why) in NOT_MEASURED {
-        let _ = writeln!(text, "- `{name}`: {why}.");
-    }
     Ok(text)
 }
 

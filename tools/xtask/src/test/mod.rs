@@ -26,7 +26,7 @@ mod mqtt;
 mod network;
 mod ota;
 mod rsa;
-mod supervision;
+pub mod supervision;
 mod tbf_tools;
 mod tockloader;
 

@@ -62,7 +62,7 @@ fn said(device: &Device) -> Vec<String> {
 }
 
 /// Payloads that came on `<thing>/<rest>`.
-fn came(system: &System, rest: &str) -> Vec<String> {
+pub fn came(system: &System, rest: &str) -> Vec<String> {
     let topic = format!("{}/{rest}", system.thing);
     let messages = system.cloud.messages().into_iter();
     let ours = messages.filter(|m| m.topic == topic);
@@ -71,7 +71,10 @@ fn came(system: &System, rest: &str) -> Vec<String> {
 }
 
 /// Waits until what was said up to now, and `more` labels behind it, has come to the broker.
-fn nothing_is_lost(system: &System, device: &Device, more: usize) -> Result<()> {
+///
+/// # Errors
+/// Names the first label that is missing.
+pub fn nothing_is_lost(system: &System, device: &Device, more: usize) -> Result<()> {
     let wanted = said(device).len() + more;
     let deadline = Instant::now() + LIMIT;
     loop {
@@ -259,7 +262,10 @@ fn reports_outlive_a_reset() -> Result<()> {
 }
 
 /// The answer to what is asked next on `<thing>/diagnostics/request`.
-fn ask(system: &System, request: &[u8]) -> Result<Value> {
+///
+/// # Errors
+/// When none comes.
+pub fn ask(system: &System, request: &[u8]) -> Result<Value> {
     let before = came(system, "diagnostics").len();
     let topic = format!("{}/diagnostics/request", system.thing);
     system.cloud.core().publish(&topic, request, 1, false)?;

@@ -184,7 +184,9 @@ impl<'a> Token<'a> {
         let mut signature = vec![0; len as usize];
         pkcs11.C_Sign(session, data, Some(&mut signature), &mut len)?;
         Ok(match mechanism {
-            CKM_ECDSA => rustls_psa::ecdsa_der(&signature),
+            CKM_ECDSA => ecdsa_der::Der::from_raw(&signature)
+                .ok_or(CKR_DEVICE_ERROR)?
+                .to_vec(),
             _ => signature,
         })
     }

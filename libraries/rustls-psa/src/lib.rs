@@ -17,7 +17,6 @@
 extern crate alloc;
 
 mod aead;
-mod der;
 mod hash;
 mod hmac;
 mod kx;
@@ -30,7 +29,6 @@ pub use psa::{Counters, Psa, Records};
 use alloc::boxed::Box;
 use alloc::vec;
 use core::fmt;
-pub use der::from_raw as ecdsa_der;
 use psa_client::Transport;
 use psa_interface::{Algorithm, KeyType};
 use rustls::crypto::tls13::HkdfUsingHmac;

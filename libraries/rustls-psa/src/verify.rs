@@ -2,7 +2,6 @@
 //!
 //! The signer's public key is imported as a volatile key for one `psa_verify_hash`.
 
-use crate::der;
 use crate::psa::Psa;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,8 +16,6 @@ use rustls::pki_types::{
 
 /// Longest digest, bytes.
 const MAX_HASH: usize = 64;
-/// Longest r‖s, bytes: P-384.
-const MAX_RAW: usize = 96;
 
 /// One signature algorithm of the service.
 struct Verifier {
@@ -160,7 +157,7 @@ impl SignatureVerificationAlgorithm for Verifier {
 
 impl Verifier {
     fn check(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Status> {
-        let mut raw = [0; MAX_RAW];
+        let mut raw = [0; ecdsa_der::MAX_RAW];
         let signature = if self.key_id == alg_id::ECDSA_P256 {
             raw_into::<64>(signature, &mut raw)?
         } else if self.key_id == alg_id::ECDSA_P384 {
@@ -185,13 +182,9 @@ impl Verifier {
 }
 
 /// r‖s of `SIZE` bytes from DER.
-fn raw_into<'a, const SIZE: usize>(
-    der: &[u8],
-    to: &'a mut [u8; MAX_RAW],
-) -> Result<&'a [u8], Status> {
-    let raw = der::to_raw::<SIZE>(der).ok_or(Status::INVALID_SIGNATURE)?;
+fn raw_into<'a, const SIZE: usize>(der: &[u8], to: &'a mut [u8]) -> Result<&'a [u8], Status> {
     let to = to.get_mut(..SIZE).ok_or(Status::INVALID_SIGNATURE)?;
-    to.copy_from_slice(&raw);
+    ecdsa_der::to_raw(der, to).ok_or(Status::INVALID_SIGNATURE)?;
     Ok(to)
 }
 

@@ -28,96 +28,22 @@ pub(crate) fn rsa3072_modulus(der: &[u8]) -> Option<&[u8; 384]> {
 
 /// r ‖ s of a DER ECDSA-Sig-Value; imgtool's `--pad-sig` appends zeros.
 pub(crate) fn ecdsa_signature(der: &[u8]) -> Option<[u8; 64]> {
-    let (body, padding) = element(der, 0x30)?;
-    if padding.iter().any(|b| *b != 0) {
-        return None;
-    }
-    let (r, rest) = element(body, 0x02)?;
-    let (s, rest) = element(rest, 0x02)?;
-    if !rest.is_empty() {
-        return None;
-    }
-    let mut out = [0; 64];
-    for (number, to) in [r, s].into_iter().zip(out.chunks_exact_mut(32)) {
-        let magnitude = positive(number)?;
-        let at = to.len().checked_sub(magnitude.len())?;
-        to.get_mut(at..)?.copy_from_slice(magnitude);
-    }
-    Some(out)
-}
-
-/// Content of a DER element with a one-byte length, and what follows it.
-fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let [found, len @ 0..=0x7F, rest @ ..] = bytes else {
-        return None;
-    };
-    if *found != tag {
-        return None;
-    }
-    rest.split_at_checked(usize::from(*len))
-}
-
-/// Magnitude of a minimally encoded, positive INTEGER.
-fn positive(number: &[u8]) -> Option<&[u8]> {
-    match number {
-        [0, rest @ ..] if rest.first().is_some_and(|b| *b >= 0x80) => Some(rest),
-        [1..=0x7F, ..] => Some(number),
-        _ => None,
-    }
+    let mut raw = [0; 64];
+    let padding = ecdsa_der::padded_to_raw(der, &mut raw)?;
+    padding.iter().all(|byte| *byte == 0).then_some(raw)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
-        let mut body = vec![0x02, r.len() as u8];
-        body.extend(r);
-        body.extend([0x02, s.len() as u8]);
-        body.extend(s);
-        let mut out = vec![0x30, body.len() as u8];
-        out.extend(body);
-        out
-    }
-
     #[test]
-    fn signatures_are_left_padded() {
-        let mut long = vec![0];
-        long.extend([0x80; 32]);
-        let out = ecdsa_signature(&der(&[0x7F, 1], &long)).unwrap();
-        assert_eq!(out[..30], [0; 30]);
-        assert_eq!(out[30..32], [0x7F, 1]);
-        assert_eq!(out[32..], [0x80; 32]);
-        let mut padded = der(&[1], &[2]);
-        padded.extend([0, 0]);
-        assert!(ecdsa_signature(&padded).is_some());
-    }
-
-    #[test]
-    fn malformed_signatures_are_refused() {
-        let ok = der(&[1], &[2]);
-        for len in 0..ok.len() {
-            assert_eq!(ecdsa_signature(&ok[..len]), None);
-        }
-        let mut trailing = ok.clone();
-        trailing.push(1);
-        assert_eq!(ecdsa_signature(&trailing), None);
-        // Negative, zero, not minimal, empty, too long.
-        for r in [&[0x80][..], &[0], &[0, 1], &[], &[1; 33], &[0x7F; 40]] {
-            assert_eq!(ecdsa_signature(&der(r, &[1])), None);
-            assert_eq!(ecdsa_signature(&der(&[1], r)), None);
-        }
-        let mut random = 0xD00D_F00D_0000_0001u64;
-        for _ in 0..20_000 {
-            let mut bytes = der(&[1; 32], &[2; 32]);
-            for _ in 0..3 {
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                let at = random as usize % bytes.len();
-                bytes[at] = (random >> 32) as u8;
-            }
-            ecdsa_signature(&bytes);
-        }
+    fn only_zeros_may_follow_a_signature() {
+        let good = [0x30, 6, 2, 1, 1, 2, 1, 2];
+        let raw = ecdsa_signature(&good).unwrap();
+        assert_eq!((raw[31], raw[63]), (1, 2));
+        assert_eq!(ecdsa_signature(&[&good[..], &[0, 0]].concat()), Some(raw));
+        assert_eq!(ecdsa_signature(&[&good[..], &[0, 1]].concat()), None);
+        assert_eq!(ecdsa_signature(&good[..7]), None);
     }
 }

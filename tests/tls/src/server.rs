@@ -165,20 +165,6 @@ fn prf(secret: &[u8], label: &str, seed: &[u8], len: usize) -> Vec<u8> {
     out
 }
 
-/// r‖s in DER.
-fn signature_der(raw: &[u8; 64]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for half in raw.chunks(32) {
-        let first = half.iter().position(|b| *b != 0).unwrap();
-        let mut digits = half[first..].to_vec();
-        if digits[0] & 0x80 != 0 {
-            digits.insert(0, 0);
-        }
-        body.extend([&[2, digits.len() as u8][..], &digits].concat());
-    }
-    [&[0x30, body.len() as u8][..], &body].concat()
-}
-
 impl Server {
     /// Serves `stream` to its end: a handshake as `hook` makes of it. Errors of the stream end
     /// it: a client that has enough goes away.
@@ -433,7 +419,9 @@ impl Server {
     /// A signature of `message` in DER, by our key or another.
     pub fn signature(&self, key: &[u8; 32], message: &[u8]) -> Vec<u8> {
         let hash = digest(SHA, &[message]);
-        signature_der(&p256::sign(SHA, key, &hash, &[]).unwrap())
+        ecdsa_der::Der::from_raw(&p256::sign(SHA, key, &hash, &[]).unwrap())
+            .unwrap()
+            .to_vec()
     }
 
     /// CertificateVerify (RFC 8446 §4.4.3) of the transcript so far.

@@ -183,8 +183,12 @@ fn data(kind: Kind, file: &Path) -> Result<Vec<u8>> {
             data.extend(openssl(&["-sha512"], Some(&key), file)?);
             Ok(data)
         }
-        Kind::Ecdsa => raw(&openssl(&["-sha256"], Some(&sign::app_key()), file)?)
-            .context("openssl's signature"),
+        Kind::Ecdsa => {
+            let der = openssl(&["-sha256"], Some(&sign::app_key()), file)?;
+            let mut raw = vec![0; 64];
+            ecdsa_der::to_raw(&der, &mut raw).context("openssl's signature")?;
+            Ok(raw)
+        }
     }
 }
 
@@ -214,20 +218,4 @@ fn modulus(key: &Path) -> Result<Vec<u8>> {
         Ok(u8::from_str_radix(pair, 16)?)
     });
     pairs.collect()
-}
-
-/// `r` and `s`, 32 bytes each, of an ECDSA signature in DER.
-fn raw(der: &[u8]) -> Option<Vec<u8>> {
-    let mut rest = der.strip_prefix(&[0x30])?.get(1..)?;
-    let mut out = Vec::new();
-    for _ in 0..2 {
-        let len = usize::from(*rest.strip_prefix(&[2])?.first()?);
-        let number = rest.get(2..2 + len)?;
-        rest = rest.get(2 + len..)?;
-        let first = number.iter().position(|b| *b != 0)?;
-        let number = number.get(first..)?;
-        out.resize(out.len() + 32usize.checked_sub(number.len())?, 0);
-        out.extend(number);
-    }
-    Some(out)
 }

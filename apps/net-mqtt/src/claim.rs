@@ -13,7 +13,7 @@
 //! cloud's registry for this device's own key, which nobody else has.
 
 use crate::Why;
-use crate::config::{Config, ConfigError, UID_SERIAL, UID_TEMPLATE, UID_THING, is_thing, text};
+use crate::config::{Config, ConfigError, UID_SERIAL, UID_TEMPLATE, UID_THING, is_thing, name};
 use crate::identity::Token;
 use crate::mqtt::{Client, Event, Refusal, Settings};
 use crate::service::Service;
@@ -59,7 +59,7 @@ impl Claim {
     /// # Errors
     /// Which object is missing or malformed.
     pub fn load(transport: &dyn Transport) -> Result<Option<(Config, Claim)>, ConfigError> {
-        let template = match text(transport, UID_TEMPLATE) {
+        let template = match name(transport, UID_TEMPLATE) {
             Err(ConfigError::Read(_, Status::DOES_NOT_EXIST)) => return Ok(None),
             template => template?,
         };
@@ -67,7 +67,7 @@ impl Claim {
         if template.is_empty() || template.len() > MAX_TEMPLATE || !template.chars().all(legal) {
             return Err(ConfigError::Malformed(UID_TEMPLATE));
         }
-        let serial = text(transport, UID_SERIAL)?;
+        let serial = name(transport, UID_SERIAL)?;
         if !is_thing(&serial) {
             return Err(ConfigError::Malformed(UID_SERIAL));
         }
@@ -263,6 +263,11 @@ impl<'b> Claiming<'b> {
                 let thing = named.filter(|name| is_thing(name));
                 let thing =
                     thing.ok_or_else(|| Why::Claim("the template names no thing".into()))?;
+                if placeholder::is_placeholder(thing) {
+                    return Err(Why::Claim(format!(
+                        "the template's thing name is a placeholder: {thing}"
+                    )));
+                }
                 store(self.psa, thing, certificate)?;
                 self.thing = thing.into();
                 self.step = Step::Over;

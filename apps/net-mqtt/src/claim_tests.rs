@@ -363,6 +363,13 @@ fn refusals_are_named_and_nothing_is_stored() {
         ),
         (
             Cloud {
+                thing: Some(("accepted", b"\xA1\x69thingName\x6Fdummy_thingname")),
+                ..cloud
+            },
+            "the template's thing name is a placeholder: dummy_thingname",
+        ),
+        (
+            Cloud {
                 suback: 0x87,
                 ..cloud
             },
@@ -385,6 +392,44 @@ fn refusals_are_named_and_nothing_is_stored() {
     ];
     for (cloud, wanted) in table {
         assert_eq!(refused(cloud), wanted);
+    }
+}
+
+/// In every way of provisioning: a claim's names and, of a device with its key or without one, its
+/// own. The device says which name it is, and does not connect.
+#[test]
+fn placeholders_are_refused_by_name() {
+    let claimed = |uid, text: &str| {
+        let world = World::new();
+        world.ps.borrow_mut().insert(uid, text.into());
+        Claim::load(&world).unwrap_err().to_string()
+    };
+    let own = |uid, text: &str, certificate: bool| {
+        let world = World::new();
+        let mut ps = world.ps.borrow_mut();
+        ps.insert(UID_THING, b"lamp-7".to_vec());
+        ps.insert(uid, text.into());
+        if certificate {
+            ps.insert(config::UID_CERTIFICATE, vec![0x30, 0]);
+        }
+        drop(ps);
+        Config::load(&world).unwrap_err().to_string()
+    };
+    let dummy = "dummy.endpointid.amazonaws.com:8883";
+    let endpoint = format!("endpoint (PS 8) is a placeholder: `{dummy}`");
+    let thing = "thing name (PS 9) is a placeholder: `dummy_thingname`";
+    assert_eq!(claimed(config::UID_ENDPOINT, dummy), endpoint);
+    assert_eq!(
+        claimed(UID_TEMPLATE, "<template>"),
+        "provisioning template (PS 12) is a placeholder: `<template>`"
+    );
+    assert_eq!(
+        claimed(UID_SERIAL, "Dummy_thingname"),
+        "serial number (PS 13) is a placeholder: `Dummy_thingname`"
+    );
+    for certificate in [false, true] {
+        assert_eq!(own(UID_THING, "dummy_thingname", certificate), thing);
+        assert_eq!(own(config::UID_ENDPOINT, dummy, certificate), endpoint);
     }
 }
 

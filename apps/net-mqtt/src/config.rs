@@ -75,15 +75,18 @@ pub enum ConfigError {
     Malformed(u64),
     /// The token has no such object, or does not give it out.
     Token(&'static str, CkRv),
+    /// The name with this PS uid is one that a template ships for somebody to replace.
+    Placeholder(u64, String),
     /// There is no device certificate: this thing must ask for one.
     NoCertificate(String),
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (uid, status) = match self {
-            ConfigError::Read(uid, status) => (*uid, Some(status)),
-            ConfigError::Malformed(uid) => (*uid, None),
+        let uid = match self {
+            ConfigError::Read(uid, _)
+            | ConfigError::Malformed(uid)
+            | ConfigError::Placeholder(uid, _) => *uid,
             ConfigError::Token(label, code) => return write!(f, "{label}: {code}"),
             ConfigError::NoCertificate(thing) => {
                 return write!(f, "no certificate for {thing} yet");
@@ -99,9 +102,14 @@ impl fmt::Display for ConfigError {
             UID_SERIAL => "serial number",
             _ => "object",
         };
-        match status {
-            Some(status) => write!(f, "{name} (PS {uid}): PSA {status}"),
-            None => write!(f, "{name} (PS {uid}) is malformed"),
+        match self {
+            ConfigError::Read(_, status) => write!(f, "{name} (PS {uid}): PSA {status}"),
+            ConfigError::Placeholder(_, text) => {
+                // Of the storage, but for the console all the same.
+                let text = text.escape_default();
+                write!(f, "{name} (PS {uid}) is a placeholder: `{text}`")
+            }
+            _ => write!(f, "{name} (PS {uid}) is malformed"),
         }
     }
 }
@@ -112,7 +120,7 @@ impl Config {
     /// # Errors
     /// Which object is missing or malformed.
     pub fn load(transport: &dyn Transport) -> Result<Config, ConfigError> {
-        let thing = text(transport, UID_THING)?;
+        let thing = name(transport, UID_THING)?;
         if !is_thing(&thing) {
             return Err(ConfigError::Malformed(UID_THING));
         }
@@ -136,7 +144,7 @@ impl Config {
             Err(ConfigError::Read(_, Status::DOES_NOT_EXIST)) => None,
             Err(error) => return Err(error),
         };
-        let endpoint = text(transport, UID_ENDPOINT)?;
+        let endpoint = name(transport, UID_ENDPOINT)?;
         let endpoint = Endpoint::parse(&endpoint).ok_or(ConfigError::Malformed(UID_ENDPOINT))?;
         let refused = |label| move |code| ConfigError::Token(label, code);
         let mut token = Token::open(transport).map_err(refused("token"))?;
@@ -190,8 +198,19 @@ impl Endpoint {
     }
 }
 
+/// A text of protected storage that names something real.
+pub(crate) fn name(transport: &dyn Transport, uid: u64) -> Result<String, ConfigError> {
+    let text = text(transport, uid)?;
+    // Of an endpoint, its host.
+    let host = text.split(':').next().unwrap_or_default();
+    match placeholder::is_placeholder(&text) || placeholder::is_placeholder(host) {
+        true => Err(ConfigError::Placeholder(uid, text)),
+        false => Ok(text),
+    }
+}
+
 /// A text of protected storage.
-pub(crate) fn text(transport: &dyn Transport, uid: u64) -> Result<String, ConfigError> {
+fn text(transport: &dyn Transport, uid: u64) -> Result<String, ConfigError> {
     let bytes = get(transport, uid).map_err(|status| ConfigError::Read(uid, status))?;
     String::from_utf8(bytes).map_err(|_| ConfigError::Malformed(uid))
 }

@@ -69,26 +69,11 @@ pub enum RecordError {
     ObjectCount,
 }
 
-/// Whether a name or endpoint is what templates ship for somebody to replace: the reference's
-/// dummies (`reference/aws-iot.md` §5.1), and words that no real one contains.
-#[must_use]
-pub fn is_placeholder(text: &str) -> bool {
-    let has = |word: &str| {
-        let mut windows = text.as_bytes().windows(word.len());
-        windows.any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
-    };
-    text.starts_with('<')
-        || text == "dummy_thingname"
-        || text == "dummy.endpointid.amazonaws.com"
-        || has("placeholder")
-        || has("your_")
-}
-
 fn not_placeholders(thing: &str, host: &str) -> Result<(), RecordError> {
-    if is_placeholder(thing) {
+    if placeholder::is_placeholder(thing) {
         return Err(RecordError::PlaceholderThing);
     }
-    if is_placeholder(host) {
+    if placeholder::is_placeholder(host) {
         return Err(RecordError::PlaceholderEndpoint);
     }
     Ok(())

@@ -288,16 +288,18 @@ pub fn order(flash: &FlashFile, order: Order) -> Result<()> {
 
 /// The placeholders that the reference ships must never reach a device.
 fn refuse_placeholders(identity: &Identity) -> Result<()> {
-    for (what, value) in [
-        ("thing name", &identity.thing),
-        ("endpoint", &identity.host),
-        (
-            "template",
-            identity.template.as_ref().unwrap_or(&identity.host),
-        ),
-    ] {
-        if value.is_empty() || provisioning::record::is_placeholder(value) {
-            bail!("the {what} is a placeholder: `{value}`");
+    let thing = match identity.template {
+        None => "thing name",
+        Some(_) => "serial number",
+    };
+    let names = [(thing, &identity.thing), ("endpoint", &identity.host)];
+    let template = identity.template.iter().map(|name| ("template", name));
+    for (what, name) in names.into_iter().chain(template) {
+        if name.is_empty() {
+            bail!("the {what} is empty");
+        }
+        if placeholder::is_placeholder(name) {
+            bail!("the {what} is a placeholder: `{name}`");
         }
     }
     Ok(())

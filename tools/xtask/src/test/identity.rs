@@ -220,8 +220,9 @@ fn wipe() -> Result<()> {
     refused(&system, "e2e-second")
 }
 
-/// What templates ship for somebody to replace is refused by name: by the factory's tool, and by
-/// the device, which fuses nothing, when another tool wrote it.
+/// What templates ship for somebody to replace is refused by name in each way of provisioning: by
+/// the factory's tool; by the loader, which fuses nothing, when another tool wrote it; and by the
+/// process that would use it, when only its own object says so.
 fn provision_placeholder() -> Result<()> {
     let scratch = Scratch::new("placeholder")?;
     let map = paths::map()?;
@@ -231,12 +232,20 @@ fn provision_placeholder() -> Result<()> {
         ("dummy_thingname", crate::system::HOST, "dummy_thingname"),
         ("e2e-thing", endpoint, endpoint),
     ] {
-        let mut identity = Identity::offline(thing);
-        identity.host = host.into();
-        match provision::write(&flash, &map, &identity) {
-            Err(e) if e.to_string().contains(named) => {}
-            other => bail!("{named}: {other:?}"),
+        for way in Way::ALL {
+            let mut identity = way.identity(thing);
+            identity.host = host.into();
+            match provision::write(&flash, &map, &identity) {
+                Err(e) if e.to_string().contains(named) => {}
+                other => bail!("{named}, {way:?}: {other:?}"),
+            }
         }
+    }
+    let mut identity = Way::Claim.identity("e2e-thing");
+    identity.template = Some("<template>".into());
+    match provision::write(&flash, &map, &identity) {
+        Err(e) if e.to_string().contains("template is a placeholder") => {}
+        other => bail!("the template: {other:?}"),
     }
     for (thing, host, from, to, what) in [
         (
@@ -254,32 +263,100 @@ fn provision_placeholder() -> Result<()> {
             "the endpoint",
         ),
     ] {
-        let mut identity = Identity::offline(thing);
-        identity.host = host.into();
-        provision::write(&flash, &map, &identity)?;
-        rename(&flash, &map, from, to)?;
-        let config = Config::new(&loader(), flash.path());
-        let device = Device::start(&config)?;
-        let refused = format!("provisioning record refused: {what} is a placeholder");
-        device.secure.wait(&refused, LIMIT)?;
-        device.secure.wait("not provisioned", LIMIT)?;
+        for way in Way::ALL {
+            let mut identity = way.identity(thing);
+            identity.host = host.into();
+            provision::write(&flash, &map, &identity)?;
+            rename(&flash, &map, from, to, 0)?;
+            let config = Config::new(&loader(), flash.path());
+            let device = Device::start(&config)?;
+            let refused = format!("provisioning record refused: {what} is a placeholder");
+            device.secure.wait(&refused, LIMIT)?;
+            device.secure.wait("not provisioned", LIMIT)?;
+        }
     }
     // Nothing was fused: a good record is taken.
     provision::write(&flash, &map, &Identity::offline("e2e-thing"))?;
     let device = Device::start(&Config::new(&loader(), flash.path()))?;
     device.secure.wait("provisioned as e2e-thing", LIMIT)?;
+    drop(device);
+    // The record's own name is good, a process's object is not.
+    let dummy = "dummx.endpointid.amazonaws.com";
+    let mut claim = Way::Claim.identity("e2e-thing");
+    claim.template = Some("placeholdex".into());
+    for (mut identity, host, from, to, names, said) in [
+        (
+            Way::Bundle.identity("dummx_thingname"),
+            None,
+            "dummx_",
+            "dummy_",
+            1,
+            "thing name (PS 9) is a placeholder: `dummy_thingname`",
+        ),
+        (
+            Way::Request.identity("e2e-thing"),
+            Some(dummy),
+            "dummx.",
+            "dummy.",
+            1,
+            "endpoint (PS 8) is a placeholder: `dummy.endpointid.amazonaws.com:8883`",
+        ),
+        (
+            claim,
+            None,
+            "placeholdex",
+            "placeholder",
+            0,
+            "provisioning template (PS 12) is a placeholder: `placeholder`",
+        ),
+    ] {
+        let flash = flash::factory(&scratch.path().join("flash.bin"), &map)?;
+        if let Some(host) = host {
+            identity.host = host.into();
+        }
+        provision::write(&flash, &map, &identity)?;
+        rename(&flash, &map, from, to, names)?;
+        let device = Device::start(&Config::new(&loader(), flash.path()))?;
+        device.console.wait(&format!("net-mqtt: {said}"), LIMIT)?;
+    }
     Ok(())
 }
 
-/// Changes a name in a record as a tool without the check would write it, CRC included.
-fn rename(flash: &FlashFile, map: &Map, from: &str, to: &str) -> Result<()> {
+/// The three ways of provisioning, as the record knows them.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Bundle,
+    Request,
+    Claim,
+}
+
+impl Way {
+    const ALL: [Way; 3] = [Way::Bundle, Way::Request, Way::Claim];
+
+    fn identity(self, thing: &str) -> Identity {
+        let mut identity = Identity::offline(thing);
+        match self {
+            Way::Bundle => {}
+            Way::Request => identity.certificate.clear(),
+            Way::Claim => identity.template = Some("fleet".into()),
+        }
+        identity
+    }
+}
+
+/// Changes a name in a record as a tool without the check would write it, CRC included; the first
+/// `keep` places stay as they are.
+fn rename(flash: &FlashFile, map: &Map, from: &str, to: &str, keep: usize) -> Result<()> {
     let region = map.region("provisioning").map_err(|e| anyhow!(e))?;
     let mut record = flash.read("provisioning", 0, region.size as usize)?;
     let name = from.as_bytes();
-    let mut at = 0;
+    let (mut at, mut place) = (0, 0);
     while let Some(found) = record[at..].windows(name.len()).position(|w| w == name) {
-        record[at + found..][..name.len()].copy_from_slice(to.as_bytes());
+        if place >= keep {
+            record[at + found..][..name.len()].copy_from_slice(to.as_bytes());
+        }
         at += found + name.len();
+        place += 1;
     }
     let frame = provisioning::record::FRAME;
     let len = u32::from_le_bytes(record[4..8].try_into()?) as usize;

@@ -10,6 +10,7 @@ use core::fmt;
 use pkcs11::Pkcs11;
 use pkcs11::objects::{DEVICE_CERTIFICATE, DEVICE_PRIVATE_KEY, DEVICE_PUBLIC_KEY};
 use pkcs11::types::*;
+use pkcs11::utils;
 use psa_client::Transport;
 
 /// Longest certificate that is read or taken, bytes.
@@ -55,9 +56,7 @@ impl<'a> Token<'a> {
     /// Of the token.
     pub fn open(psa: &'a dyn Transport) -> Result<Self, CkRv> {
         let mut pkcs11 = Pkcs11::new(psa);
-        pkcs11.C_Initialize()?;
-        let session = pkcs11.C_OpenSession(SLOT, CKF_SERIAL_SESSION | CKF_RW_SESSION)?;
-        pkcs11.C_Login(session, CKU_USER, DEFAULT_PIN)?;
+        let session = utils::xInitializePkcs11Session(&mut pkcs11)?;
         Ok(Token { pkcs11, session })
     }
 
@@ -113,7 +112,8 @@ impl<'a> Token<'a> {
         let info = tlv(0x30, &[&[0x02, 1, 0], &subject, &public, &[0xA0, 0]]);
 
         let digest = self.digest(&info)?;
-        let signature = self.sign(DEVICE_PRIVATE_KEY, CKM_ECDSA, &digest)?;
+        let ecdsa = Mechanism::plain(CKM_ECDSA);
+        let signature = self.sign(DEVICE_PRIVATE_KEY, ecdsa, &digest)?;
         let algorithm = tlv(0x30, &[&ECDSA_WITH_SHA256]);
         Ok(tlv(
             0x30,
@@ -168,14 +168,14 @@ impl<'a> Token<'a> {
     pub fn sign(
         &mut self,
         label: &str,
-        mechanism: u32,
+        mechanism: Mechanism,
         digest: &[u8; 32],
     ) -> Result<Vec<u8>, CkRv> {
         let key = self.find(label)?.ok_or(CKR_OBJECT_HANDLE_INVALID)?;
         let (pkcs11, session) = (&mut self.pkcs11, self.session);
         pkcs11.C_SignInit(session, mechanism, key)?;
-        let info = [&pkcs11::DIGEST_INFO[..], digest].concat();
-        let data = match mechanism {
+        let info = utils::vAppendSHA256AlgorithmIdentifierSequence(digest);
+        let data = match mechanism.mechanism {
             CKM_RSA_PKCS => &info[..],
             _ => digest,
         };
@@ -183,7 +183,7 @@ impl<'a> Token<'a> {
         pkcs11.C_Sign(session, data, None, &mut len)?;
         let mut signature = vec![0; len as usize];
         pkcs11.C_Sign(session, data, Some(&mut signature), &mut len)?;
-        Ok(match mechanism {
+        Ok(match mechanism.mechanism {
             CKM_ECDSA => ecdsa_der::Der::from_raw(&signature)
                 .ok_or(CKR_DEVICE_ERROR)?
                 .to_vec(),
@@ -207,9 +207,12 @@ impl<'a> Token<'a> {
         let public = [
             attribute(CKA_LABEL, DEVICE_PUBLIC_KEY.as_bytes()),
             attribute(CKA_EC_PARAMS, &P256_PARAMS),
+            attribute(CKA_VERIFY, &[1]),
         ];
         let private = [
             attribute(CKA_LABEL, DEVICE_PRIVATE_KEY.as_bytes()),
+            attribute(CKA_PRIVATE, &[1]),
+            attribute(CKA_SIGN, &[1]),
             attribute(CKA_EXTRACTABLE, &[0]),
         ];
         let made =

@@ -17,10 +17,16 @@ use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
 /// Schemes and mechanisms, the best first. RSA-PSS comes before PKCS#1 v1.5, which TLS 1.3 does
 /// not take (RFC 8446 §4.2.3).
-const WAYS: [(SignatureScheme, u32); 3] = [
-    (SignatureScheme::ECDSA_NISTP256_SHA256, CKM_ECDSA),
-    (SignatureScheme::RSA_PSS_SHA256, CKM_RSA_PKCS_PSS),
-    (SignatureScheme::RSA_PKCS1_SHA256, CKM_RSA_PKCS),
+const WAYS: [(SignatureScheme, Mechanism); 3] = [
+    (
+        SignatureScheme::ECDSA_NISTP256_SHA256,
+        Mechanism::plain(CKM_ECDSA),
+    ),
+    (SignatureScheme::RSA_PSS_SHA256, Mechanism::PSS_SHA256),
+    (
+        SignatureScheme::RSA_PKCS1_SHA256,
+        Mechanism::plain(CKM_RSA_PKCS),
+    ),
 ];
 
 /// Why a key cannot sign for TLS.
@@ -55,7 +61,7 @@ impl From<CkRv> for KeyError {
 pub struct TokenKey {
     psa: &'static (dyn Transport + Send + Sync),
     label: &'static str,
-    ways: Vec<(SignatureScheme, u32)>,
+    ways: Vec<(SignatureScheme, Mechanism)>,
     rsa: bool,
     spki: SubjectPublicKeyInfoDer<'static>,
 }
@@ -86,7 +92,10 @@ impl TokenKey {
             public_key_to_spki(&alg_id::ECDSA_P256, point)
         };
         let allowed = token.read(label, CKA_ALLOWED_MECHANISMS)?;
-        let allows = |mechanism: u32| allowed.chunks(4).any(|m| m == mechanism.to_le_bytes());
+        let allows = |mechanism: Mechanism| {
+            let wanted = mechanism.mechanism.to_le_bytes();
+            allowed.chunks(4).any(|m| m == wanted)
+        };
         let ways: Vec<_> = WAYS.into_iter().filter(|(_, m)| allows(*m)).collect();
         if ways.is_empty() {
             return Err(KeyError::Policy);
@@ -142,7 +151,7 @@ impl fmt::Debug for TokenKey {
 struct KeySigner {
     psa: &'static (dyn Transport + Send + Sync),
     label: &'static str,
-    way: (SignatureScheme, u32),
+    way: (SignatureScheme, Mechanism),
 }
 
 impl KeySigner {

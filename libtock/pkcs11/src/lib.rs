@@ -5,9 +5,15 @@
 //! return code as its error. Does not own keys or certificates: they are PSA's, and belong to the
 //! client that calls. Private keys can be made, imported, used and destroyed, and never read.
 //!
-//! Differences from the standard, as in corePKCS11: objects are those of a fixed table of labels;
-//! C_Login and C_InitToken check their arguments and change nothing. Written once: an object
-//! that exists is destroyed before another takes its label.
+//! As in corePKCS11 and not as the standard has it: objects are those of a fixed table of labels;
+//! C_Login and C_InitToken check their arguments and change nothing; a session does one thing at a
+//! time; whoever destroys one half of the device's pair destroys both. Return codes are
+//! corePKCS11's (`tests/reference.rs` goes through its tests), but where it answers CKR_OK to what
+//! is wrong: a session that was closed, a slot that there is not.
+//!
+//! More than corePKCS11 has: searches by any attribute and of several objects; CKM_RSA_PKCS_PSS,
+//! which TLS 1.3 signs with; verification by CKM_RSA_PKCS. Less: an object that exists is destroyed
+//! before another takes its label (CKR_ACTION_PROHIBITED), so that no call replaces an identity.
 //!
 //! Invariants: a call that fails leaves a search or an operation as the standard says (ended,
 //! but for a buffer that was too small); a stale session handle is refused.
@@ -15,16 +21,21 @@
 #![forbid(unsafe_code)]
 #![allow(non_snake_case)]
 
+mod der;
 pub mod objects;
+mod operations;
 pub mod pem;
 mod session;
+mod template;
 pub mod types;
+pub mod utils;
 
-use objects::{POINT, Place, by_handle, by_label, failure};
-use psa_client::crypto::{self, HashOperation};
-use psa_client::{Algorithm, Status, Transport, ps};
-use session::{Operation, Session, Sessions};
+use objects::{POINT, Place, by_handle, failure};
+use psa_client::{KeyAttributes, Transport, crypto, ps};
+use session::{Session, Sessions, Under};
+use template::{Kind, Template};
 use types::*;
+use zeroize::Zeroizing;
 
 /// What there is of `CK_FUNCTION_LIST`; the rest is null.
 const FUNCTIONS: [&str; 25] = [
@@ -59,14 +70,8 @@ const FUNCTIONS: [&str; 25] = [
 const MAX_PEM: usize = 1300;
 /// SHA-256 digest, bytes.
 const DIGEST: usize = 32;
-/// ECDSA signature r ‖ s, bytes.
-const SIGNATURE: usize = 64;
-const ECDSA: Algorithm = Algorithm::ecdsa(Algorithm::SHA_256);
-/// CKM_RSA_PKCS_PSS, whose parameters are SHA-256, MGF1 over it, and a salt as long as it.
-const RSA_PSS: Algorithm = Algorithm::rsa_pss(Algorithm::SHA_256);
-const RSA_PKCS: Algorithm = Algorithm::rsa_pkcs1v15_sign(Algorithm::SHA_256);
 /// DigestInfo of SHA-256 in front of the digest (RFC 8017 §9.2).
-pub const DIGEST_INFO: [u8; 19] = [
+const DIGEST_INFO: [u8; 19] = [
     0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
     0x00, 0x04, 0x20,
 ];
@@ -154,7 +159,8 @@ impl<T: Transport + Clone> Pkcs11<T> {
         self.sessions()?;
         one_slot(slot)?;
         let (bits, flags) = match mechanism {
-            CKM_RSA_PKCS | CKM_RSA_PKCS_PSS => (2048, CKF_SIGN),
+            CKM_RSA_PKCS | CKM_RSA_PKCS_PSS => (2048, CKF_SIGN | CKF_VERIFY),
+            CKM_RSA_X_509 => (2048, CKF_VERIFY),
             CKM_ECDSA => (256, CKF_SIGN | CKF_VERIFY),
             CKM_EC_KEY_PAIR_GEN => (256, CKF_GENERATE_KEY_PAIR),
             CKM_SHA256 => (0, CKF_DIGEST),
@@ -209,62 +215,30 @@ impl<T: Transport + Clone> Pkcs11<T> {
         }
     }
 
-    /// Creates a certificate (DER or PEM), a P-256 private key or a P-256 public key under one of
-    /// the labels of the table.
+    /// Creates a certificate (DER or PEM) or a key, EC P-256 or RSA-2048, under one of the labels of
+    /// the table. The public half of the device's pair may come before it, or be said once more.
     ///
     /// # Errors
-    /// CKR_SESSION_READ_ONLY; CKR_TEMPLATE_INCOMPLETE and _INCONSISTENT; CKR_CURVE_NOT_SUPPORTED;
-    /// CKR_ATTRIBUTE_VALUE_INVALID; CKR_ACTION_PROHIBITED: there is one under that label;
-    /// CKR_DEVICE_MEMORY.
+    /// CKR_SESSION_READ_ONLY; of the template, as `template.rs` says; CKR_DATA_LEN_RANGE: the label
+    /// is too long; CKR_DEVICE_MEMORY: there is no such label, or no room; CKR_ACTION_PROHIBITED:
+    /// there is one under that label.
     pub fn C_CreateObject(
         &mut self,
         session: SessionHandle,
         template: &[Attribute<'_>],
     ) -> Result<ObjectHandle, CkRv> {
         self.writable(session)?;
-        let class = word(template, CKA_CLASS)?;
-        let label = required(template, CKA_LABEL)?;
-        let (handle, place) = by_label(label).ok_or(CKR_ATTRIBUTE_VALUE_INVALID)?;
-        if ![CKO_CERTIFICATE, CKO_PRIVATE_KEY, CKO_PUBLIC_KEY].contains(&class) {
-            return Err(CKR_ATTRIBUTE_VALUE_INVALID);
+        match Template::class(template)? {
+            CKO_CERTIFICATE => self.create_certificate(Template::certificate(template)?),
+            CKO_PRIVATE_KEY => self.create_private(Template::key(template, CKO_PRIVATE_KEY)?),
+            CKO_PUBLIC_KEY => self.create_public(Template::key(template, CKO_PUBLIC_KEY)?),
+            _ => Err(CKR_ATTRIBUTE_VALUE_INVALID),
         }
-        if class != place.class() {
-            return Err(CKR_TEMPLATE_INCONSISTENT);
-        }
-        if place.exists(&self.psa)? {
-            return Err(CKR_ACTION_PROHIBITED);
-        }
-        match place {
-            Place::Certificate(uid) => self.create_certificate(uid, template)?,
-            Place::Private(id) => {
-                not_extractable(template)?;
-                p256(template)?;
-                let secret = required(template, CKA_VALUE)?;
-                crypto::import_key(&self.psa, &objects::signing_key(id), secret)
-                    .map_err(failure)?;
-            }
-            Place::Public(id) => {
-                p256(template)?;
-                // An OCTET STRING of the point.
-                let point = match required(template, CKA_EC_POINT)? {
-                    [0x04, 65, point @ ..] if point.len() == POINT => point,
-                    _ => return Err(CKR_ATTRIBUTE_VALUE_INVALID),
-                };
-                let key = objects::verifying_key().persistent(id);
-                crypto::import_key(&self.psa, &key, point).map_err(failure)?;
-            }
-            // It comes and goes with the private half.
-            Place::PublicOf(_) => return Err(CKR_TEMPLATE_INCONSISTENT),
-        }
-        Ok(handle)
     }
 
-    fn create_certificate(&self, uid: u64, template: &[Attribute<'_>]) -> Result<(), CkRv> {
-        let kind = word(template, CKA_CERTIFICATE_TYPE);
-        if kind.is_ok_and(|kind| kind != CKC_X_509) {
-            return Err(CKR_ATTRIBUTE_VALUE_INVALID);
-        }
-        let value = required(template, CKA_VALUE)?;
+    fn create_certificate(&self, template: Template<'_, '_>) -> Result<ObjectHandle, CkRv> {
+        let value = template.required(CKA_VALUE)?;
+        let (handle, place) = template.label(CKO_CERTIFICATE)?;
         let mut der = [0; MAX_PEM];
         let value = if pem::is_pem(value) {
             let len = pem::decode(value, &mut der).ok_or(CKR_ATTRIBUTE_VALUE_INVALID)?;
@@ -275,29 +249,123 @@ impl<T: Transport + Clone> Pkcs11<T> {
         if value.first() != Some(&0x30) {
             return Err(CKR_ATTRIBUTE_VALUE_INVALID);
         }
-        ps::set(&self.psa, uid, value, 0).map_err(failure)
+        let Place::Certificate(uid) = place else {
+            return Err(CKR_TEMPLATE_INCONSISTENT);
+        };
+        self.vacant(place)?;
+        ps::set(&self.psa, uid, value, 0).map_err(failure)?;
+        Ok(handle)
     }
 
+    fn create_private(
+        &self,
+        (template, kind): (Template<'_, '_>, Kind),
+    ) -> Result<ObjectHandle, CkRv> {
+        let (handle, place) = template.label(CKO_PRIVATE_KEY)?;
+        let Place::Private(id) = place else {
+            return Err(CKR_TEMPLATE_INCONSISTENT);
+        };
+        let mut room = Zeroizing::new([0; der::MAX_RSA_PRIVATE]);
+        let secret = match kind {
+            Kind::Ec => template.required(CKA_VALUE)?,
+            Kind::Rsa => rsa_key::<8>(template, CKO_PRIVATE_KEY, &mut room[..])?,
+        };
+        self.vacant(place)?;
+        let key = objects::signing_key(kind).persistent(id);
+        crypto::import_key(&self.psa, &key, secret).map_err(failure)?;
+        // A public half that came first has to be this one's.
+        if let Some(Place::PublicOf(_, alone)) = objects::public_of(id)
+            && objects::there(crypto::get_key_attributes(&self.psa, alone))?
+        {
+            let mut rooms = [[0; der::MAX_RSA_PUBLIC]; 2];
+            let [one, other] = &mut rooms;
+            let same = objects::public_key(&self.psa, id, one)?
+                == objects::public_key(&self.psa, alone, other)?;
+            let extra = if same { alone } else { id };
+            crypto::destroy_key(&self.psa, extra).map_err(failure)?;
+            if !same {
+                return Err(CKR_TEMPLATE_INCONSISTENT);
+            }
+        }
+        Ok(handle)
+    }
+
+    fn create_public(
+        &self,
+        (template, kind): (Template<'_, '_>, Kind),
+    ) -> Result<ObjectHandle, CkRv> {
+        let (handle, place) = template.label(CKO_PUBLIC_KEY)?;
+        let mut room = [0; der::MAX_RSA_PUBLIC];
+        let value = match kind {
+            // An OCTET STRING of the point.
+            Kind::Ec => match template.required(CKA_EC_POINT)? {
+                [0x04, 65, point @ ..] if point.len() == POINT => point,
+                _ => return Err(CKR_ATTRIBUTE_VALUE_INVALID),
+            },
+            Kind::Rsa => rsa_key::<2>(template, CKO_PUBLIC_KEY, &mut room)?,
+        };
+        let id = match place {
+            Place::Public(id) => id,
+            Place::PublicOf(pair, alone) => {
+                if objects::there(crypto::get_key_attributes(&self.psa, pair))? {
+                    let mut room = [0; der::MAX_RSA_PUBLIC];
+                    return match objects::public_key(&self.psa, pair, &mut room)? == value {
+                        true => Ok(handle),
+                        false => Err(CKR_TEMPLATE_INCONSISTENT),
+                    };
+                }
+                alone
+            }
+            Place::Private(_) | Place::Certificate(_) => return Err(CKR_TEMPLATE_INCONSISTENT),
+        };
+        self.vacant(place)?;
+        let key: KeyAttributes = objects::verifying_key(kind).persistent(id);
+        crypto::import_key(&self.psa, &key, value).map_err(failure)?;
+        Ok(handle)
+    }
+
+    /// Nothing stands there: an object is destroyed before another takes its label.
+    fn vacant(&self, place: Place) -> Result<(), CkRv> {
+        match place.exists(&self.psa)? {
+            true => Err(CKR_ACTION_PROHIBITED),
+            false => Ok(()),
+        }
+    }
+
+    /// Of the device's pair either half takes the other with it, as in the reference.
+    ///
     /// # Errors
-    /// CKR_SESSION_READ_ONLY, CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED.
+    /// CKR_SESSION_READ_ONLY, CKR_OBJECT_HANDLE_INVALID.
     pub fn C_DestroyObject(
         &mut self,
         session: SessionHandle,
         object: ObjectHandle,
     ) -> Result<(), CkRv> {
         self.writable(session)?;
-        match by_handle(object).ok_or(CKR_OBJECT_HANDLE_INVALID)?.1 {
-            Place::Certificate(uid) => ps::remove(&self.psa, uid),
-            Place::Private(key) | Place::Public(key) => crypto::destroy_key(&self.psa, key),
-            Place::PublicOf(_) => return Err(CKR_ACTION_PROHIBITED),
+        let destroy = |key| crypto::destroy_key(&self.psa, key).map_err(failure);
+        match self.object(object)?.1 {
+            Place::Certificate(uid) => ps::remove(&self.psa, uid).map_err(failure),
+            Place::Public(key) => destroy(key),
+            Place::Private(pair) | Place::PublicOf(pair, _) => {
+                let alone = match objects::public_of(pair) {
+                    Some(Place::PublicOf(_, alone)) => Some(alone),
+                    _ => None,
+                };
+                // The private half first: what a cut leaves signs nothing.
+                for key in [Some(pair), alone].into_iter().flatten() {
+                    if objects::there(crypto::get_key_attributes(&self.psa, key))? {
+                        destroy(key)?;
+                    }
+                }
+                Ok(())
+            }
         }
-        .map_err(failure)
     }
 
     /// Fills every query that it can; each gets its length.
     ///
     /// # Errors
-    /// CKR_OBJECT_HANDLE_INVALID; then the first of CKR_ATTRIBUTE_SENSITIVE,
+    /// CKR_ARGUMENTS_BAD: no query; CKR_OBJECT_HANDLE_INVALID; then the first of CKR_ATTRIBUTE_SENSITIVE,
     /// CKR_ATTRIBUTE_TYPE_INVALID (length CK_UNAVAILABLE_INFORMATION for both) and
     /// CKR_BUFFER_TOO_SMALL (the length that is needed), while the others are filled.
     pub fn C_GetAttributeValue(
@@ -307,6 +375,9 @@ impl<T: Transport + Clone> Pkcs11<T> {
         queries: &mut [Query<'_>],
     ) -> Result<(), CkRv> {
         self.session(session)?;
+        if queries.is_empty() {
+            return Err(CKR_ARGUMENTS_BAD);
+        }
         let (label, place) = self.object(object)?;
         let mut result = Ok(());
         for query in queries {
@@ -340,9 +411,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
         session: SessionHandle,
         template: &[Attribute<'_>],
     ) -> Result<(), CkRv> {
-        if self.session(session)?.search.is_some() {
-            return Err(CKR_OPERATION_ACTIVE);
-        }
+        self.session(session)?.idle()?;
         // Found now, handed out later: what is made or destroyed meanwhile changes nothing.
         let mut found = 0u32;
         for (place, (label, what)) in objects::OBJECTS.iter().enumerate() {
@@ -350,7 +419,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
                 found |= 1 << place;
             }
         }
-        self.session(session)?.search = Some(found);
+        self.session(session)?.under = Under::Search(found);
         Ok(())
     }
 
@@ -375,14 +444,18 @@ impl<T: Transport + Clone> Pkcs11<T> {
     /// Hands out the next of what was found; how many there were, 0 at the end.
     ///
     /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED.
+    /// CKR_OPERATION_NOT_INITIALIZED; CKR_ARGUMENTS_BAD: no room for a handle.
     pub fn C_FindObjects(
         &mut self,
         session: SessionHandle,
         objects: &mut [ObjectHandle],
     ) -> Result<usize, CkRv> {
-        let search = self.session(session)?.search.as_mut();
-        let found = search.ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
+        let Under::Search(found) = &mut self.session(session)?.under else {
+            return Err(CKR_OPERATION_NOT_INITIALIZED);
+        };
+        if objects.is_empty() {
+            return Err(CKR_ARGUMENTS_BAD);
+        }
         let mut count = 0;
         for to in objects {
             if *found == 0 {
@@ -398,249 +471,12 @@ impl<T: Transport + Clone> Pkcs11<T> {
     /// # Errors
     /// CKR_OPERATION_NOT_INITIALIZED.
     pub fn C_FindObjectsFinal(&mut self, session: SessionHandle) -> Result<(), CkRv> {
-        let search = self.session(session)?.search.take();
-        search.map(drop).ok_or(CKR_OPERATION_NOT_INITIALIZED)
-    }
-
-    /// # Errors
-    /// CKR_OPERATION_ACTIVE, CKR_MECHANISM_INVALID, CKR_HOST_MEMORY: the service has no room.
-    pub fn C_DigestInit(&mut self, session: SessionHandle, mechanism: u32) -> Result<(), CkRv> {
-        let psa = self.psa.clone();
-        let session = self.session(session)?;
-        if session.digest.is_some() {
-            return Err(CKR_OPERATION_ACTIVE);
-        }
-        if mechanism != CKM_SHA256 {
-            return Err(CKR_MECHANISM_INVALID);
-        }
-        match HashOperation::setup(psa, Algorithm::SHA_256) {
-            Ok(operation) => session.digest = Some(operation),
-            // So the service says that no slot is free.
-            Err(Status::NOT_PERMITTED) => return Err(CKR_HOST_MEMORY),
-            Err(status) => return Err(failure(status)),
+        let under = &mut self.session(session)?.under;
+        match under {
+            Under::Search(_) => *under = Under::Nothing,
+            _ => return Err(CKR_OPERATION_NOT_INITIALIZED),
         }
         Ok(())
-    }
-
-    /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED.
-    pub fn C_DigestUpdate(&mut self, session: SessionHandle, part: &[u8]) -> Result<(), CkRv> {
-        let session = self.session(session)?;
-        let digest = session.digest.as_mut();
-        let updated = digest.ok_or(CKR_OPERATION_NOT_INITIALIZED)?.update(part);
-        updated.map_err(|status| {
-            session.digest = None;
-            failure(status)
-        })
-    }
-
-    /// `None` asks for the length; that and CKR_BUFFER_TOO_SMALL leave the digest active.
-    ///
-    /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED, CKR_BUFFER_TOO_SMALL.
-    pub fn C_DigestFinal(
-        &mut self,
-        session: SessionHandle,
-        digest: Option<&mut [u8]>,
-        len: &mut u32,
-    ) -> Result<(), CkRv> {
-        let session = self.session(session)?;
-        if session.digest.is_none() {
-            return Err(CKR_OPERATION_NOT_INITIALIZED);
-        }
-        let Some(to) = room(digest, DIGEST, len)? else {
-            return Ok(());
-        };
-        let operation = session.digest.take();
-        let operation = operation.ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        operation.finish(to).map(drop).map_err(failure)
-    }
-
-    /// # Errors
-    /// CKR_OPERATION_ACTIVE, CKR_KEY_HANDLE_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED: no private
-    /// key; CKR_MECHANISM_INVALID; CKR_KEY_TYPE_INCONSISTENT.
-    pub fn C_SignInit(
-        &mut self,
-        session: SessionHandle,
-        mechanism: u32,
-        key: ObjectHandle,
-    ) -> Result<(), CkRv> {
-        if self.session(session)?.sign.is_some() {
-            return Err(CKR_OPERATION_ACTIVE);
-        }
-        if ![CKM_ECDSA, CKM_RSA_PKCS, CKM_RSA_PKCS_PSS].contains(&mechanism) {
-            return Err(CKR_MECHANISM_INVALID);
-        }
-        let Place::Private(id) = self.key(key)? else {
-            return Err(CKR_KEY_FUNCTION_NOT_PERMITTED);
-        };
-        let attributes = crypto::get_key_attributes(&self.psa, id).map_err(failure)?;
-        if objects::is_p256(&attributes) != (mechanism == CKM_ECDSA) {
-            return Err(CKR_KEY_TYPE_INCONSISTENT);
-        }
-        let size = match mechanism {
-            CKM_ECDSA => SIGNATURE,
-            _ => usize::from(attributes.bits).div_ceil(8),
-        };
-        self.session(session)?.sign = Some(Operation {
-            mechanism,
-            key: Place::Private(id),
-            size,
-        });
-        Ok(())
-    }
-
-    /// Signs a SHA-256 digest (ECDSA: r ‖ s; CKM_RSA_PKCS_PSS: salt of 32 bytes) or, with
-    /// CKM_RSA_PKCS, a DigestInfo of one. `None`
-    /// asks for the length; that and CKR_BUFFER_TOO_SMALL leave the operation active.
-    ///
-    /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED, CKR_DATA_LEN_RANGE, CKR_DATA_INVALID, CKR_BUFFER_TOO_SMALL.
-    pub fn C_Sign(
-        &mut self,
-        session: SessionHandle,
-        data: &[u8],
-        signature: Option<&mut [u8]>,
-        len: &mut u32,
-    ) -> Result<(), CkRv> {
-        let psa = self.psa.clone();
-        let session = self.session(session)?;
-        let operation = session.sign.ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        let Some(to) = room(signature, operation.size, len)? else {
-            return Ok(());
-        };
-        session.sign = None;
-        let (alg, hash) = match operation.mechanism {
-            CKM_ECDSA => (ECDSA, data),
-            CKM_RSA_PKCS_PSS => (RSA_PSS, data),
-            _ if data.len() != DIGEST_INFO.len() + DIGEST => return Err(CKR_DATA_LEN_RANGE),
-            _ => {
-                let hash = data.strip_prefix(&DIGEST_INFO);
-                (RSA_PKCS, hash.ok_or(CKR_DATA_INVALID)?)
-            }
-        };
-        if hash.len() != DIGEST {
-            return Err(CKR_DATA_LEN_RANGE);
-        }
-        let Place::Private(key) = operation.key else {
-            return Err(CKR_FUNCTION_FAILED);
-        };
-        match crypto::sign_hash(&psa, key, alg, hash, to) {
-            Ok(n) if n == operation.size => Ok(()),
-            Ok(_) => Err(CKR_DEVICE_ERROR),
-            Err(status) => Err(key_failure(status)),
-        }
-    }
-
-    /// # Errors
-    /// CKR_OPERATION_ACTIVE, CKR_KEY_HANDLE_INVALID, CKR_KEY_FUNCTION_NOT_PERMITTED: no public
-    /// key; CKR_MECHANISM_INVALID; CKR_KEY_TYPE_INCONSISTENT.
-    pub fn C_VerifyInit(
-        &mut self,
-        session: SessionHandle,
-        mechanism: u32,
-        key: ObjectHandle,
-    ) -> Result<(), CkRv> {
-        if self.session(session)?.verify.is_some() {
-            return Err(CKR_OPERATION_ACTIVE);
-        }
-        if mechanism != CKM_ECDSA {
-            return Err(CKR_MECHANISM_INVALID);
-        }
-        let key = self.key(key)?;
-        let (Place::PublicOf(id) | Place::Public(id)) = key else {
-            return Err(CKR_KEY_FUNCTION_NOT_PERMITTED);
-        };
-        let attributes = crypto::get_key_attributes(&self.psa, id).map_err(failure)?;
-        if !objects::is_p256(&attributes) {
-            return Err(CKR_KEY_TYPE_INCONSISTENT);
-        }
-        self.session(session)?.verify = Some(Operation {
-            mechanism,
-            key,
-            size: SIGNATURE,
-        });
-        Ok(())
-    }
-
-    /// Verifies r ‖ s over a SHA-256 digest. The operation ends, whatever comes of it.
-    ///
-    /// # Errors
-    /// CKR_OPERATION_NOT_INITIALIZED, CKR_DATA_LEN_RANGE, CKR_SIGNATURE_LEN_RANGE,
-    /// CKR_SIGNATURE_INVALID.
-    pub fn C_Verify(
-        &mut self,
-        session: SessionHandle,
-        data: &[u8],
-        signature: &[u8],
-    ) -> Result<(), CkRv> {
-        let operation = self.session(session)?.verify.take();
-        let operation = operation.ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
-        if data.len() != DIGEST {
-            return Err(CKR_DATA_LEN_RANGE);
-        }
-        if signature.len() != operation.size {
-            return Err(CKR_SIGNATURE_LEN_RANGE);
-        }
-        let verified = match operation.key {
-            Place::Public(id) => crypto::verify_hash(&self.psa, id, ECDSA, data, signature),
-            // The pair may only sign; its public half is a key of its own for as long as it takes.
-            Place::PublicOf(id) => {
-                let point = objects::public_point(&self.psa, id)?;
-                let key = crypto::import_key(&self.psa, &objects::verifying_key(), &point)
-                    .map_err(failure)?;
-                let verified = crypto::verify_hash(&self.psa, key, ECDSA, data, signature);
-                crypto::destroy_key(&self.psa, key).map_err(failure)?;
-                verified
-            }
-            Place::Private(_) | Place::Certificate(_) => return Err(CKR_FUNCTION_FAILED),
-        };
-        verified.map_err(key_failure)
-    }
-
-    /// Makes a P-256 pair in the secure world; handles of the public and the private half.
-    ///
-    /// # Errors
-    /// As [`Pkcs11::C_CreateObject`]; CKR_MECHANISM_INVALID.
-    pub fn C_GenerateKeyPair(
-        &mut self,
-        session: SessionHandle,
-        mechanism: u32,
-        public: &[Attribute<'_>],
-        private: &[Attribute<'_>],
-    ) -> Result<(ObjectHandle, ObjectHandle), CkRv> {
-        self.writable(session)?;
-        if mechanism != CKM_EC_KEY_PAIR_GEN {
-            return Err(CKR_MECHANISM_INVALID);
-        }
-        let find = |template| {
-            let label = required(template, CKA_LABEL)?;
-            by_label(label).ok_or(CKR_ATTRIBUTE_VALUE_INVALID)
-        };
-        let (public_handle, of_public) = find(public)?;
-        let (private_handle, of_private) = find(private)?;
-        let id = match (of_public, of_private) {
-            (Place::PublicOf(a), Place::Private(b)) if a == b => a,
-            _ => return Err(CKR_TEMPLATE_INCONSISTENT),
-        };
-        p256(public)?;
-        not_extractable(private)?;
-        if of_private.exists(&self.psa)? {
-            return Err(CKR_ACTION_PROHIBITED);
-        }
-        crypto::generate_key(&self.psa, &objects::signing_key(id)).map_err(failure)?;
-        Ok((public_handle, private_handle))
-    }
-
-    /// # Errors
-    /// CKR_SESSION_HANDLE_INVALID, CKR_FUNCTION_FAILED.
-    pub fn C_GenerateRandom(
-        &mut self,
-        session: SessionHandle,
-        random: &mut [u8],
-    ) -> Result<(), CkRv> {
-        self.session(session)?;
-        crypto::generate_random(&self.psa, random).map_err(failure)
     }
 
     fn sessions(&mut self) -> Result<&mut Sessions<T>, CkRv> {
@@ -665,16 +501,6 @@ impl<T: Transport + Clone> Pkcs11<T> {
             false => Err(CKR_OBJECT_HANDLE_INVALID),
         }
     }
-
-    fn key(&self, handle: ObjectHandle) -> Result<Place, CkRv> {
-        match self.object(handle) {
-            Ok((_, Place::Certificate(_))) | Err(CKR_OBJECT_HANDLE_INVALID) => {
-                Err(CKR_KEY_HANDLE_INVALID)
-            }
-            Ok((_, key)) => Ok(key),
-            Err(code) => Err(code),
-        }
-    }
 }
 
 fn one_slot(slot: u32) -> Result<(), CkRv> {
@@ -685,66 +511,17 @@ fn one_slot(slot: u32) -> Result<(), CkRv> {
     }
 }
 
-/// The first `size` bytes of a result's buffer. `None`: the length was asked for.
-fn room<'a>(
-    buffer: Option<&'a mut [u8]>,
-    size: usize,
-    len: &mut u32,
-) -> Result<Option<&'a mut [u8]>, CkRv> {
-    *len = size as u32;
-    match buffer {
-        None => Ok(None),
-        Some(buffer) => buffer.get_mut(..size).map(Some).ok_or(CKR_BUFFER_TOO_SMALL),
+/// An RSA key's DER from the numbers of its template.
+fn rsa_key<'o, const N: usize>(
+    template: Template<'_, '_>,
+    class: u32,
+    room: &'o mut [u8],
+) -> Result<&'o [u8], CkRv> {
+    let mut numbers: [&[u8]; N] = [&[]; N];
+    for (to, number) in numbers.iter_mut().zip(template.rsa(class)) {
+        *to = number?;
     }
-}
-
-fn required<'a>(template: &[Attribute<'a>], kind: u32) -> Result<&'a [u8], CkRv> {
-    let mut found = template.iter().filter(|a| a.kind == kind);
-    match (found.next(), found.next()) {
-        (Some(a), None) => Ok(a.value),
-        (None, _) => Err(CKR_TEMPLATE_INCOMPLETE),
-        _ => Err(CKR_TEMPLATE_INCONSISTENT),
-    }
-}
-
-fn word(template: &[Attribute<'_>], kind: u32) -> Result<u32, CkRv> {
-    let bytes = required(template, kind)?;
-    let bytes = bytes.try_into().map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
-    Ok(u32::from_le_bytes(bytes))
-}
-
-/// An EC key on P-256, or the template is refused.
-fn p256(template: &[Attribute<'_>]) -> Result<(), CkRv> {
-    match word(template, CKA_KEY_TYPE) {
-        Ok(CKK_EC) | Err(CKR_TEMPLATE_INCOMPLETE) => {}
-        Ok(_) => return Err(CKR_ATTRIBUTE_VALUE_INVALID),
-        Err(code) => return Err(code),
-    }
-    match required(template, CKA_EC_PARAMS)? == P256_PARAMS {
-        true => Ok(()),
-        false => Err(CKR_CURVE_NOT_SUPPORTED),
-    }
-}
-
-/// A template that wants a private key readable is refused: it would not be.
-fn not_extractable(template: &[Attribute<'_>]) -> Result<(), CkRv> {
-    let says = |kind, value: u8| {
-        let wanted = |a: &Attribute<'_>| a.kind == kind && a.value == [value];
-        template.iter().any(wanted)
-    };
-    if says(CKA_EXTRACTABLE, 1) || says(CKA_SENSITIVE, 0) {
-        return Err(CKR_TEMPLATE_INCONSISTENT);
-    }
-    Ok(())
-}
-
-fn key_failure(status: Status) -> CkRv {
-    match status {
-        Status::INVALID_SIGNATURE => CKR_SIGNATURE_INVALID,
-        Status::NOT_PERMITTED => CKR_KEY_FUNCTION_NOT_PERMITTED,
-        Status::INVALID_HANDLE | Status::DOES_NOT_EXIST => CKR_KEY_HANDLE_INVALID,
-        status => failure(status),
-    }
+    der::rsa_key(&numbers, room).ok_or(CKR_ATTRIBUTE_VALUE_INVALID)
 }
 
 #[cfg(test)]

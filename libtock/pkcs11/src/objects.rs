@@ -4,6 +4,8 @@
 //! an attribute is read. Labels, key ids and uids are corePKCS11's and the reference's
 //! (`reference/aws-iot.md` §6.2); the claim objects of fleet provisioning have ids of ours.
 
+use crate::der;
+use crate::template::Kind;
 use crate::types::*;
 use psa_client::{Status, Transport, crypto, ps};
 use psa_interface::key::usage;
@@ -11,7 +13,8 @@ use psa_interface::{Algorithm, KeyAttributes, KeyType};
 
 /// `pkcs11configLABEL_DEVICE_PRIVATE_KEY_FOR_TLS`: PSA key 1.
 pub const DEVICE_PRIVATE_KEY: &str = "Device Priv TLS Key";
-/// `pkcs11configLABEL_DEVICE_PUBLIC_KEY_FOR_TLS`: the other half of PSA key 1.
+/// `pkcs11configLABEL_DEVICE_PUBLIC_KEY_FOR_TLS`: the other half of PSA key 1; PSA key 0x10 while
+/// that is not there.
 pub const DEVICE_PUBLIC_KEY: &str = "Device Pub TLS Key";
 /// `pkcs11configLABEL_DEVICE_CERTIFICATE_FOR_TLS`: PS uid 5.
 pub const DEVICE_CERTIFICATE: &str = "Device Cert";
@@ -26,6 +29,14 @@ pub const CLAIM_CERTIFICATE: &str = "Claim Cert";
 /// `pkcs11configLABEL_CLAIM_PRIVATE_KEY`: PSA key 2 (ours).
 pub const CLAIM_PRIVATE_KEY: &str = "Claim Key";
 
+/// Of the P-256 keys.
+pub const ECDSA: Algorithm = Algorithm::ecdsa(Algorithm::SHA_256);
+/// CKM_RSA_PKCS_PSS with [`RsaPkcsPssParams::SHA256`].
+pub const RSA_PSS: Algorithm = Algorithm::rsa_pss(Algorithm::SHA_256);
+/// CKM_RSA_PKCS over the DigestInfo of SHA-256.
+pub const RSA_PKCS: Algorithm = Algorithm::rsa_pkcs1v15_sign(Algorithm::SHA_256);
+/// Size of an RSA key, as in the reference.
+pub const RSA_BITS: u16 = 2048;
 /// Uncompressed point, bytes.
 pub const POINT: usize = 65;
 
@@ -34,8 +45,8 @@ pub const POINT: usize = 65;
 pub enum Place {
     /// A key pair; only its private half is meant.
     Private(u32),
-    /// The public half of a key pair.
-    PublicOf(u32),
+    /// The public half of a key pair; while there is no pair, a public key by itself.
+    PublicOf(u32, u32),
     /// A public key.
     Public(u32),
     /// A certificate in Protected Storage.
@@ -45,7 +56,7 @@ pub enum Place {
 /// Every object that there can be; its handle is its place, from 1.
 pub const OBJECTS: [(&str, Place); 8] = [
     (DEVICE_PRIVATE_KEY, Place::Private(1)),
-    (DEVICE_PUBLIC_KEY, Place::PublicOf(1)),
+    (DEVICE_PUBLIC_KEY, Place::PublicOf(1, 0x10)),
     (DEVICE_CERTIFICATE, Place::Certificate(5)),
     (JITP_CERTIFICATE, Place::Certificate(6)),
     (ROOT_CERTIFICATE, Place::Certificate(7)),
@@ -59,24 +70,42 @@ impl Place {
     pub fn class(self) -> u32 {
         match self {
             Place::Private(_) => CKO_PRIVATE_KEY,
-            Place::PublicOf(_) | Place::Public(_) => CKO_PUBLIC_KEY,
+            Place::PublicOf(..) | Place::Public(_) => CKO_PUBLIC_KEY,
             Place::Certificate(_) => CKO_CERTIFICATE,
         }
     }
 
     /// Whether the object is there now.
     pub fn exists(self, psa: &impl Transport) -> Result<bool, CkRv> {
-        let found = match self {
-            Place::Certificate(uid) => ps::get_info(psa, uid).map(drop),
-            Place::Private(key) | Place::PublicOf(key) | Place::Public(key) => {
-                crypto::get_key_attributes(psa, key).map(drop)
-            }
-        };
-        match found {
-            Ok(()) => Ok(true),
-            Err(Status::DOES_NOT_EXIST | Status::INVALID_HANDLE) => Ok(false),
-            Err(status) => Err(failure(status)),
+        match self {
+            Place::Certificate(uid) => there(ps::get_info(psa, uid)),
+            Place::Private(key) | Place::Public(key) => there(crypto::get_key_attributes(psa, key)),
+            Place::PublicOf(pair, alone) => Ok(there(crypto::get_key_attributes(psa, pair))?
+                || there(crypto::get_key_attributes(psa, alone))?),
         }
+    }
+
+    /// Id and attributes of the PSA key that has this object's public half.
+    pub fn key(self, psa: &impl Transport) -> Result<(u32, KeyAttributes), CkRv> {
+        let id = match self {
+            Place::Certificate(_) => return Err(CKR_KEY_HANDLE_INVALID),
+            Place::Private(key) | Place::Public(key) => key,
+            Place::PublicOf(pair, alone) => match crypto::get_key_attributes(psa, pair) {
+                Ok(attributes) => return Ok((pair, attributes)),
+                Err(_) => alone,
+            },
+        };
+        let attributes = crypto::get_key_attributes(psa, id).map_err(failure)?;
+        Ok((id, attributes))
+    }
+}
+
+/// Whether it was found; of the token otherwise.
+pub fn there<T>(found: Result<T, Status>) -> Result<bool, CkRv> {
+    match found {
+        Ok(_) => Ok(true),
+        Err(Status::DOES_NOT_EXIST | Status::INVALID_HANDLE) => Ok(false),
+        Err(status) => Err(failure(status)),
     }
 }
 
@@ -87,16 +116,20 @@ pub fn by_label(label: &[u8]) -> Option<(ObjectHandle, Place)> {
     Some((place as u32 + 1, *what))
 }
 
+/// Place of the public half of a pair, if it has a label.
+pub fn public_of(pair: u32) -> Option<Place> {
+    let mut places = OBJECTS.iter().map(|(_, place)| *place);
+    places.find(|place| matches!(place, Place::PublicOf(of, _) if *of == pair))
+}
+
 /// Label and place of a handle.
 pub fn by_handle(handle: ObjectHandle) -> Option<(&'static str, Place)> {
     let place = usize::try_from(handle).ok()?.checked_sub(1)?;
     OBJECTS.get(place).copied()
 }
 
-/// Longest value that is held in full: an RSA-2048 modulus.
-const LONGEST: usize = 256;
-/// Longest public key: `RSAPublicKey` of 2048 bits in DER, bytes (generous).
-const MAX_PUBLIC: usize = 300;
+/// Longest value that is held in full.
+const LONGEST: usize = der::MAX_SPKI;
 
 /// An attribute's value: small ones in full, a certificate as the uid to read it from.
 // No heap here, and one at a time on the stack.
@@ -191,32 +224,33 @@ pub fn attribute(
             let info = ps::get_info(psa, uid).map_err(failure)?;
             Ok(Value::Stored(uid, info.size as usize))
         }
-        (CKA_VALUE, Place::Private(_)) => Err(CKR_ATTRIBUTE_SENSITIVE),
+        (
+            CKA_VALUE | CKA_PRIVATE_EXPONENT | CKA_PRIME_1 | CKA_PRIME_2 | CKA_EXPONENT_1
+            | CKA_EXPONENT_2 | CKA_COEFFICIENT,
+            Place::Private(_),
+        ) => Err(CKR_ATTRIBUTE_SENSITIVE),
         (CKA_SENSITIVE, Place::Private(_)) => flag(true),
         (CKA_EXTRACTABLE, Place::Private(_)) => flag(false),
         (CKA_SIGN, Place::Private(_)) => flag(true),
-        (CKA_VERIFY, Place::PublicOf(_) | Place::Public(_)) => flag(true),
+        (CKA_VERIFY, Place::PublicOf(..) | Place::Public(_)) => flag(true),
         (_, Place::Certificate(_)) => Err(CKR_ATTRIBUTE_TYPE_INVALID),
         (CKA_ALLOWED_MECHANISMS, Place::Private(key)) => mechanisms(psa, key),
-        (_, Place::Private(key) | Place::PublicOf(key) | Place::Public(key)) => {
-            key_attribute(psa, key, kind)
-        }
+        _ => key_attribute(psa, place, kind),
     }
 }
 
-fn key_attribute(psa: &impl Transport, key: u32, kind: u32) -> Result<Value, CkRv> {
-    let attributes = crypto::get_key_attributes(psa, key).map_err(failure)?;
-    let ec = is_p256(&attributes);
+fn key_attribute(psa: &impl Transport, place: Place, kind: u32) -> Result<Value, CkRv> {
+    let (key, attributes) = place.key(psa)?;
+    let (ec, rsa) = (is_p256(&attributes), attributes.key_type.is_rsa());
+    // What the reference gives as the value of a public key, too.
+    let info = kind == CKA_PUBLIC_KEY_INFO || kind == CKA_VALUE;
     match kind {
         CKA_KEY_TYPE if ec => Ok(Value::of(&CKK_EC.to_le_bytes())),
-        CKA_KEY_TYPE if attributes.key_type.is_asymmetric() => {
-            Ok(Value::of(&CKK_RSA.to_le_bytes()))
-        }
-        CKA_MODULUS | CKA_PUBLIC_EXPONENT if attributes.key_type.is_rsa() => {
-            let mut der = [0; MAX_PUBLIC];
-            let len = crypto::export_public_key(psa, key, &mut der).map_err(failure)?;
-            let numbers = der.get(..len).and_then(rsa_public);
-            let (modulus, exponent) = numbers.ok_or(CKR_DEVICE_ERROR)?;
+        CKA_KEY_TYPE if rsa => Ok(Value::of(&CKK_RSA.to_le_bytes())),
+        CKA_MODULUS | CKA_PUBLIC_EXPONENT if rsa => {
+            let mut public = [0; der::MAX_RSA_PUBLIC];
+            let (modulus, exponent) =
+                der::rsa_public(public_key(psa, key, &mut public)?).ok_or(CKR_DEVICE_ERROR)?;
             Ok(Value::of(match kind {
                 CKA_MODULUS => modulus,
                 _ => exponent,
@@ -224,13 +258,18 @@ fn key_attribute(psa: &impl Transport, key: u32, kind: u32) -> Result<Value, CkR
         }
         CKA_EC_PARAMS if ec => Ok(Value::of(&P256_PARAMS)),
         CKA_EC_POINT if ec => {
-            let point = public_point(psa, key)?;
             let mut wrapped = [0; POINT + 2];
             // OCTET STRING.
             let [tag, len, rest @ ..] = &mut wrapped;
             (*tag, *len) = (0x04, POINT as u8);
-            *rest = point;
+            public_key(psa, key, rest)?;
             Ok(Value::of(&wrapped))
+        }
+        _ if info && (ec || rsa) => {
+            let (mut public, mut spki) = ([0; der::MAX_RSA_PUBLIC], [0; der::MAX_SPKI]);
+            let public = public_key(psa, key, &mut public)?;
+            let spki = der::spki(public, rsa, &mut spki).ok_or(CKR_DEVICE_ERROR)?;
+            Ok(Value::of(spki))
         }
         _ => Err(CKR_ATTRIBUTE_TYPE_INVALID),
     }
@@ -239,11 +278,10 @@ fn key_attribute(psa: &impl Transport, key: u32, kind: u32) -> Result<Value, CkR
 /// What the key's policy lets C_Sign do, as an array of mechanisms.
 fn mechanisms(psa: &impl Transport, key: u32) -> Result<Value, CkRv> {
     let attributes = crypto::get_key_attributes(psa, key).map_err(failure)?;
-    let hash = Algorithm::SHA_256;
     let all = [
-        (CKM_ECDSA, Algorithm::ecdsa(hash)),
-        (CKM_RSA_PKCS_PSS, Algorithm::rsa_pss(hash)),
-        (CKM_RSA_PKCS, Algorithm::rsa_pkcs1v15_sign(hash)),
+        (CKM_ECDSA, ECDSA),
+        (CKM_RSA_PKCS_PSS, RSA_PSS),
+        (CKM_RSA_PKCS, RSA_PKCS),
     ];
     let mut out = [0; 12];
     let mut len = 0;
@@ -265,43 +303,10 @@ fn mechanisms(psa: &impl Transport, key: u32) -> Result<Value, CkRv> {
     Ok(Value::of(out.get(..len).unwrap_or_default()))
 }
 
-/// Modulus and exponent, without leading zeros, of an `RSAPublicKey` (RFC 8017 §A.1.1).
-fn rsa_public(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (tag, body, _) = element(der)?;
-    let (tag_n, modulus, rest) = element(body)?;
-    let (tag_e, exponent, _) = element(rest)?;
-    let number = |n: &[u8]| n.iter().position(|b| *b != 0);
-    match (tag, tag_n, tag_e) {
-        (0x30, 0x02, 0x02) => Some((
-            modulus.get(number(modulus)?..)?,
-            exponent.get(number(exponent)?..)?,
-        )),
-        _ => None,
-    }
-}
-
-/// Tag, content and what follows of a DER element, of up to two octets of length.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (len, at) = match der.get(1)? {
-        len @ 0..=0x7F => (usize::from(*len), 2),
-        0x81 => (usize::from(*der.get(2)?), 3),
-        0x82 => (
-            usize::from(*der.get(2)?) << 8 | usize::from(*der.get(3)?),
-            4,
-        ),
-        _ => return None,
-    };
-    let (content, rest) = der.get(at..)?.split_at_checked(len)?;
-    Some((*der.first()?, content, rest))
-}
-
-/// Public point of a P-256 key or pair.
-pub fn public_point(psa: &impl Transport, key: u32) -> Result<[u8; POINT], CkRv> {
-    let mut point = [0; POINT];
-    match crypto::export_public_key(psa, key, &mut point).map_err(failure)? {
-        POINT => Ok(point),
-        _ => Err(CKR_DEVICE_ERROR),
-    }
+/// The public half of a key as PSA exports it: a point, or an `RSAPublicKey`.
+pub fn public_key<'o>(psa: &impl Transport, key: u32, to: &'o mut [u8]) -> Result<&'o [u8], CkRv> {
+    let len = crypto::export_public_key(psa, key, to).map_err(failure)?;
+    to.get(..len).ok_or(CKR_DEVICE_ERROR)
 }
 
 /// Whether the key is P-256, pair or public.
@@ -313,25 +318,39 @@ pub fn is_p256(attributes: &KeyAttributes) -> bool {
     ec.contains(&attributes.key_type) && attributes.bits == 256
 }
 
-/// What a private key of the token may do: sign, and nothing else.
-pub fn signing_key(id: u32) -> KeyAttributes {
-    KeyAttributes::volatile(
-        KeyType::ECC_KEY_PAIR_SECP_R1,
-        256,
-        usage::SIGN_HASH,
-        Algorithm::ecdsa(Algorithm::SHA_256),
-    )
-    .persistent(id)
+/// What a private key of the token may do: sign, and nothing else. RSA signs by PSS, for TLS 1.3,
+/// and by PKCS#1 v1.5, as the reference does.
+pub fn signing_key(kind: Kind) -> KeyAttributes {
+    match kind {
+        Kind::Ec => {
+            let pair = KeyType::ECC_KEY_PAIR_SECP_R1;
+            KeyAttributes::volatile(pair, 256, usage::SIGN_HASH, ECDSA)
+        }
+        Kind::Rsa => KeyAttributes {
+            alg2: RSA_PKCS,
+            ..KeyAttributes::volatile(KeyType::RSA_KEY_PAIR, RSA_BITS, usage::SIGN_HASH, RSA_PSS)
+        },
+    }
 }
 
-/// What a public P-256 key may do.
-pub fn verifying_key() -> KeyAttributes {
-    KeyAttributes::volatile(
-        KeyType::ECC_PUBLIC_KEY_SECP_R1,
-        256,
-        usage::VERIFY_HASH,
-        Algorithm::ecdsa(Algorithm::SHA_256),
-    )
+/// What a public key may do.
+pub fn verifying_key(kind: Kind) -> KeyAttributes {
+    let verify = usage::VERIFY_HASH;
+    match kind {
+        Kind::Ec => KeyAttributes::volatile(KeyType::ECC_PUBLIC_KEY_SECP_R1, 256, verify, ECDSA),
+        Kind::Rsa => KeyAttributes {
+            alg2: RSA_PKCS,
+            ..KeyAttributes::volatile(KeyType::RSA_PUBLIC_KEY, RSA_BITS, verify, RSA_PSS)
+        },
+    }
+}
+
+/// Which kind of key the token takes it for; `None`: none that it uses.
+pub fn kind(attributes: &KeyAttributes) -> Option<Kind> {
+    match attributes.key_type.is_rsa() {
+        true => (attributes.bits == RSA_BITS).then_some(Kind::Rsa),
+        false => is_p256(attributes).then_some(Kind::Ec),
+    }
 }
 
 /// The return code of a PSA status that no rule of a function's own explains.

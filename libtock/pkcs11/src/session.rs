@@ -5,7 +5,8 @@
 
 use crate::objects::Place;
 use crate::types::{
-    CKR_SESSION_COUNT, CKR_SESSION_HANDLE_INVALID, CkRv, MAX_SESSIONS, SessionHandle,
+    CKR_OPERATION_ACTIVE, CKR_SESSION_COUNT, CKR_SESSION_HANDLE_INVALID, CkRv, MAX_SESSIONS,
+    SessionHandle,
 };
 use psa_client::Transport;
 use psa_client::crypto::HashOperation;
@@ -17,17 +18,39 @@ pub struct Operation {
     pub key: Place,
     /// Length of the signature, bytes.
     pub size: usize,
+    /// Only its length was asked for; the reference's operation is over then.
+    pub asked: bool,
+}
+
+/// What a session is doing: one thing at a time, as in the reference.
+pub enum Under<T: Transport> {
+    Nothing,
+    /// Places of the objects that a search found and has not handed out.
+    Search(u32),
+    Digest(HashOperation<T>),
+    Sign(Operation),
+    Verify(Operation),
 }
 
 /// One session.
 pub struct Session<T: Transport> {
     handle: SessionHandle,
     pub writable: bool,
-    /// Places of the objects that a search found and has not handed out.
-    pub search: Option<u32>,
-    pub digest: Option<HashOperation<T>>,
-    pub sign: Option<Operation>,
-    pub verify: Option<Operation>,
+    pub under: Under<T>,
+}
+
+impl<T: Transport> Session<T> {
+    /// Whether something may begin. A signature whose length was asked for may still come, as the
+    /// standard says, or something else in its place, as the reference has it.
+    ///
+    /// # Errors
+    /// CKR_OPERATION_ACTIVE.
+    pub fn idle(&self) -> Result<(), CkRv> {
+        match self.under {
+            Under::Nothing | Under::Sign(Operation { asked: true, .. }) => Ok(()),
+            _ => Err(CKR_OPERATION_ACTIVE),
+        }
+    }
 }
 
 /// All sessions.
@@ -60,10 +83,7 @@ impl<T: Transport> Sessions<T> {
             *to = Some(Session {
                 handle,
                 writable,
-                search: None,
-                digest: None,
-                sign: None,
-                verify: None,
+                under: Under::Nothing,
             });
         }
         Ok(handle)

@@ -42,6 +42,7 @@ codes! {
     CKR_KEY_TYPE_INCONSISTENT = 0x63;
     CKR_KEY_FUNCTION_NOT_PERMITTED = 0x68;
     CKR_MECHANISM_INVALID = 0x70;
+    CKR_MECHANISM_PARAM_INVALID = 0x71;
     CKR_OBJECT_HANDLE_INVALID = 0x82;
     CKR_OPERATION_ACTIVE = 0x90;
     CKR_OPERATION_NOT_INITIALIZED = 0x91;
@@ -55,7 +56,6 @@ codes! {
     CKR_TEMPLATE_INCOMPLETE = 0xD0;
     CKR_TEMPLATE_INCONSISTENT = 0xD1;
     CKR_USER_TYPE_INVALID = 0x103;
-    CKR_CURVE_NOT_SUPPORTED = 0x140;
     CKR_BUFFER_TOO_SMALL = 0x150;
     CKR_CRYPTOKI_NOT_INITIALIZED = 0x190;
     CKR_CRYPTOKI_ALREADY_INITIALIZED = 0x191;
@@ -114,14 +114,23 @@ constants! {
     CKA_EXTRACTABLE = 0x162;
     CKA_MODULUS = 0x120;
     CKA_PUBLIC_EXPONENT = 0x122;
+    CKA_PRIVATE_EXPONENT = 0x123;
+    CKA_PRIME_1 = 0x124;
+    CKA_PRIME_2 = 0x125;
+    CKA_EXPONENT_1 = 0x126;
+    CKA_EXPONENT_2 = 0x127;
+    CKA_COEFFICIENT = 0x128;
+    CKA_PUBLIC_KEY_INFO = 0x129;
     CKA_ALLOWED_MECHANISMS = 0x4000_0600;
     CKA_EC_PARAMS = 0x180;
     CKA_EC_POINT = 0x181;
     CKM_RSA_PKCS = 0x0001;
+    CKM_RSA_X_509 = 0x0003;
     CKM_RSA_PKCS_PSS = 0x000D;
     CKM_SHA256 = 0x0250;
     CKM_EC_KEY_PAIR_GEN = 0x1040;
     CKM_ECDSA = 0x1041;
+    CKG_MGF1_SHA256 = 0x2;
     CKF_HW = 0x1;
     CKF_SIGN = 0x800;
     CKF_VERIFY = 0x2000;
@@ -151,6 +160,58 @@ pub const MAX_LABEL: usize = 32;
 pub type SessionHandle = u32;
 /// `CK_OBJECT_HANDLE`; never 0.
 pub type ObjectHandle = u32;
+
+/// `CK_RSA_PKCS_PSS_PARAMS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RsaPkcsPssParams {
+    /// `hashAlg`, CKM_*.
+    pub hash_alg: u32,
+    /// `mgf`, CKG_*.
+    pub mgf: u32,
+    /// `sLen`, bytes.
+    pub salt_len: u32,
+}
+
+impl RsaPkcsPssParams {
+    /// Those that TLS 1.3 signs with, and the only ones here: SHA-256, a salt as long.
+    pub const SHA256: RsaPkcsPssParams = RsaPkcsPssParams {
+        hash_alg: CKM_SHA256,
+        mgf: CKG_MGF1_SHA256,
+        salt_len: 32,
+    };
+}
+
+/// `CK_MECHANISM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mechanism {
+    /// `mechanism`, CKM_*.
+    pub mechanism: u32,
+    /// `pParameter`, of the one mechanism that has one.
+    pub parameter: Option<RsaPkcsPssParams>,
+}
+
+impl Mechanism {
+    /// CKM_RSA_PKCS_PSS with [`RsaPkcsPssParams::SHA256`].
+    pub const PSS_SHA256: Mechanism = Mechanism {
+        mechanism: CKM_RSA_PKCS_PSS,
+        parameter: Some(RsaPkcsPssParams::SHA256),
+    };
+
+    /// A mechanism without a parameter.
+    #[must_use]
+    pub const fn plain(mechanism: u32) -> Mechanism {
+        Mechanism {
+            mechanism,
+            parameter: None,
+        }
+    }
+}
+
+impl From<u32> for Mechanism {
+    fn from(mechanism: u32) -> Mechanism {
+        Mechanism::plain(mechanism)
+    }
+}
 
 /// `CK_ATTRIBUTE` of a template that is searched by or created from.
 #[derive(Debug, Clone, Copy)]

@@ -44,9 +44,6 @@ set_main! { main }
 stack_size! { 32 * 1024 }
 heap! { 32 * 1024 }
 
-/// The station address that QEMU gives its LAN9118 (reference/qemu-an547.md §5): the MAC filter
-/// of the chip is set to it, and the tap driver has no command that tells it.
-const MAC: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
 /// Wall time is never before this: 2025-01-01, seconds since 1970.
 const TIME_FLOOR: u64 = 1_735_689_600;
 /// Ticks of the 32 MHz counter in a microsecond.
@@ -92,6 +89,7 @@ fn start() -> Result<(&'static Device, Option<Claim>), &'static str> {
     let provider = Provider::new(&PSA);
     let (config, claim) = identity();
     let system = System::start(provider.psa())?;
+    let station = Ethernet::station().map_err(|_| "no station address")?;
     let frames = Ethernet::start(
         FRAMES_A.take().ok_or("memory")?,
         FRAMES_B.take().ok_or("memory")?,
@@ -105,7 +103,7 @@ fn start() -> Result<(&'static Device, Option<Claim>), &'static str> {
     }
     let stack = Stack::new(
         Frames(frames),
-        MAC,
+        station,
         u64::from_le_bytes(seed),
         system.now_us(),
         StackBuffers {

@@ -6,6 +6,7 @@
 //! | 1 receive statistics | – | u32 × 3: frames, bytes, dropped | |
 //! | 2 transmit statistics | – | u32 × 2: frames, bytes | |
 //! | 3 transmit | length, identifier | plain; then upcall 1 | BUSY: own one pending · SIZE |
+//! | 16 station address (ours) | – | u32 × 2: its first four bytes, little-endian, and its last two | NODEVICE: the board told none |
 //!
 //! RO 0: frame to send. RW 0: received frames, a `StreamingProcessSlice` of chunks, each a 12-byte
 //! header in native byte order {u16 flags (bit 0: time stamp valid), u16 length, u64 time stamp}
@@ -57,6 +58,7 @@ pub struct EthernetTapDriver<'a, E: EthernetAdapterDatapath<'a>> {
     apps: AppGrant,
     sending: OptionalCell<ProcessId>,
     tx_buffer: TakeCell<'static, [u8]>,
+    station: OptionalCell<[u8; 6]>,
 }
 
 impl<'a, E: EthernetAdapterDatapath<'a>> EthernetTapDriver<'a, E> {
@@ -67,7 +69,13 @@ impl<'a, E: EthernetAdapterDatapath<'a>> EthernetTapDriver<'a, E> {
             apps: grant,
             sending: OptionalCell::empty(),
             tx_buffer: TakeCell::new(tx_buffer),
+            station: OptionalCell::empty(),
         }
+    }
+
+    /// The address that the adapter hears, which is what processes have to send from.
+    pub fn set_station(&self, station: [u8; 6]) {
+        self.station.set(station);
     }
 
     /// Starts to receive; once, after the client is set.
@@ -276,6 +284,13 @@ impl<'a, E: EthernetAdapterDatapath<'a>> SyscallDriver for EthernetTapDriver<'a,
                 Err(error) => error.into(),
             },
             3 => self.transmit(process_id, r2, r3).into(),
+            16 => match self.station.get() {
+                Some([a, b, c, d, e, f]) => CommandReturn::success_u32_u32(
+                    u32::from_le_bytes([a, b, c, d]),
+                    u32::from_le_bytes([e, f, 0, 0]),
+                ),
+                None => CommandReturn::failure(ErrorCode::NODEVICE),
+            },
             _ => CommandReturn::failure(ErrorCode::NOSUPPORT),
         }
     }

@@ -100,6 +100,24 @@ fn frames_are_sent_in_turn_and_answered() {
 }
 
 #[test]
+fn the_station_address_is_told_once_the_board_knows_it() {
+    let mut kernel = TestKernel::new();
+    let memory = Memory::install(&mut kernel);
+    let grant = kernel
+        .kernel()
+        .create_grant(TAP, &kernel.memory_capability());
+    let adapter: &FakeAdapter = leak(FakeAdapter::default());
+    let driver: &EthernetTapDriver<'static, FakeAdapter> =
+        leak(EthernetTapDriver::new(adapter, grant, leak([0; MAX_MTU])));
+    kernel.driver(TAP, driver);
+    let a = App::new(&kernel, memory, "a");
+    assert_eq!(a.command(TAP, 16, 0, 0), Failure(ErrorCode::NODEVICE));
+    driver.set_station([2, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF]);
+    let told = SuccessU32U32(0xDDCC_BB02, 0xFFEE);
+    assert_eq!(a.command(TAP, 16, 0, 0), told);
+}
+
+#[test]
 fn a_frame_that_cannot_be_sent_is_told_and_the_next_goes_out() {
     let (kernel, memory, adapter) = tap();
     let a = App::new(&kernel, memory, "a");

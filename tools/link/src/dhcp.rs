@@ -1,10 +1,47 @@
-//! The router's DHCP server: one lease, always the same.
+//! The router's DHCP server: an address for each device, always the same.
 //!
-//! Owns what is offered (RFC 2131, options of RFC 2132); the wire format is smoltcp's. Total: what
+//! Owns who gets which address: the first of [`Leases`] is the first device's, and a station that
+//! had one gets it again. Owns what is offered (RFC 2131, options of RFC 2132); the wire format is smoltcp's. Total: what
 //! does not parse, or is no client's request, gets no answer.
 
-use smoltcp::wire::{DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr};
+use smoltcp::wire::{DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress};
 use std::net::Ipv4Addr;
+
+/// Which station has which address; as many as there may be devices on the wire.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    first: Lease,
+    stations: Vec<EthernetAddress>,
+    most: usize,
+}
+
+impl Leases {
+    pub(crate) fn new(first: Lease, most: usize) -> Leases {
+        Leases {
+            first,
+            stations: Vec::new(),
+            most: most.max(1),
+        }
+    }
+
+    /// The lease of a station. A single device may change its station; of several, one too many
+    /// gets none.
+    pub(crate) fn of(&mut self, station: EthernetAddress) -> Option<Lease> {
+        let known = self.stations.iter().position(|s| *s == station);
+        let place = match known {
+            Some(place) => place,
+            None if self.most == 1 => 0,
+            None if self.stations.len() < self.most => {
+                self.stations.push(station);
+                self.stations.len() - 1
+            }
+            None => return None,
+        };
+        let mut lease = self.first;
+        lease.address = Ipv4Addr::from(u32::from(lease.address) + place as u32);
+        Some(lease)
+    }
+}
 
 /// What the device is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +64,10 @@ pub struct Lease {
 const OPTION_NTP: u8 = 42;
 
 /// The answer to a request, and the address to send it to.
-pub fn answer(lease: &Lease, message: &[u8]) -> Option<(Ipv4Addr, Vec<u8>)> {
+pub(crate) fn answer(leases: &mut Leases, message: &[u8]) -> Option<(Ipv4Addr, Vec<u8>)> {
     let packet = DhcpPacket::new_checked(message).ok()?;
     let request = DhcpRepr::parse(&packet).ok()?;
+    let lease = leases.of(request.client_hardware_address)?;
     let ours = request
         .server_identifier
         .is_none_or(|server| server == lease.router);
@@ -94,7 +132,6 @@ pub fn answer(lease: &Lease, message: &[u8]) -> Option<(Ipv4Addr, Vec<u8>)> {
 mod tests {
     use super::*;
     use crate::fuzz::Random;
-    use smoltcp::wire::EthernetAddress;
 
     const LEASE: Lease = Lease {
         address: Ipv4Addr::new(10, 0, 2, 15),
@@ -104,6 +141,10 @@ mod tests {
         ntp: Ipv4Addr::new(10, 0, 2, 4),
         duration: 86_400,
     };
+
+    fn leases() -> Leases {
+        Leases::new(LEASE, 1)
+    }
 
     fn request(message_type: DhcpMessageType, wanted: Option<Ipv4Addr>) -> Vec<u8> {
         let none = Ipv4Addr::UNSPECIFIED;
@@ -137,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_offer_names_router_name_server_and_time_server() {
-        let (to, bytes) = answer(&LEASE, &request(DhcpMessageType::Discover, None)).unwrap();
+        let (to, bytes) = answer(&mut leases(), &request(DhcpMessageType::Discover, None)).unwrap();
         assert_eq!(to, Ipv4Addr::BROADCAST);
         let packet = DhcpPacket::new_checked(&bytes[..]).unwrap();
         let repr = DhcpRepr::parse(&packet).unwrap();
@@ -153,7 +194,8 @@ mod tests {
     #[test]
     fn only_the_offered_address_is_acknowledged() {
         let kind = |wanted| {
-            let (_, bytes) = answer(&LEASE, &request(DhcpMessageType::Request, wanted)).unwrap();
+            let request = request(DhcpMessageType::Request, wanted);
+            let (_, bytes) = answer(&mut leases(), &request).unwrap();
             let packet = DhcpPacket::new_checked(&bytes[..]).unwrap();
             DhcpRepr::parse(&packet).unwrap().message_type
         };
@@ -161,9 +203,29 @@ mod tests {
         let other = Ipv4Addr::new(10, 0, 2, 16);
         assert_eq!(kind(Some(other)), DhcpMessageType::Nak);
         assert_eq!(
-            answer(&LEASE, &request(DhcpMessageType::Release, None)),
+            answer(&mut leases(), &request(DhcpMessageType::Release, None)),
             None
         );
+    }
+
+    #[test]
+    fn each_station_keeps_its_address() {
+        let station = |last| EthernetAddress([2, 0, 0, 0, 0, last]);
+        let address = |leases: &mut Leases, last| leases.of(station(last)).map(|l| l.address);
+        let mut two = Leases::new(LEASE, 2);
+        let (first, second) = (LEASE.address, Ipv4Addr::new(10, 0, 2, 16));
+        for (last, wanted) in [
+            (7, Some(first)),
+            (8, Some(second)),
+            (7, Some(first)),
+            (9, None),
+            (8, Some(second)),
+        ] {
+            assert_eq!(address(&mut two, last), wanted);
+        }
+        let mut one = Leases::new(LEASE, 1);
+        assert_eq!(address(&mut one, 7), Some(first));
+        assert_eq!(address(&mut one, 8), Some(first));
     }
 
     #[test]
@@ -172,7 +234,7 @@ mod tests {
         for wanted in [None, Some(LEASE.address)] {
             let whole = request(DhcpMessageType::Request, wanted);
             for _ in 0..20_000 {
-                if let Some((_, out)) = answer(&LEASE, &random.damage(&whole)) {
+                if let Some((_, out)) = answer(&mut leases(), &random.damage(&whole)) {
                     assert!(DhcpPacket::new_checked(&out[..]).is_ok());
                 }
             }

@@ -1,8 +1,9 @@
 //! The far end of a device's Ethernet: a user-space router with seeded faults per frame.
 //!
 //! Owns the socket that QEMU's `-netdev stream` connects to, the thread behind it, and what a
-//! person or a test may change while it runs. One device at a time is plugged in; the next takes
-//! its place. [`fault`] is the wire, the router behind it serves DHCP, DNS, SNTP and carries TCP
+//! person or a test may change while it runs. As many devices as [`Config::devices`] says are
+//! plugged in, one as a rule; the next takes the oldest's place. They share one wire, and reach the
+//! router, not each other. [`fault`] is the wire, the router behind it serves DHCP, DNS, SNTP and carries TCP
 //! connections to listeners of the host. Invariant: nothing of the host is reachable but what a
 //! [`Service`] names.
 #![forbid(unsafe_code)]
@@ -88,8 +89,10 @@ pub struct Config {
     pub socket: PathBuf,
     /// Decides every fault, and the router's sequence numbers.
     pub seed: u64,
-    /// What the device is told of the network.
+    /// What the device is told of the network; a second device has the next address.
     pub lease: Lease,
+    /// Devices that may be plugged in at once.
+    pub devices: usize,
     /// Speed of the line to the device, bits a second; as fast as may be when absent.
     pub line_rate: Option<u64>,
     /// What may change later.
@@ -116,6 +119,7 @@ impl Config {
                 ntp: router,
                 duration: 86_400,
             },
+            devices: 1,
             line_rate: Some(LINE_RATE),
             settings: Settings::default(),
             pcap: None,
@@ -144,7 +148,7 @@ pub(crate) struct Shared {
     pub(crate) stop: bool,
     pub(crate) counters: [Counters; 2],
     pub(crate) records: Vec<Record>,
-    pub(crate) plugged: bool,
+    pub(crate) plugged: usize,
 }
 
 impl Link {
@@ -215,8 +219,8 @@ impl Link {
         lock(&self.shared).records.clone()
     }
 
-    /// Whether a device is plugged in.
-    pub fn is_plugged(&self) -> bool {
+    /// Devices that are plugged in.
+    pub fn plugged(&self) -> usize {
         lock(&self.shared).plugged
     }
 

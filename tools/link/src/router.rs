@@ -4,7 +4,7 @@
 //! out as bytes; the wire and its faults are not its business. Every address but the device's own
 //! and its neighbours' is behind this router; what a connection to it means is a [`Service`].
 
-use crate::dhcp::{self, Lease};
+use crate::dhcp::{self, Lease, Leases};
 use crate::proxy::{Flow, Key, Pending};
 use crate::wire::segment;
 use crate::{Answer, Cut, Settings, dns, sntp};
@@ -36,6 +36,7 @@ pub(crate) struct Router {
     sockets: SocketSet<'static>,
     phy: Phy,
     lease: Lease,
+    leases: Leases,
     servers: [SocketHandle; 3],
     pending: Vec<Pending>,
     flows: Vec<Flow>,
@@ -50,7 +51,7 @@ struct Phy {
 }
 
 impl Router {
-    pub(crate) fn new(lease: Lease, seed: u64, now: Instant) -> Router {
+    pub(crate) fn new(lease: Lease, devices: usize, seed: u64, now: Instant) -> Router {
         let mut phy = Phy::default();
         let mut config = Config::new(MAC.into());
         config.random_seed = seed;
@@ -77,6 +78,7 @@ impl Router {
             sockets,
             phy,
             lease,
+            leases: Leases::new(lease, devices),
             servers,
             pending: Vec::new(),
             flows: Vec::new(),
@@ -209,9 +211,11 @@ impl Router {
             let from: Ipv4Address = lease.router;
             (to, Some(from.into()), bytes)
         };
+        let mut leases = std::mem::replace(&mut self.leases, Leases::new(lease, 1));
         self.each(dhcp, |_, request| {
-            dhcp::answer(&lease, request).map(broadcast)
+            dhcp::answer(&mut leases, request).map(broadcast)
         });
+        self.leases = leases;
         self.each(dns, |from, request| {
             let bytes = dns::answer(&settings.names, request)?;
             Some((from.endpoint, from.local_address, bytes))
@@ -225,7 +229,10 @@ impl Router {
     fn each(
         &mut self,
         server: SocketHandle,
-        answer: impl Fn(&udp::UdpMetadata, &[u8]) -> Option<(IpEndpoint, Option<IpAddress>, Vec<u8>)>,
+        mut answer: impl FnMut(
+            &udp::UdpMetadata,
+            &[u8],
+        ) -> Option<(IpEndpoint, Option<IpAddress>, Vec<u8>)>,
     ) {
         let socket = self.sockets.get_mut::<udp::Socket>(server);
         while let Ok((request, from)) = socket.recv() {
@@ -238,10 +245,23 @@ impl Router {
         }
     }
 
-    /// The device is gone: so is all that it ever opened.
-    pub(crate) fn unplugged(&mut self) {
-        self.cut(Cut::Silence);
-        self.silenced.clear();
+    /// The device with this address is gone, or, with none, every one: so is all that it opened.
+    pub(crate) fn unplugged(&mut self, address: Option<Ipv4Addr>) {
+        let Some(address) = address else {
+            self.cut(Cut::Silence);
+            return self.silenced.clear();
+        };
+        let its = |key: &Key| key.0.0 == address;
+        self.pending.retain(|pending| !its(&pending.key));
+        let sockets = &mut self.sockets;
+        self.flows.retain_mut(|flow| {
+            if its(&flow.key) {
+                flow.forget();
+                sockets.remove(flow.handle);
+            }
+            !its(&flow.key)
+        });
+        self.silenced.retain(|key| !its(key));
     }
 
     /// Ends every connection.

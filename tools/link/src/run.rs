@@ -1,8 +1,10 @@
 //! The thread of a link: sockets, the two directions of the wire, the router, in one loop.
 //!
-//! Owns time. A frame for the device is handed to QEMU only when QEMU has taken those before it,
+//! Owns time. A frame for a device is handed to QEMU only when QEMU has taken those before it,
 //! and the line is free: QEMU puts all that it finds in its socket into the controller's receive
-//! FIFO in one go, and what does not fit there is lost.
+//! FIFO in one go, and what does not fit there is lost. Several devices share the line, as on a hub:
+//! a busy one holds up the others. Owns which plug a frame is for: that of its destination, as the
+//! frames that came told it.
 
 use crate::fault::{Direction, Lane};
 use crate::router::Router;
@@ -11,16 +13,17 @@ use crate::{Config, Shared, lock};
 use anyhow::Result;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use smoltcp::wire::{EthernetAddress, EthernetFrame};
 use socket2::SockRef;
 use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
-const PLUG: Token = Token(2);
-/// The first of the connections'.
-const FLOWS: usize = 3;
+/// The first of the plugs' and the connections'.
+const FLOWS: usize = 2;
 /// Below this the poller's milliseconds are too coarse.
 const FINE: Duration = Duration::from_micros(1500);
 /// Send buffer towards QEMU, bytes; the system makes it its least, some 4.6 KiB with its own
@@ -31,7 +34,8 @@ pub(crate) struct Runner {
     poll: Poll,
     waker: Arc<Waker>,
     listener: UnixListener,
-    plug: Option<Plug>,
+    /// The oldest first.
+    plugs: Vec<Plug>,
     shared: Arc<Mutex<Shared>>,
     config: Config,
     lanes: [Lane; 2],
@@ -41,8 +45,12 @@ pub(crate) struct Runner {
     start: Instant,
 }
 
-/// QEMU's connection.
+/// A QEMU's connection.
 struct Plug {
+    /// Of the last frame that came from it.
+    station: Option<EthernetAddress>,
+    /// Of the last connection that it spoke on.
+    address: Option<Ipv4Addr>,
     stream: UnixStream,
     framer: Framer,
     /// What QEMU has not taken of the frame on its way.
@@ -61,13 +69,18 @@ impl Runner {
             Lane::new(config.seed, Direction::Up, None),
             Lane::new(config.seed, Direction::Down, config.line_rate),
         ];
-        let router = Router::new(config.lease, config.seed, smoltcp_time(Duration::ZERO));
+        let router = Router::new(
+            config.lease,
+            config.devices,
+            config.seed,
+            smoltcp_time(Duration::ZERO),
+        );
         let capture = config.pcap.as_deref().map(Capture::create).transpose()?;
         Ok(Runner {
             poll,
             waker,
             listener,
-            plug: None,
+            plugs: Vec::new(),
             shared,
             config,
             lanes,
@@ -131,7 +144,7 @@ impl Runner {
         }
         self.transmit(shared);
         shared.counters = [self.lanes[0].counters(), self.lanes[1].counters()];
-        shared.plugged = self.plug.is_some();
+        shared.plugged = self.plugs.len();
 
         let now = Instant::now();
         let router = self.router.poll_at(smoltcp_time(now - self.start));
@@ -139,7 +152,7 @@ impl Runner {
             self.start + Duration::from_micros(u64::try_from(at.total_micros()).unwrap_or(0))
         });
         // While QEMU is busy, its socket says when it is not.
-        let busy = self.plug.as_ref().is_some_and(|p| !p.unsent.is_empty());
+        let busy = self.plugs.iter().any(|p| !p.unsent.is_empty());
         let down = self.lanes[1].next_at().filter(|_| !busy);
         [router, self.lanes[0].next_at(), down]
             .into_iter()
@@ -150,16 +163,21 @@ impl Runner {
 
     fn accept(&mut self) {
         while let Ok((mut stream, _)) = self.listener.accept() {
-            self.unplug();
+            if self.plugs.len() >= self.config.devices.max(1) {
+                self.unplug(0);
+            }
+            self.next_token += 1;
             let registered = self.poll.registry().register(
                 &mut stream,
-                PLUG,
+                Token(self.next_token),
                 Interest::READABLE | Interest::WRITABLE,
             );
             // Without the small buffer frames only bunch.
             let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
             if registered.is_ok() {
-                self.plug = Some(Plug {
+                self.plugs.push(Plug {
+                    station: None,
+                    address: None,
                     stream,
                     framer: Framer::default(),
                     unsent: Vec::new(),
@@ -168,18 +186,33 @@ impl Runner {
         }
     }
 
-    /// The device is gone, and with it all that was on its way; its connections end, as those of
-    /// QEMU's own user network do.
-    fn unplug(&mut self) {
-        self.plug = None;
-        for lane in &mut self.lanes {
-            lane.clear();
+    /// The device is gone; its connections end, as those of QEMU's own user network do. With the
+    /// last one goes all that was on its way.
+    fn unplug(&mut self, place: usize) {
+        let plug = self.plugs.remove(place);
+        if self.plugs.is_empty() {
+            for lane in &mut self.lanes {
+                lane.clear();
+            }
+            self.router.unplugged(None);
+        } else if plug.address.is_some() {
+            self.router.unplugged(plug.address);
         }
-        self.router.unplugged();
     }
 
     fn receive(&mut self, shared: &mut Shared) {
-        let Some(plug) = &mut self.plug else { return };
+        let mut place = 0;
+        while place < self.plugs.len() {
+            match self.receive_from(place, shared) {
+                true => place += 1,
+                false => self.unplug(place),
+            }
+        }
+    }
+
+    /// Whether the device is still there, and in step.
+    fn receive_from(&mut self, place: usize, shared: &mut Shared) -> bool {
+        let plug = &mut self.plugs[place];
         let mut buffer = [0; 16 * 1024];
         let alive = loop {
             match plug.stream.read(&mut buffer) {
@@ -191,9 +224,15 @@ impl Runner {
             }
         };
         let now = Instant::now();
-        let in_step = loop {
+        loop {
             match plug.framer.next() {
                 Ok(Some(frame)) => {
+                    if let Ok(header) = EthernetFrame::new_checked(&frame[..]) {
+                        plug.station = Some(header.src_addr());
+                    }
+                    if let Some(segment) = segment(&frame) {
+                        plug.address = Some(segment.source.0);
+                    }
                     note(
                         &mut self.capture,
                         &self.config,
@@ -203,33 +242,38 @@ impl Runner {
                     );
                     self.lanes[0].push(frame, now, &shared.settings.conditions);
                 }
-                Ok(None) => break true,
-                Err(_) => break false,
+                Ok(None) => return alive,
+                Err(_) => return false,
             }
-        };
-        if !(alive && in_step) {
-            self.unplug();
         }
     }
 
     fn transmit(&mut self, shared: &mut Shared) {
-        let Some(plug) = &mut self.plug else {
-            self.lanes[1].clear();
-            return;
-        };
+        if self.plugs.is_empty() {
+            return self.lanes[1].clear();
+        }
         loop {
-            while !plug.unsent.is_empty() {
-                match plug.stream.write(&plug.unsent) {
-                    Ok(n) => drop(plug.unsent.drain(..n)),
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    // Busy, or gone, which the next read tells.
-                    Err(_) => return,
+            for plug in &mut self.plugs {
+                while !plug.unsent.is_empty() {
+                    match plug.stream.write(&plug.unsent) {
+                        Ok(n) => drop(plug.unsent.drain(..n)),
+                        Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                        // Busy, or gone, which the next read tells.
+                        Err(_) => return,
+                    }
                 }
             }
             let Some(frame) = self.lanes[1].pop(Instant::now()) else {
                 return;
             };
-            plug.unsent = framed(&frame);
+            let to = EthernetFrame::new_checked(&frame[..]).map(|header| header.dst_addr());
+            let alone = self.plugs.len() == 1;
+            for plug in &mut self.plugs {
+                let its = to.is_ok_and(|to| !to.is_unicast() || plug.station == Some(to));
+                if alone || its {
+                    plug.unsent = framed(&frame);
+                }
+            }
             note(
                 &mut self.capture,
                 &self.config,

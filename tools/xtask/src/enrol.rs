@@ -110,6 +110,7 @@ pub fn with_claim(serial: &str) -> Result<System> {
         rsa_key: None,
         template: Some(TEMPLATE.into()),
         assembly: false,
+        station: None,
     };
     provision::write(&system.flash, &system.map, &identity)?;
     Ok(system)

@@ -15,6 +15,7 @@ use provisioning::{Encoder, Endpoint, Item, KeyAttributes, Object, Record};
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, KeyType};
 use qemu_harness::FlashFile;
+use sha2::Digest;
 use std::io::Read;
 use std::path::Path;
 use std::process::Command;
@@ -23,6 +24,8 @@ use std::process::Command;
 pub const KERNEL: i32 = -1;
 /// The kernel's ITS object that maps ShortIds to client ids (docs/syscalls).
 pub const SHORT_ID_TABLE: u64 = 0x544F_434B_0000_0001;
+/// The kernel's ITS object with the Ethernet station address: six bytes.
+const STATION: u64 = 0x544F_434B_0000_0003;
 /// The kernel's key that verifies app credentials.
 pub const APP_KEY: u32 = 0x20;
 /// The same, RSA: bits and id.
@@ -65,6 +68,9 @@ pub struct Identity {
     pub template: Option<String>,
     /// The life cycle stays at assembly and test: the device can be wiped.
     pub assembly: bool,
+    /// Ethernet station address, for a factory with numbers of its own; none: it follows from the
+    /// device's attestation key ([`station`]).
+    pub station: Option<[u8; 6]>,
 }
 
 impl Identity {
@@ -81,6 +87,7 @@ impl Identity {
             roots: vec![0x30, 0],
             template: None,
             assembly: false,
+            station: None,
         }
     }
 }
@@ -99,6 +106,19 @@ pub struct Guests {
 pub struct Issued {
     /// Public half of its attestation key: uncompressed point, 65 bytes. Verifiers need it.
     pub attestation_key: Vec<u8>,
+    /// Its Ethernet station address.
+    pub station: [u8; 6],
+}
+
+/// The station address of the device with this attestation key: a digest of it, marked as locally
+/// administered and as a single station's (IEEE 802 §8.2).
+pub fn station(attestation_key: &[u8]) -> [u8; 6] {
+    let mut hash = sha2::Sha256::new_with_prefix(b"station address");
+    hash.update(attestation_key);
+    let mut station = [0; 6];
+    station.copy_from_slice(&hash.finalize()[..6]);
+    station[0] = station[0] & !1 | 2;
+    station
 }
 
 /// Writes the record for `identity` into the flash file, for the next boot to consume.
@@ -177,7 +197,25 @@ pub fn record(
             ecdsa,
         )
     };
+    let iak = scalar()?;
+    let attestation_key = p256::SecretKey::from_slice(&iak)?.public_key();
+    let attestation_key = attestation_key.to_sec1_point(false).as_bytes().to_vec();
+    let station = match identity.station {
+        Some(station) if station[0] & 1 != 0 || station == [0; 6] => {
+            bail!("the station address is no single station's");
+        }
+        Some(station) => station,
+        None => station(&attestation_key),
+    };
     let mut objects: Vec<(i32, Item, &[u8])> = vec![
+        (
+            KERNEL,
+            Item::Its {
+                uid: STATION,
+                flags: 0,
+            },
+            &station,
+        ),
         (
             KERNEL,
             Item::Its {
@@ -245,7 +283,6 @@ pub fn record(
     }
 
     let mut region = vec![0; map.region("provisioning").map_err(|e| anyhow!(e))?.size as usize];
-    let iak = scalar()?;
     let record = Record {
         huk: &random()?,
         iak: &iak,
@@ -270,9 +307,9 @@ pub fn record(
     }
     let size = encoder.finish().map_err(fault)?;
     region.truncate(size);
-    let iak = p256::SecretKey::from_slice(&iak)?;
     let issued = Issued {
-        attestation_key: iak.public_key().to_sec1_point(false).as_bytes().to_vec(),
+        attestation_key,
+        station,
     };
     Ok((region, issued))
 }

@@ -3,7 +3,7 @@
 //! Owns the folder that a system lives in, its stand-in cloud, its flash file and the link between
 //! them. A system that is dropped takes its processes and its folder with it.
 
-use crate::provision::{self, Identity};
+use crate::provision::{self, Identity, Issued};
 use crate::{flash, paths};
 use anyhow::{Context, Result};
 use cloud::{Cloud, broker};
@@ -125,6 +125,7 @@ impl System {
             rsa_key: None,
             template: None,
             assembly: false,
+            station: None,
         };
         identity(&mut of_device);
         let flash = flash::factory(&scratch.path().join("flash.bin"), &map)?;
@@ -142,6 +143,41 @@ impl System {
             thing: thing.into(),
             scratch,
         })
+    }
+
+    /// Another device of the same cloud and network: its flash file, and what the factory keeps.
+    /// The link has to have room for it ([`System::for_two`]).
+    ///
+    /// # Errors
+    /// See [`System::new`].
+    pub fn another(&self, thing: &str) -> Result<(FlashFile, Issued)> {
+        let registered = self.cloud.core().create_device(thing)?;
+        let identity = Identity {
+            certificate: registered.certificate,
+            key: registered.key,
+            roots: registered.root,
+            port: self.cloud.broker.port,
+            address: Some(HOST_ADDRESS),
+            ..Identity::offline(thing)
+        };
+        let file = self.scratch.path().join(format!("{thing}.bin"));
+        let flash = flash::factory(&file, &self.map)?;
+        let issued = provision::write(&flash, &self.map, &identity)?;
+        Ok((flash, issued))
+    }
+
+    /// As [`System::new`], with room for another device on the link.
+    ///
+    /// # Errors
+    /// See [`System::new`].
+    pub fn for_two(thing: &str) -> Result<System> {
+        let mut system = System::new(thing)?;
+        // One socket: the first link has to go before the second comes.
+        system.link = None;
+        let mut config = link(system.scratch.path(), system.cloud.broker.port);
+        config.devices = 2;
+        system.link = Some(Link::start(config)?);
+        Ok(system)
     }
 
     /// Powers the device.

@@ -35,6 +35,10 @@ pub struct ProvisionOptions {
     /// Leave the life cycle at assembly and test, so that `lifecycle wipe` works
     #[arg(long)]
     pub assembly: bool,
+    /// Ethernet station address, aa:bb:cc:dd:ee:ff; without it one that is locally administered,
+    /// from a digest of the device's attestation key
+    #[arg(long)]
+    pub station: Option<String>,
     /// Device certificate, PEM
     #[arg(long)]
     pub certificate: PathBuf,
@@ -86,6 +90,14 @@ pub fn flash(options: &FlashOptions) -> Result<()> {
     Ok(())
 }
 
+/// Six bytes between colons.
+fn station(text: &str) -> Result<[u8; 6]> {
+    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
+    let bytes = bytes.collect::<Result<Vec<u8>, _>>().ok();
+    let station = bytes.and_then(|bytes| bytes.try_into().ok());
+    station.with_context(|| format!("--station `{text}` is no aa:bb:cc:dd:ee:ff"))
+}
+
 /// Writes a provisioning record.
 ///
 /// # Errors
@@ -127,6 +139,7 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
         rsa_key: None,
         template: options.claim.clone(),
         assembly: options.assembly,
+        station: options.station.as_deref().map(station).transpose()?,
     };
     provision::write(&FlashFile::open(&options.file, &map), &map, &identity)?;
     println!(

@@ -9,6 +9,7 @@ use crate::more_capsules::{MoreCapsules, ReadOnlyState};
 use crate::process_console;
 use crate::secure_capsules::SecureCapsules;
 use crate::start;
+use crate::station;
 use capsules_core::alarm::AlarmDriver;
 use capsules_core::console::{self, Console};
 use capsules_core::driver::NUM;
@@ -265,13 +266,18 @@ pub fn create(
         )
     );
     lan.set_client(ethernet);
-    let mac = lan.initialize();
-    if mac.is_ok() {
-        ethernet.initialize();
-    }
-
     // ---- secure world
     let spe = static_init!(Spe<Veneers>, Spe::new(Veneers::new()));
+    let mac = lan
+        .initialize()
+        .and_then(|own| match station::provisioned(spe) {
+            Some(station) => lan.set_station(station).map(|()| station),
+            None => Ok(own),
+        });
+    if let Ok(station) = mac {
+        ethernet.set_station(station);
+        ethernet.initialize();
+    }
     let handles = static_init!(Handles, Handles::new());
     let identities = static_init!(Identities, Identities::new());
     let psa = |service, number: NUM| {

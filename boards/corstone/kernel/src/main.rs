@@ -19,6 +19,7 @@ mod rules;
 mod scheduler;
 mod secure_capsules;
 mod start;
+mod station;
 mod supervision;
 
 use capsules_system::process_checker::credentials::AppCheckerCredentials;

@@ -126,6 +126,16 @@ impl<B: Bus> Lan9118<'_, B> {
         Ok([low[0], low[1], low[2], low[3], high[0], high[1]])
     }
 
+    /// Takes another station address than the EEPROM's; before reception is enabled.
+    ///
+    /// # Errors
+    /// FAIL when the controller does not answer.
+    pub fn set_station(&self, station: [u8; 6]) -> Result<(), ErrorCode> {
+        let [a, b, c, d, e, f] = station;
+        self.mac_write(ADDRH, u32::from_le_bytes([e, f, 0, 0]))?;
+        self.mac_write(ADDRL, u32::from_le_bytes([a, b, c, d]))
+    }
+
     /// Frames that were bad, too long, or had no buffer.
     pub fn dropped(&self) -> u32 {
         self.dropped.get()

@@ -63,6 +63,11 @@ pub struct Guest {
 impl Guest {
     /// Plugged in, with its address by hand.
     pub fn plug_in(socket: &Path) -> Guest {
+        Guest::plug_in_as(socket, 1, GUEST)
+    }
+
+    /// As a station whose address ends in `last`.
+    pub fn plug_in_as(socket: &Path, last: u8, address: Ipv4Addr) -> Guest {
         let stream = UnixStream::connect(socket).unwrap();
         stream.set_nonblocking(true).unwrap();
         let mut plug = Plug {
@@ -70,10 +75,10 @@ impl Guest {
             bytes: Vec::new(),
             incoming: VecDeque::new(),
         };
-        let mut config = Config::new(EthernetAddress([2, 0, 0, 0, 0, 1]).into());
+        let mut config = Config::new(EthernetAddress([2, 0, 0, 0, 0, last]).into());
         config.random_seed = 42;
         let mut interface = Interface::new(config, &mut plug, Time::ZERO);
-        interface.update_ip_addrs(|a| a.push(IpCidr::new(GUEST.into(), 24)).unwrap());
+        interface.update_ip_addrs(|a| a.push(IpCidr::new(address.into(), 24)).unwrap());
         interface
             .routes_mut()
             .add_default_ipv4_route(ROUTER)

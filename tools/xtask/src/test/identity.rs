@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The cases.
-pub const CASES: [Case; 5] = [
+pub const CASES: [Case; 6] = [
     Case {
         id: "attest-token",
         run: attest_token,
@@ -36,6 +36,10 @@ pub const CASES: [Case; 5] = [
     Case {
         id: "provision-wipe-needs-lifecycle",
         run: wipe,
+    },
+    Case {
+        id: "two-devices-one-network",
+        run: two_devices,
     },
 ];
 
@@ -142,19 +146,7 @@ fn provision_twice() -> Result<()> {
     let refused = "provisioning record refused: already provisioned; erased";
     device.secure.wait(refused, LIMIT)?;
     device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
-    let topic = format!("{}/ml/inference", system.thing);
-    let deadline = Instant::now() + LIMIT;
-    let before = system.cloud.messages().len();
-    while !system.cloud.messages()[before..]
-        .iter()
-        .any(|m| m.topic == topic)
-    {
-        if Instant::now() > deadline {
-            bail!("nothing came on {topic} after the second record");
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
+    heard(&system, &[&system.thing])
 }
 
 /// A secured device refuses to be wiped and stays who it is; one in assembly and test obeys, is
@@ -218,6 +210,78 @@ fn wipe() -> Result<()> {
     device.secure.wait("the life cycle is secured", LIMIT)?;
     drop(device);
     refused(&system, "e2e-second")
+}
+
+/// Two devices on one wire and one cloud: each has the station address that the factory derived
+/// for it, and so an IP address and a connection of its own; both outlive a reset.
+fn two_devices() -> Result<()> {
+    let system = System::for_two("e2e-one")?;
+    let (flash, issued) = system.another("e2e-two")?;
+    let stations = [provision::station(&system.attestation_key), issued.station];
+    if stations[0] == stations[1] || stations.iter().any(|s| s[0] & 3 != 2) {
+        bail!("station addresses {stations:02x?}");
+    }
+    let mut devices = [system.boot()?, Device::start(&system.config_for(&flash))?];
+    let mut addresses = Vec::new();
+    for (device, station) in devices.iter().zip(stations) {
+        addresses.push(on_the_network(device, 0, station)?);
+    }
+    if addresses[0] == addresses[1] {
+        bail!("both devices: {}", addresses[0]);
+    }
+    let things = ["e2e-one", "e2e-two"];
+    for (device, thing) in devices.iter().zip(things) {
+        let line = format!("net-mqtt: mqtt connected as {thing}");
+        device.console.wait(&line, LIMIT)?;
+    }
+    heard(&system, &things)?;
+    // One starts anew, the other goes on.
+    let before = devices[0].console.position();
+    let other = devices[1].console.position();
+    devices[0].reset()?;
+    let again = on_the_network(&devices[0], before, stations[0])?;
+    if again != addresses[0] {
+        bail!("{} became {again} by a reset", addresses[0]);
+    }
+    heard(&system, &things)?;
+    let lines = devices[1].console.lines();
+    let left = lines[other..].iter().find(|l| l.text.contains("retry"));
+    if let Some(line) = left {
+        bail!("the other device lost its connection: {}", line.text);
+    }
+    Ok(())
+}
+
+/// What net-mqtt says of the address that DHCP gave a device; its kernel has to have `station`.
+fn on_the_network(device: &Device, position: usize, station: [u8; 6]) -> Result<String> {
+    let station = station.map(|byte| format!("{byte:02x}")).join(":");
+    let line = format!("kernel: ethernet {station}");
+    let ours = |l: &str| l == line;
+    let (position, _) = device.console.wait_from(position, LIMIT, ours, &line)?;
+    let dhcp = |l: &str| l.starts_with("net-mqtt: dhcp ");
+    let (_, line) = device
+        .console
+        .wait_from(position, LIMIT, dhcp, "an address")?;
+    Ok(line.text)
+}
+
+/// Waits for a message of each thing from now on.
+fn heard(system: &System, things: &[&str]) -> Result<()> {
+    let before = system.cloud.messages().len();
+    let deadline = Instant::now() + LIMIT;
+    for thing in things {
+        let topic = format!("{thing}/ml/inference");
+        while !system.cloud.messages()[before..]
+            .iter()
+            .any(|m| m.topic == topic)
+        {
+            if Instant::now() > deadline {
+                bail!("nothing came on {topic}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(())
 }
 
 /// What templates ship for somebody to replace is refused by name in each way of provisioning: by

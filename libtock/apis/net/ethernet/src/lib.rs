@@ -149,6 +149,18 @@ impl<S: Syscalls, C: allow_ro::Config> Ethernet<S, C> {
         })
     }
 
+    /// The address that the adapter hears, and to send from.
+    ///
+    /// # Errors
+    /// `NoDevice`: the board told none; `NoSupport`: another kernel's driver.
+    pub fn station() -> Result<[u8; 6], ErrorCode> {
+        let (first, last): (u32, u32) =
+            S::command(DRIVER_NUM, command::STATION, 0, 0).to_result::<_, ErrorCode>()?;
+        let [a, b, c, d] = first.to_le_bytes();
+        let [e, f, ..] = last.to_le_bytes();
+        Ok([a, b, c, d, e, f])
+    }
+
     /// The driver's counters.
     ///
     /// # Errors
@@ -175,6 +187,7 @@ mod command {
     pub const RX_STATS: u32 = 1;
     pub const TX_STATS: u32 = 2;
     pub const TRANSMIT: u32 = 3;
+    pub const STATION: u32 = 16;
 }
 
 mod subscribe_num {

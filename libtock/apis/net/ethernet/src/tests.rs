@@ -15,6 +15,7 @@ fn tap() -> (Rc<fake::Scripted>, Sent) {
     let driver = fake::Scripted::new(DRIVER_NUM, move |call| match call.command {
         command::RX_STATS => command_return::success_3_u32(1, 2, 3),
         command::TX_STATS => command_return::success_2_u32(4, 5),
+        command::STATION => command_return::success_2_u32(0xDDCC_BB02, 0xFFEE),
         command::TRANSMIT if call.arg0 as usize > MAX_FRAME => {
             command_return::failure(ErrorCode::Size)
         }
@@ -73,6 +74,16 @@ fn frames_arrive_in_order_through_swaps() {
     }
     arrive(&driver, b"four");
     assert_eq!(eth.receive().unwrap().as_deref(), Some(&b"four"[..]));
+}
+
+#[test]
+fn the_station_address_is_the_kernels() {
+    let kernel = fake::Kernel::new();
+    let station = Ethernet::<fake::Syscalls>::station;
+    assert_eq!(station(), Err(ErrorCode::NoDevice));
+    let (driver, _) = tap();
+    kernel.add_driver(&driver);
+    assert_eq!(station(), Ok([0x02, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF]));
 }
 
 #[test]

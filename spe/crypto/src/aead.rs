@@ -5,10 +5,8 @@
 
 use core::ops::Range;
 
-#[cfg(feature = "PSA_WANT_ALG_CCM")]
-use psa_interface::KeyType;
 use psa_interface::key::usage;
-use psa_interface::{Algorithm, CryptoIovec, Status};
+use psa_interface::{Algorithm, CryptoIovec, KeyType, Status};
 use spm::{Call, Input};
 
 use crate::arguments::{CHUNK, each_chunk, output, put, require_room};
@@ -22,8 +20,8 @@ use crate::service::CryptoService;
 use symmetric::Erased;
 
 /// A message under way.
-#[allow(clippy::large_enum_variant)] // One at a time, on the stack.
-enum Message {
+#[allow(clippy::large_enum_variant)] // On the stack, or in a slot of one size.
+pub(crate) enum Message {
     Aead(Aead),
     #[cfg(feature = "PSA_WANT_ALG_CCM")]
     Ccm(Ccm),
@@ -40,16 +38,63 @@ macro_rules! each {
 }
 
 impl Message {
-    fn encrypt(&mut self, text: &mut [u8]) {
+    /// Starts one. Lengths of additional data and text, and the tag's, matter to CCM alone.
+    ///
+    /// # Errors
+    /// As [`Aead::new`], [`Ccm::new`].
+    pub(crate) fn new(
+        alg: Algorithm,
+        key: &[u8],
+        nonce: &[u8],
+        #[allow(unused)] lengths: (usize, usize),
+        #[allow(unused)] tag: usize,
+    ) -> Result<Self, Status> {
+        #[cfg(feature = "PSA_WANT_ALG_CCM")]
+        if alg.aead_base() == Algorithm::CCM {
+            return Ccm::new(key, nonce, lengths, tag).map(Message::Ccm);
+        }
+        Aead::new(alg, key, nonce).map(Message::Aead)
+    }
+
+    pub(crate) fn additional_data(&mut self, data: &[u8]) {
+        each!(self, inner => inner.additional_data(data))
+    }
+
+    pub(crate) fn encrypt(&mut self, text: &mut [u8]) {
         each!(self, inner => inner.encrypt(text))
     }
 
-    fn decrypt(&mut self, text: &mut [u8]) {
+    pub(crate) fn decrypt(&mut self, text: &mut [u8]) {
         each!(self, inner => inner.decrypt(text))
     }
 
-    fn finish(self) -> [u8; TAG] {
+    pub(crate) fn finish(self) -> [u8; TAG] {
         each!(self, inner => inner.finish())
+    }
+}
+
+/// The tag length of `alg`, bytes.
+///
+/// # Errors
+/// INVALID_ARGUMENT when no such tag exists, NOT_SUPPORTED for other AEADs.
+pub(crate) fn tag_length(alg: Algorithm) -> Result<usize, Status> {
+    #[cfg(feature = "PSA_WANT_ALG_CCM")]
+    if alg.aead_base() == Algorithm::CCM {
+        return ccm::tag_length(alg);
+    }
+    aead::tag_length(alg)
+}
+
+/// Checks that keys of `key_type` go with an AEAD that is offered.
+///
+/// # Errors
+/// INVALID_ARGUMENT when they do not.
+pub(crate) fn compatible(key_type: KeyType, alg: Algorithm) -> Result<(), Status> {
+    let ccm = alg.aead_base() == Algorithm::CCM && key_type == KeyType::AES;
+    if ccm || aead::compatible(key_type, alg) {
+        Ok(())
+    } else {
+        Err(Status::INVALID_ARGUMENT)
     }
 }
 
@@ -66,33 +111,15 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             return Err(Status::INVALID_ARGUMENT);
         }
         let key = self.keys.get_for(call.client.0, iov.key_id, flags, alg)?;
-        let nonce = iov.nonce();
-        #[cfg(feature = "PSA_WANT_ALG_CCM")]
-        if alg.aead_base() == Algorithm::CCM {
-            let tag = ccm::tag_length(alg)?;
-            if key.attributes.key_type != KeyType::AES {
-                return Err(Status::INVALID_ARGUMENT);
-            }
-            let lengths = (
-                call.input(2).len(),
-                call.input(1)
-                    .len()
-                    .checked_sub(if flags == usage::DECRYPT { tag } else { 0 })
-                    .ok_or(Status::INVALID_ARGUMENT)?,
-            );
-            let nonce = nonce.ok_or(Status::INVALID_ARGUMENT)?;
-            let mut ccm = Ccm::new(key.data, nonce, lengths, tag)?;
-            each_chunk(call.input(2), |chunk| ccm.additional_data(chunk));
-            return Ok((Message::Ccm(ccm), tag));
-        }
-        let tag = aead::tag_length(alg)?;
-        if !aead::compatible(key.attributes.key_type, alg) {
-            return Err(Status::INVALID_ARGUMENT);
-        }
-        let nonce = nonce.ok_or(Status::INVALID_ARGUMENT)?;
-        let mut aead = Aead::new(alg, key.data, nonce)?;
-        each_chunk(call.input(2), |chunk| aead.additional_data(chunk));
-        Ok((Message::Aead(aead), tag))
+        let tag = tag_length(alg)?;
+        compatible(key.attributes.key_type, alg)?;
+        let nonce = iov.nonce().ok_or(Status::INVALID_ARGUMENT)?;
+        let sealed = if flags == usage::DECRYPT { tag } else { 0 };
+        let text = call.input(1).len().checked_sub(sealed);
+        let lengths = (call.input(2).len(), text.ok_or(Status::INVALID_ARGUMENT)?);
+        let mut message = Message::new(alg, key.data, nonce, lengths, tag)?;
+        each_chunk(call.input(2), |chunk| message.additional_data(chunk));
+        Ok((message, tag))
     }
 
     pub(crate) fn aead_encrypt(

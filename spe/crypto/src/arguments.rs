@@ -89,6 +89,18 @@ impl<const N: usize> Small<N> {
     }
 }
 
+impl<const N: usize> Small<N> {
+    /// Copies `bytes`; `None` when they are more than `N`.
+    pub fn copy(from: &[u8]) -> Option<Self> {
+        let mut bytes = Erased::new([0; N]);
+        bytes.get_mut(..from.len())?.copy_from_slice(from);
+        Some(Small {
+            bytes,
+            len: from.len(),
+        })
+    }
+}
+
 impl<const N: usize> core::ops::Deref for Small<N> {
     type Target = [u8];
 

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod aead;
+mod aead_parts;
 mod arguments;
 #[cfg(feature = "psa-cipher")]
 mod cipher;

@@ -6,6 +6,7 @@
 
 use psa_interface::Status;
 
+use crate::aead_parts::AeadOperation;
 #[cfg(feature = "psa-cipher")]
 use crate::cipher::CipherOperation;
 use crate::derivation::Derivation;
@@ -25,6 +26,8 @@ pub enum Operation {
     /// `psa_cipher_*`.
     #[cfg(feature = "psa-cipher")]
     Cipher(CipherOperation),
+    /// `psa_aead_*`.
+    Aead(AeadOperation),
     /// `psa_key_derivation_*`.
     Derivation(Derivation),
 }
@@ -33,12 +36,22 @@ pub enum Operation {
 pub trait Kind: Sized {
     /// The operation, if it is of this kind.
     fn of(operation: &mut Operation) -> Option<&mut Self>;
+
+    /// The operation itself, if it is of this kind.
+    fn from(operation: Operation) -> Option<Self>;
 }
 
 macro_rules! kind {
     ($variant:ident, $type:ty) => {
         impl Kind for $type {
             fn of(operation: &mut Operation) -> Option<&mut Self> {
+                match operation {
+                    Operation::$variant(inner) => Some(inner),
+                    _ => None,
+                }
+            }
+
+            fn from(operation: Operation) -> Option<Self> {
                 match operation {
                     Operation::$variant(inner) => Some(inner),
                     _ => None,
@@ -52,6 +65,7 @@ kind!(Hash, Hash);
 kind!(Mac, MacOperation);
 #[cfg(feature = "psa-cipher")]
 kind!(Cipher, CipherOperation);
+kind!(Aead, AeadOperation);
 kind!(Derivation, Derivation);
 
 struct Slot {
@@ -117,6 +131,18 @@ impl Operations {
             slot.operation = None;
             slot.owner = 0;
         }
+    }
+
+    /// Takes an operation out of its slot, which is free then.
+    ///
+    /// # Errors
+    /// BAD_STATE when there is none of that kind for this owner; nothing changes.
+    pub fn take<T: Kind>(&mut self, owner: i32, handle: u32) -> Result<T, Status> {
+        self.get::<T>(owner, handle)?;
+        let slot = self.slot(owner, handle).ok_or(Status::BAD_STATE)?;
+        slot.owner = 0;
+        let operation = slot.operation.take();
+        operation.and_then(T::from).ok_or(Status::BAD_STATE)
     }
 
     /// Frees every slot of `owner`: it died.

@@ -88,6 +88,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             f::CIPHER_ENCRYPT..=f::CIPHER_ABORT => self.cipher(iov, call),
             f::AEAD_ENCRYPT => self.aead_encrypt(iov, call),
             f::AEAD_DECRYPT => self.aead_decrypt(iov, call),
+            f::AEAD_ENCRYPT_SETUP..=f::AEAD_ABORT => self.aead_parts(iov, call),
             f::SIGN_MESSAGE => self.sign(iov, call, Over::Message),
             f::SIGN_HASH => self.sign(iov, call, Over::Hash),
             f::VERIFY_MESSAGE => self.verify(iov, call, Over::Message),
@@ -102,7 +103,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             f::KEY_DERIVATION_OUTPUT_BYTES => self.derivation_output_bytes(iov, call),
             f::KEY_DERIVATION_OUTPUT_KEY => self.derivation_output_key(iov, call),
             f::KEY_DERIVATION_ABORT => self.abort::<Derivation>(iov, call),
-            // Multi-part AEAD, asymmetric encryption, integer inputs, and no function.
+            // Asymmetric encryption, integer inputs, and no function.
             _ => Err(Status::NOT_SUPPORTED),
         }
     }

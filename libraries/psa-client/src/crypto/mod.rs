@@ -12,7 +12,7 @@ mod key;
 mod mac;
 mod sign;
 
-pub use aead::{aead_decrypt, aead_encrypt};
+pub use aead::{AeadOperation, aead_decrypt, aead_encrypt};
 pub use cipher::{CipherOperation, cipher_decrypt, cipher_encrypt};
 pub use derivation::KeyDerivation;
 pub use hash::{HashOperation, hash_compare, hash_compute};

@@ -12,10 +12,11 @@ use std::process::Command;
 /// What `test` calls them all.
 pub const LAYER: &str = "boards";
 /// Layer, and its only case.
-const RUNS: [(&str, Option<&str>); 6] = [
+const RUNS: [(&str, Option<&str>); 7] = [
     ("kernel", None),
     ("capsule", None),
     ("hostile", None),
+    ("spe", None),
     ("loader", None),
     ("tockloader", None),
     ("e2e", Some("connects-and-publishes")),

@@ -26,6 +26,7 @@ mod mqtt;
 mod network;
 mod ota;
 mod rsa;
+mod services;
 pub mod supervision;
 mod tbf_tools;
 mod tockloader;
@@ -43,7 +44,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// One layer; all of them when absent
-    #[arg(value_parser = ["host", "cloud", "kernel", "capsule", "hostile", "loader", "tockloader", "e2e", "boards"])]
+    #[arg(value_parser = ["host", "cloud", "kernel", "capsule", "hostile", "spe", "loader", "tockloader", "e2e", "boards"])]
     pub layer: Option<String>,
     /// Only the case with this id
     #[arg(long)]
@@ -138,14 +139,12 @@ pub fn run(options: &Options) -> Result<()> {
         )))
     })?;
     timed("capsule", &mut || {
-        Ok(cases(
-            &[&capsule::CASES, &answers::CASES],
-            options.case.as_deref(),
-        ))
+        Ok(cases(&[&capsule::CASES], options.case.as_deref()))
     })?;
     timed("hostile", &mut || {
         hostile::run(options.case.as_deref(), options.long)
     })?;
+    timed("spe", &mut || services::run(options.case.as_deref()))?;
     timed("loader", &mut || {
         Ok(cases(&[&loader::CASES], options.case.as_deref()))
     })?;

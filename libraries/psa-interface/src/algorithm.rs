@@ -38,6 +38,10 @@ impl Algorithm {
     pub const CTR: Algorithm = Algorithm(0x04C0_1000);
     /// Cipher block chaining of whole blocks.
     pub const CBC_NO_PADDING: Algorithm = Algorithm(0x0440_4000);
+    /// CBC with PKCS#7 padding.
+    pub const CBC_PKCS7: Algorithm = Algorithm(0x0440_4100);
+    /// Cipher feedback, whole blocks of feedback.
+    pub const CFB: Algorithm = Algorithm(0x04C0_1100);
     /// Electronic code book of whole blocks.
     pub const ECB_NO_PADDING: Algorithm = Algorithm(0x0440_4400);
     /// CCM, 16-byte tag.

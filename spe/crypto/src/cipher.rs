@@ -1,16 +1,16 @@
-//! Cipher calls: AES in CTR, CBC and ECB, at once and in parts.
+//! Cipher calls: AES in CTR, CFB, CBC (padded and not) and ECB, at once and in parts.
 //!
-//! Owns blocks in pieces and the life of an operation: set up, IV, data, finish. By PSA Crypto 1.1
+//! Owns blocks in pieces, padding, and the life of an operation: set up, IV, data, finish. Whoever
+//! decrypts with padding learns from INVALID_PADDING that it was wrong, as PSA has it. By PSA Crypto 1.1
 //! an operation that answered an error can only be aborted; here, as in TF-M, it is gone at once.
 //! Output may lie where the input does: it never overtakes what was read.
 
 use psa_interface::crypto::function as f;
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, CryptoIovec, Status};
-use spm::Call;
+use spm::{Call, Input};
 use zeroize::Zeroizing;
 
-use crate::aead::transform;
 use crate::arguments::{CHUNK, output, put, require_room, require_word_output};
 use crate::entropy::Entropy;
 use crate::keys::{Key, KeyStore};
@@ -27,16 +27,34 @@ pub struct CipherOperation {
     held: usize,
 }
 
-fn start(key: Key<'_>, alg: Algorithm, flags: u32) -> Result<Cipher, Status> {
-    if !alg.is_cipher() {
-        return Err(Status::INVALID_ARGUMENT);
-    }
-    key.permit(flags, alg)?;
-    let mode = Mode::of(alg, key.attributes.key_type)?;
-    Cipher::new(mode, key.data, flags == usage::ENCRYPT)
-}
-
 impl CipherOperation {
+    fn new(key: Key<'_>, alg: Algorithm, flags: u32) -> Result<Self, Status> {
+        if !alg.is_cipher() {
+            return Err(Status::INVALID_ARGUMENT);
+        }
+        key.permit(flags, alg)?;
+        let mode = Mode::of(alg, key.attributes.key_type)?;
+        Ok(CipherOperation {
+            cipher: Cipher::new(mode, key.data, flags == usage::ENCRYPT)?,
+            iv_is_set: false,
+            partial: Zeroizing::new([0; BLOCK]),
+            held: 0,
+        })
+    }
+
+    /// All of `input` from `at` on, after the IV.
+    fn at_once(
+        mut self,
+        input: Input<'_>,
+        at: usize,
+        call: &mut Call<'_, '_>,
+    ) -> Result<(), Status> {
+        self.iv_is_set = true;
+        self.process(input, at, call)?;
+        let (block, length) = self.last()?;
+        put(call, 0, block.get(..length).unwrap_or_default())
+    }
+
     fn set_iv(&mut self, iv: Option<[u8; BLOCK]>) -> Result<(), Status> {
         self.may_set_iv()?;
         self.cipher.set_iv(iv.ok_or(Status::INVALID_ARGUMENT)?);
@@ -58,12 +76,12 @@ impl CipherOperation {
         Ok(())
     }
 
-    /// Bytes of `n` that can go through now.
+    /// Bytes of `n` that can go through now. Padding is in the last block: it waits.
     fn passes(&self, n: usize) -> usize {
-        if self.cipher.mode().whole_blocks() {
-            n & !(BLOCK - 1)
-        } else {
-            n
+        match self.cipher.mode() {
+            mode if !mode.whole_blocks() => n,
+            mode if mode.pads() && !self.cipher.encrypts() => n.saturating_sub(1) & !(BLOCK - 1),
+            _ => n & !(BLOCK - 1),
         }
     }
 
@@ -71,9 +89,18 @@ impl CipherOperation {
         self.ready()?;
         let input = call.input(1);
         require_room(call, 0, self.passes(self.held.saturating_add(input.len())))?;
+        self.process(input, 0, call)
+    }
+
+    /// Ciphers `input` from `at` on into output 0.
+    fn process(
+        &mut self,
+        input: Input<'_>,
+        mut at: usize,
+        call: &mut Call<'_, '_>,
+    ) -> Result<(), Status> {
         // Read a chunk, then write at most what was read: held bytes are beside it.
         let mut buffer = Zeroizing::new([0; CHUNK + BLOCK]);
-        let mut at = 0;
         while at < input.len() {
             let want = (input.len() - at).min(CHUNK);
             let total = self.held + want;
@@ -101,13 +128,44 @@ impl CipherOperation {
         Ok(())
     }
 
-    fn finish(&self) -> Result<(), Status> {
+    /// The last bytes, which are none where nothing is padded.
+    fn last(&mut self) -> Result<(Zeroizing<[u8; BLOCK]>, usize), Status> {
         self.ready()?;
-        if self.held != 0 {
+        let mut block = self.partial.clone();
+        if !self.cipher.mode().pads() {
+            return match self.held {
+                0 => Ok((block, 0)),
+                _ => Err(Status::INVALID_ARGUMENT),
+            };
+        }
+        if self.cipher.encrypts() {
+            let fill = BLOCK.saturating_sub(self.held);
+            for byte in block.iter_mut().skip(self.held) {
+                *byte = fill as u8;
+            }
+            self.cipher.apply(&mut block[..]);
+            return Ok((block, BLOCK));
+        }
+        if self.held != BLOCK {
             return Err(Status::INVALID_ARGUMENT);
         }
-        Ok(())
+        self.cipher.apply(&mut block[..]);
+        match unpadded(&block) {
+            Some(length) => Ok((block, length)),
+            None => Err(Status::INVALID_PADDING),
+        }
     }
+}
+
+/// Bytes of a block in front of its PKCS#7 padding, found in time that does not depend on them.
+fn unpadded(block: &[u8; BLOCK]) -> Option<usize> {
+    let fill = block[BLOCK - 1];
+    let mut wrong = u8::from(fill == 0) | u8::from(usize::from(fill) > BLOCK);
+    for (from_end, byte) in block.iter().rev().enumerate() {
+        let counts = u8::from(from_end < usize::from(fill));
+        wrong |= counts & u8::from(*byte != fill);
+    }
+    (wrong == 0).then(|| BLOCK.saturating_sub(fill.into()))
 }
 
 impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
@@ -135,41 +193,46 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         iov: &CryptoIovec,
         call: &Call<'_, '_>,
         flags: u32,
-    ) -> Result<Cipher, Status> {
+    ) -> Result<CipherOperation, Status> {
         let key = self.keys.get(call.client.0, iov.key_id)?;
-        start(key, Algorithm(iov.alg), flags)
+        CipherOperation::new(key, Algorithm(iov.alg), flags)
     }
 
     fn cipher_encrypt(&mut self, iov: &CryptoIovec, call: &mut Call<'_, '_>) -> Result<(), Status> {
-        let mut cipher = self.cipher_start(iov, call, usage::ENCRYPT)?;
+        let mut operation = self.cipher_start(iov, call, usage::ENCRYPT)?;
+        let mode = operation.cipher.mode();
         let text = call.input(1);
-        whole(&cipher, text.len())?;
+        whole(mode, text.len())?;
         let mut iv = [0; BLOCK];
-        let iv = match cipher.mode().has_iv() {
-            true => &mut iv[..],
-            false => &mut [],
+        let begin = if mode.has_iv() { BLOCK } else { 0 };
+        let fill = if mode.pads() {
+            BLOCK - text.len() % BLOCK
+        } else {
+            0
         };
-        require_room(call, 0, text.len().saturating_add(iv.len()))?;
-        self.entropy.fill(iv)?;
-        put(call, 0, iv)?;
-        if let Ok(iv) = (*iv).try_into() {
-            cipher.set_iv(iv);
-        }
-        transform(text, 0..text.len(), call, |chunk| cipher.apply(chunk))
+        let length = text.len().saturating_add(begin).saturating_add(fill);
+        require_room(call, 0, length)?;
+        let drawn = iv.get_mut(..begin).unwrap_or_default();
+        self.entropy.fill(drawn)?;
+        put(call, 0, drawn)?;
+        operation.cipher.set_iv(iv);
+        operation.at_once(text, 0, call)
     }
 
     fn cipher_decrypt(&mut self, iov: &CryptoIovec, call: &mut Call<'_, '_>) -> Result<(), Status> {
-        let mut cipher = self.cipher_start(iov, call, usage::DECRYPT)?;
+        let mut operation = self.cipher_start(iov, call, usage::DECRYPT)?;
+        let mode = operation.cipher.mode();
         let text = call.input(1);
-        let begin = if cipher.mode().has_iv() { BLOCK } else { 0 };
+        let begin = if mode.has_iv() { BLOCK } else { 0 };
         let length = text.len().checked_sub(begin);
         let length = length.ok_or(Status::INVALID_ARGUMENT)?;
-        whole(&cipher, length)?;
-        require_room(call, 0, length)?;
+        whole(mode, length)?;
+        // What padding leaves is known at the end.
+        require_room(call, 0, operation.passes(length))?;
         let mut iv = [0; BLOCK];
         text.read(0, iv.get_mut(..begin).unwrap_or_default());
-        cipher.set_iv(iv);
-        transform(text, begin..text.len(), call, |chunk| cipher.apply(chunk))
+        operation.cipher.set_iv(iv);
+        operation.at_once(text, begin, call)
     }
 
     fn cipher_setup(
@@ -181,12 +244,8 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         let client = call.client.0;
         self.start(iov, call, |service| {
             let key = service.keys.get(client, iov.key_id)?;
-            Ok(Operation::Cipher(CipherOperation {
-                cipher: start(key, Algorithm(iov.alg), flags)?,
-                iv_is_set: false,
-                partial: Zeroizing::new([0; BLOCK]),
-                held: 0,
-            }))
+            let operation = CipherOperation::new(key, Algorithm(iov.alg), flags)?;
+            Ok(Operation::Cipher(operation))
         })
     }
 
@@ -197,7 +256,11 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         let result = match iov.function_id {
             f::CIPHER_SET_IV => operation.set_iv(call.input(1).array()),
             f::CIPHER_UPDATE => operation.update(call),
-            f::CIPHER_FINISH => operation.finish(),
+            f::CIPHER_FINISH => operation.last().and_then(|(block, length)| {
+                require_word_output(call, 0, 4)?;
+                put(call, 1, block.get(..length).unwrap_or_default())?;
+                put(call, 0, &[0; 4])
+            }),
             _ => {
                 let mut iv = [0; BLOCK];
                 operation
@@ -208,23 +271,17 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
                     .and_then(|()| operation.set_iv(Some(iv)))
             }
         };
-        let finished = iov.function_id == f::CIPHER_FINISH;
-        if finished || result.is_err() {
+        if iov.function_id == f::CIPHER_FINISH || result.is_err() {
             self.operations
                 .release::<CipherOperation>(owner, iov.op_handle);
         }
-        result?;
-        if finished {
-            require_word_output(call, 0, 4)?;
-            put(call, 0, &[0; 4])?;
-        }
-        Ok(())
+        result
     }
 }
 
-/// Whether `length` bytes are a whole message.
-fn whole(cipher: &Cipher, length: usize) -> Result<(), Status> {
-    if cipher.mode().whole_blocks() && !length.is_multiple_of(BLOCK) {
+/// Whether `length` bytes can be a message.
+fn whole(mode: Mode, length: usize) -> Result<(), Status> {
+    if mode.whole_blocks() && !mode.pads() && !length.is_multiple_of(BLOCK) {
         return Err(Status::INVALID_ARGUMENT);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! MAC calls: HMAC.
+//! MAC calls: HMAC and AES-CMAC.
 
 use psa_interface::key::usage;
 use psa_interface::{Algorithm, CryptoIovec, KeyType, Status};
@@ -11,14 +11,42 @@ use crate::keys::{Key, KeyStore};
 use crate::operations::Operation;
 use crate::primitives::hash::{Digest, HashAlg};
 use crate::primitives::hmac::Hmac;
+#[cfg(feature = "PSA_WANT_ALG_CMAC")]
+use crate::primitives::{cipher::BLOCK, cmac::Cmac};
 use crate::service::CryptoService;
 
 /// Shortest MAC that may be asked for, bytes.
 const MIN_MAC: usize = 4;
 
+/// The MAC itself.
+#[allow(clippy::large_enum_variant)] // Slots have one size: the largest.
+enum Mac {
+    Hmac(Hmac),
+    #[cfg(feature = "PSA_WANT_ALG_CMAC")]
+    Cmac(Cmac),
+}
+
+impl Mac {
+    fn update(&mut self, data: &[u8]) {
+        match self {
+            Mac::Hmac(hmac) => hmac.update(data),
+            #[cfg(feature = "PSA_WANT_ALG_CMAC")]
+            Mac::Cmac(cmac) => cmac.update(data),
+        }
+    }
+
+    fn finish(self) -> Digest {
+        match self {
+            Mac::Hmac(hmac) => hmac.finish(),
+            #[cfg(feature = "PSA_WANT_ALG_CMAC")]
+            Mac::Cmac(cmac) => Digest::copy(&cmac.finish()),
+        }
+    }
+}
+
 /// A MAC under way.
 pub struct MacOperation {
-    hmac: Hmac,
+    mac: Mac,
     len: usize,
     verify: bool,
 }
@@ -45,6 +73,29 @@ impl MacOperation {
             return Err(Status::INVALID_ARGUMENT);
         }
         key.permit(purpose.usage(), alg)?;
+        let (mac, whole) = Self::start(key, alg)?;
+        let len = match alg.mac_truncation() {
+            0 => whole,
+            n if n < MIN_MAC => return Err(Status::NOT_SUPPORTED),
+            n if n > whole => return Err(Status::INVALID_ARGUMENT),
+            n => n,
+        };
+        Ok(MacOperation {
+            mac,
+            len,
+            verify: purpose == Purpose::Verify,
+        })
+    }
+
+    /// The MAC and its full length.
+    fn start(key: Key<'_>, alg: Algorithm) -> Result<(Mac, usize), Status> {
+        #[cfg(feature = "PSA_WANT_ALG_CMAC")]
+        if alg.full_length_mac() == Algorithm::CMAC {
+            if key.attributes.key_type != KeyType::AES {
+                return Err(Status::INVALID_ARGUMENT);
+            }
+            return Ok((Mac::Cmac(Cmac::new(key.data)?), BLOCK));
+        }
         if !alg.is_hmac() {
             return Err(Status::NOT_SUPPORTED);
         }
@@ -52,22 +103,11 @@ impl MacOperation {
             return Err(Status::INVALID_ARGUMENT);
         }
         let hash = HashAlg::inside(alg).ok_or(Status::NOT_SUPPORTED)?;
-        let len = match alg.mac_truncation() {
-            0 => hash.len(),
-            n if n < MIN_MAC => return Err(Status::NOT_SUPPORTED),
-            n if n > hash.len() => return Err(Status::INVALID_ARGUMENT),
-            n => n,
-        };
-        let hmac = Hmac::new(hash, key.data);
-        Ok(MacOperation {
-            hmac,
-            len,
-            verify: purpose == Purpose::Verify,
-        })
+        Ok((Mac::Hmac(Hmac::new(hash, key.data)), hash.len()))
     }
 
     fn input(&mut self, call: &Call<'_, '_>) {
-        each_chunk(call.input(1), |chunk| self.hmac.update(chunk));
+        each_chunk(call.input(1), |chunk| self.mac.update(chunk));
     }
 }
 
@@ -94,7 +134,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         let mut mac = self.mac_start(iov, call, Purpose::Sign)?;
         require_room(call, 0, mac.len)?;
         mac.input(call);
-        put(call, 0, cut(&mac.hmac.finish(), mac.len))
+        put(call, 0, cut(&mac.mac.finish(), mac.len))
     }
 
     pub(crate) fn mac_verify(
@@ -104,7 +144,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
     ) -> Result<(), Status> {
         let mut mac = self.mac_start(iov, call, Purpose::Verify)?;
         mac.input(call);
-        compare(cut(&mac.hmac.finish(), mac.len), call, 2)
+        compare(cut(&mac.mac.finish(), mac.len), call, 2)
     }
 
     pub(crate) fn mac_setup(
@@ -141,11 +181,9 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         purpose: Purpose,
     ) -> Result<(), Status> {
         let owner = call.client.0;
-        let mac: &mut MacOperation = self.operations.get(owner, iov.op_handle)?;
+        let mac: MacOperation = self.operations.take(owner, iov.op_handle)?;
         let right_way = mac.verify == (purpose == Purpose::Verify);
-        let (value, len) = (mac.hmac.clone().finish(), mac.len);
-        self.operations
-            .release::<MacOperation>(owner, iov.op_handle);
+        let (value, len) = (mac.mac.finish(), mac.len);
         require_word_output(call, 0, 4)?;
         if !right_way {
             return Err(Status::BAD_STATE);

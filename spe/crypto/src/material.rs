@@ -5,13 +5,15 @@ use symmetric::Erased;
 use zeroize::Zeroize;
 
 use crate::entropy::Entropy;
+use crate::primitives::p256;
 #[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
 use crate::primitives::p384;
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY")]
+use crate::primitives::rsa;
 #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
 use crate::primitives::rsa_private;
 #[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
 use crate::primitives::x25519;
-use crate::primitives::{p256, rsa};
 
 /// Longest key but RSA pairs, bytes: an RSAPublicKey of 4096 bits (up to 527 in DER).
 pub const MAX_SINGLE: usize = 544;
@@ -101,6 +103,7 @@ pub fn check_import(key_type: KeyType, data: &[u8]) -> Result<u16, Status> {
         KeyType::RSA_KEY_PAIR => rsa_private::PrivateKey::parse(data)
             .map(|key| key.bits())
             .ok_or(Status::INVALID_ARGUMENT),
+        #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY")]
         KeyType::RSA_PUBLIC_KEY => rsa::PublicKey::parse(data)
             .map(|key| key.bits())
             .ok_or(Status::INVALID_ARGUMENT),

@@ -1,17 +1,20 @@
 //! The service: one table from function id to function, and what holds for every call.
 
 use psa_interface::crypto::function as f;
-use psa_interface::{CryptoIovec, Status, service::IPC_CALL};
+use psa_interface::{Algorithm, CryptoIovec, KeyType, Status, service::IPC_CALL};
 use spm::{Call, Service};
 use symmetric::Erased;
 
+use crate::aead::{compatible, tag_length};
 use crate::arguments::{CHUNK, output, put, require_word_output};
 use crate::derivation::Derivation;
 use crate::entropy::Entropy;
 use crate::keys::{KeyStore, Keys};
 use crate::mac::{MacOperation, Purpose};
 use crate::operations::{Kind, Operation, Operations};
-use crate::primitives::hash::Hash;
+#[cfg(feature = "psa-cipher")]
+use crate::primitives::cipher::Mode;
+use crate::primitives::hash::{Hash, HashAlg};
 use crate::sign::Over;
 
 /// The PSA Crypto service over a store for persistent keys and a source of entropy.
@@ -76,6 +79,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             f::HASH_FINISH => self.hash_finish(iov, call),
             f::HASH_VERIFY => self.hash_verify(iov, call),
             f::HASH_ABORT => self.abort::<Hash>(iov, call),
+            f::CAN_DO_HASH => put_word(call, HashAlg::from_alg(Algorithm(iov.alg)).is_some()),
             f::MAC_COMPUTE => self.mac_compute(iov, call),
             f::MAC_VERIFY => self.mac_verify(iov, call),
             f::MAC_SIGN_SETUP => self.mac_setup(iov, call, Purpose::Sign),
@@ -84,6 +88,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             f::MAC_SIGN_FINISH => self.mac_finish(iov, call, Purpose::Sign),
             f::MAC_VERIFY_FINISH => self.mac_finish(iov, call, Purpose::Verify),
             f::MAC_ABORT => self.abort::<MacOperation>(iov, call),
+            f::CAN_DO_CIPHER => can_do_cipher(iov, call),
             #[cfg(feature = "psa-cipher")]
             f::CIPHER_ENCRYPT..=f::CIPHER_ABORT => self.cipher(iov, call),
             f::AEAD_ENCRYPT => self.aead_encrypt(iov, call),
@@ -153,6 +158,27 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             put(call, 0, &[0; 4])
         }
     }
+}
+
+/// `psa_can_do_cipher`: whether keys of that type go with that algorithm, if any at all.
+fn can_do_cipher(iov: &CryptoIovec, call: &mut Call<'_, '_>) -> Result<(), Status> {
+    let bytes = call.input(1).array().ok_or(Status::PROGRAMMER_ERROR)?;
+    let key_type = KeyType(u16::from_le_bytes(bytes));
+    let alg = Algorithm(iov.alg);
+    #[cfg(feature = "psa-cipher")]
+    let cipher = Mode::of(alg, key_type).is_ok();
+    #[cfg(not(feature = "psa-cipher"))]
+    let cipher = false;
+    let aead = alg.is_aead()
+        && !alg.is_wildcard()
+        && tag_length(alg).is_ok()
+        && compatible(key_type, alg).is_ok();
+    put_word(call, cipher || aead)
+}
+
+fn put_word(call: &mut Call<'_, '_>, yes: bool) -> Result<(), Status> {
+    require_word_output(call, 0, 4)?;
+    put(call, 0, &i32::from(yes).to_le_bytes())
 }
 
 impl<K: KeyStore, R: Entropy> Service for CryptoService<K, R> {

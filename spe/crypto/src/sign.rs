@@ -9,14 +9,23 @@ use crate::arguments::{Small, hash_input, put, require_room};
 use crate::entropy::Entropy;
 use crate::keys::{Key, KeyStore};
 use crate::primitives::hash::{Digest, Hash, HashAlg, MAX_HASH};
+use crate::primitives::p256;
 #[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
 use crate::primitives::p384;
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY")]
+use crate::primitives::rsa;
 #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
 use crate::primitives::rsa_private;
 #[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
 use crate::primitives::x25519;
-use crate::primitives::{p256, rsa};
 use crate::service::CryptoService;
+
+/// Longest signature, bytes.
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY")]
+const MAX_SIGNATURE: usize = rsa::MAX_MODULUS;
+/// Longest signature, bytes: P-384's.
+#[cfg(not(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY"))]
+const MAX_SIGNATURE: usize = 96;
 
 /// Whether input 1 is a message or its hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +90,7 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         let key = self.keys.get_for(call.client.0, iov.key_id, flag, alg)?;
         let hash = hash_to_sign(alg, call, over)?;
         let signature =
-            Small::<{ rsa::MAX_MODULUS }>::read(call.input(2)).ok_or(Status::INVALID_SIGNATURE)?;
+            Small::<MAX_SIGNATURE>::read(call.input(2)).ok_or(Status::INVALID_SIGNATURE)?;
         if verify_hash(key, alg, &hash, &signature)? {
             Ok(())
         } else {
@@ -198,6 +207,7 @@ fn verify_hash(
                 rsa_private::PrivateKey::parse(key.data).ok_or(Status::CORRUPTION_DETECTED)?;
             Ok(verify_rsa(pair.public(), hash_alg, alg, hash, signature))
         }
+        #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY")]
         KeyType::RSA_PUBLIC_KEY if is_rsa_signature(alg) => {
             let hash_alg = HashAlg::inside(alg).ok_or(Status::NOT_SUPPORTED)?;
             let public = rsa::PublicKey::parse(key.data).ok_or(Status::CORRUPTION_DETECTED)?;
@@ -211,6 +221,7 @@ fn is_rsa_signature(alg: Algorithm) -> bool {
     alg.is_rsa_pss() || alg.is_rsa_pkcs1v15_sign()
 }
 
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY")]
 fn verify_rsa(
     public: &rsa::PublicKey<'_>,
     hash_alg: HashAlg,

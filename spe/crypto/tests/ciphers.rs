@@ -268,7 +268,7 @@ fn policy_and_algorithm() {
         import(&c, attributes(key_type, 0, flags, alg), data).unwrap()
     };
     let ctr = Algorithm::CTR;
-    let cfb = Algorithm(0x04C0_1100);
+    let ofb = Algorithm(0x04C0_1200);
     // Key, algorithm asked for, encryption's answer, decryption's.
     let denied = Some(Status::NOT_PERMITTED);
     let unsupported = Some(Status::NOT_SUPPORTED);
@@ -300,8 +300,8 @@ fn policy_and_algorithm() {
             denied,
         ),
         (
-            import(KeyType::AES, BOTH, cfb, &key),
-            cfb,
+            import(KeyType::AES, BOTH, ofb, &key),
+            ofb,
             unsupported,
             unsupported,
         ),

@@ -16,13 +16,17 @@ pub const TAG: usize = 16;
 
 #[allow(clippy::large_enum_variant)] // One at a time, on the stack or in its slot.
 enum Keystream {
+    #[cfg(feature = "PSA_WANT_ALG_GCM")]
     Aes(Counter),
+    #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
     ChaCha20(ChaCha20),
 }
 
 #[allow(clippy::large_enum_variant)] // As above; on the target they are alike.
 enum Mac {
+    #[cfg(feature = "PSA_WANT_ALG_GCM")]
     Ghash(Padded<Ghash>),
+    #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
     Poly1305(Padded<Poly1305>),
 }
 
@@ -39,8 +43,10 @@ pub struct Aead {
 /// Whether keys of `key_type` go with `alg` (tag length put aside), by PSA Crypto 1.1.
 pub fn compatible(key_type: KeyType, alg: Algorithm) -> bool {
     match alg.aead_base() {
-        Algorithm::GCM => key_type == KeyType::AES,
-        Algorithm::CHACHA20_POLY1305 => key_type == KeyType::CHACHA20,
+        Algorithm::GCM => cfg!(feature = "PSA_WANT_ALG_GCM") && key_type == KeyType::AES,
+        Algorithm::CHACHA20_POLY1305 => {
+            cfg!(feature = "PSA_WANT_ALG_CHACHA20_POLY1305") && key_type == KeyType::CHACHA20
+        }
         _ => false,
     }
 }
@@ -51,9 +57,14 @@ pub fn compatible(key_type: KeyType, alg: Algorithm) -> bool {
 /// INVALID_ARGUMENT when no such tag exists, NOT_SUPPORTED for other AEADs.
 pub fn tag_length(alg: Algorithm) -> Result<usize, Status> {
     match (alg.aead_base(), alg.aead_tag_length()) {
+        #[cfg(feature = "PSA_WANT_ALG_GCM")]
         (Algorithm::GCM, n @ (4 | 8 | 12..=16)) => Ok(n),
+        #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
         (Algorithm::CHACHA20_POLY1305, TAG) => Ok(TAG),
-        (Algorithm::GCM | Algorithm::CHACHA20_POLY1305, _) => Err(Status::INVALID_ARGUMENT),
+        #[cfg(feature = "PSA_WANT_ALG_GCM")]
+        (Algorithm::GCM, _) => Err(Status::INVALID_ARGUMENT),
+        #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
+        (Algorithm::CHACHA20_POLY1305, _) => Err(Status::INVALID_ARGUMENT),
         _ => Err(Status::NOT_SUPPORTED),
     }
 }
@@ -65,7 +76,9 @@ impl Aead {
     /// NOT_SUPPORTED for other AEADs and key lengths, INVALID_ARGUMENT for impossible nonces.
     pub fn new(alg: Algorithm, key: &[u8], nonce: &[u8]) -> Result<Self, Status> {
         match alg.aead_base() {
+            #[cfg(feature = "PSA_WANT_ALG_GCM")]
             Algorithm::GCM => Self::gcm(Aes::new(key).ok_or(Status::NOT_SUPPORTED)?, nonce),
+            #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
             Algorithm::CHACHA20_POLY1305 => {
                 let (Ok(key), Ok(nonce)) = (key.try_into(), nonce.try_into()) else {
                     return Err(Status::INVALID_ARGUMENT);
@@ -86,6 +99,7 @@ impl Aead {
         }
     }
 
+    #[cfg(feature = "PSA_WANT_ALG_GCM")]
     fn gcm(cipher: Aes, nonce: &[u8]) -> Result<Self, Status> {
         let zero = [0; TAG];
         let (ghash, first, mask);
@@ -142,7 +156,9 @@ impl Aead {
         self.begin_text();
         let (ad, text) = (self.ad_len, self.text_len);
         let mut tag = match self.mac {
+            #[cfg(feature = "PSA_WANT_ALG_GCM")]
             Mac::Ghash(mac) => mac.into_inner().finish(ad, text),
+            #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
             Mac::Poly1305(mac) => {
                 let mut mac = mac.into_inner();
                 let mut lengths = [0; 16];
@@ -161,7 +177,9 @@ impl Aead {
     fn begin_text(&mut self) {
         if self.text_len == 0 {
             match &mut self.mac {
+                #[cfg(feature = "PSA_WANT_ALG_GCM")]
                 Mac::Ghash(mac) => mac.pad(),
+                #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
                 Mac::Poly1305(mac) => mac.pad(),
             }
         }
@@ -173,7 +191,9 @@ impl Aead {
 
     fn authenticate(&mut self, data: &[u8]) {
         match &mut self.mac {
+            #[cfg(feature = "PSA_WANT_ALG_GCM")]
             Mac::Ghash(mac) => mac.update(data),
+            #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
             Mac::Poly1305(mac) => mac.update(data),
         }
     }
@@ -181,7 +201,9 @@ impl Aead {
     fn apply_keystream(&mut self, text: &mut [u8]) {
         // The counters run out after 2^32 blocks, far more than a 32-bit address space holds.
         match &mut self.keystream {
+            #[cfg(feature = "PSA_WANT_ALG_GCM")]
             Keystream::Aes(s) => s.apply(text),
+            #[cfg(feature = "PSA_WANT_ALG_CHACHA20_POLY1305")]
             Keystream::ChaCha20(s) => s.apply(text),
         }
     }

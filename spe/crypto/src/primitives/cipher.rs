@@ -1,4 +1,4 @@
-//! AES in CTR, CBC and ECB (SP 800-38A) as streams.
+//! AES in CTR, CFB, CBC and ECB (SP 800-38A) as streams.
 //!
 //! Owns the modes over the bitsliced block cipher; no key is ever an index. Does not own padding,
 //! blocks in pieces (the service collects them) or who chooses the IV.
@@ -21,9 +21,15 @@ pub enum Mode {
     /// Counter mode with a 128-bit counter.
     #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
     Ctr,
+    /// Cipher feedback of whole blocks.
+    #[cfg(feature = "PSA_WANT_ALG_CFB")]
+    Cfb,
     /// Cipher block chaining.
     #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
     Cbc,
+    /// The same, filled up to whole blocks by PKCS#7 (RFC 5652 §6.3).
+    #[cfg(feature = "PSA_WANT_ALG_CBC_PKCS7")]
+    CbcPkcs7,
     /// Electronic code book.
     #[cfg(feature = "PSA_WANT_ALG_ECB_NO_PADDING")]
     Ecb,
@@ -44,8 +50,12 @@ impl Mode {
         match alg {
             #[cfg(feature = "PSA_WANT_ALG_CTR")]
             Algorithm::CTR => Ok(Mode::Ctr),
+            #[cfg(feature = "PSA_WANT_ALG_CFB")]
+            Algorithm::CFB => Ok(Mode::Cfb),
             #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
             Algorithm::CBC_NO_PADDING => Ok(Mode::Cbc),
+            #[cfg(feature = "PSA_WANT_ALG_CBC_PKCS7")]
+            Algorithm::CBC_PKCS7 => Ok(Mode::CbcPkcs7),
             #[cfg(feature = "PSA_WANT_ALG_ECB_NO_PADDING")]
             Algorithm::ECB_NO_PADDING => Ok(Mode::Ecb),
             _ => Err(Status::NOT_SUPPORTED),
@@ -62,11 +72,23 @@ impl Mode {
         }
     }
 
-    /// Whether it takes whole blocks only.
+    /// Whether the last block is filled up.
+    pub fn pads(self) -> bool {
+        match self {
+            #[cfg(feature = "PSA_WANT_ALG_CBC_PKCS7")]
+            Mode::CbcPkcs7 => true,
+            #[allow(unreachable_patterns)] // With that mode alone.
+            _ => false,
+        }
+    }
+
+    /// Whether it ciphers whole blocks only.
     pub fn whole_blocks(self) -> bool {
         match self {
             #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
             Mode::Ctr => false,
+            #[cfg(feature = "PSA_WANT_ALG_CFB")]
+            Mode::Cfb => false,
             #[allow(unreachable_patterns)] // With CTR alone.
             _ => true,
         }
@@ -88,10 +110,7 @@ impl Key {
         }
     }
 
-    #[cfg(any(
-        feature = "PSA_WANT_ALG_CBC_NO_PADDING",
-        feature = "PSA_WANT_ALG_ECB_NO_PADDING"
-    ))]
+    #[cfg(feature = "psa-cipher")]
     fn decrypt(&self, blocks: &mut [Block]) {
         match self {
             Key::Aes128(key) => key.decrypt_blocks(blocks),
@@ -139,6 +158,11 @@ impl Cipher {
         self.mode
     }
 
+    /// Whether it encrypts.
+    pub fn encrypts(&self) -> bool {
+        self.encrypting
+    }
+
     /// Begins anew at `iv`.
     pub fn set_iv(&mut self, iv: [u8; BLOCK]) {
         self.chain = iv.into();
@@ -150,15 +174,12 @@ impl Cipher {
         match self.mode {
             #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
             Mode::Ctr => self.counter(data),
+            #[cfg(feature = "PSA_WANT_ALG_CFB")]
+            Mode::Cfb => self.feedback(data),
             #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
-            Mode::Cbc => {
-                let (blocks, _) = Block::slice_as_chunks_mut(data);
-                if self.encrypting {
-                    self.chain_encrypt(blocks);
-                } else {
-                    self.chain_decrypt(blocks);
-                }
-            }
+            Mode::Cbc => self.chained(data),
+            #[cfg(feature = "PSA_WANT_ALG_CBC_PKCS7")]
+            Mode::CbcPkcs7 => self.chained(data),
             #[cfg(feature = "PSA_WANT_ALG_ECB_NO_PADDING")]
             Mode::Ecb => {
                 let (blocks, _) = Block::slice_as_chunks_mut(data);
@@ -171,8 +192,8 @@ impl Cipher {
         }
     }
 
-    /// Encrypts one block under the key, whatever the mode (CCM's MAC).
-    #[cfg(feature = "PSA_WANT_ALG_CCM")]
+    /// Encrypts one block under the key, whatever the mode (CCM's MAC, CMAC).
+    #[cfg(any(feature = "PSA_WANT_ALG_CCM", feature = "PSA_WANT_ALG_CMAC"))]
     pub(crate) fn block(&self, block: &mut [u8; BLOCK]) {
         let mut one = [Block::from(*block)];
         self.key.encrypt(&mut one);
@@ -206,7 +227,43 @@ impl Cipher {
         Block::slice_as_flattened_mut(&mut streams).zeroize();
     }
 
-    #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
+    #[cfg(feature = "PSA_WANT_ALG_CFB")]
+    fn feedback(&mut self, data: &mut [u8]) {
+        for byte in data {
+            if self.used == BLOCK {
+                let mut next = [self.chain];
+                self.key.encrypt(&mut next);
+                self.stream.copy_from_slice(&next[0]);
+                next[0].zeroize();
+                self.used = 0;
+            }
+            let given = *byte;
+            *byte ^= self.stream.get(self.used).copied().unwrap_or_default();
+            // What is fed back is the ciphertext.
+            if let Some(chain) = self.chain.get_mut(self.used) {
+                *chain = if self.encrypting { *byte } else { given };
+            }
+            self.used += 1;
+        }
+    }
+
+    #[cfg(any(
+        feature = "PSA_WANT_ALG_CBC_NO_PADDING",
+        feature = "PSA_WANT_ALG_CBC_PKCS7"
+    ))]
+    fn chained(&mut self, data: &mut [u8]) {
+        let (blocks, _) = Block::slice_as_chunks_mut(data);
+        if self.encrypting {
+            self.chain_encrypt(blocks);
+        } else {
+            self.chain_decrypt(blocks);
+        }
+    }
+
+    #[cfg(any(
+        feature = "PSA_WANT_ALG_CBC_NO_PADDING",
+        feature = "PSA_WANT_ALG_CBC_PKCS7"
+    ))]
     fn chain_encrypt(&mut self, blocks: &mut [Block]) {
         for block in blocks {
             xor(block, &self.chain);
@@ -215,7 +272,10 @@ impl Cipher {
         }
     }
 
-    #[cfg(feature = "PSA_WANT_ALG_CBC_NO_PADDING")]
+    #[cfg(any(
+        feature = "PSA_WANT_ALG_CBC_NO_PADDING",
+        feature = "PSA_WANT_ALG_CBC_PKCS7"
+    ))]
     fn chain_decrypt(&mut self, blocks: &mut [Block]) {
         let mut before = [Block::default(); BATCH];
         for batch in blocks.chunks_mut(BATCH) {

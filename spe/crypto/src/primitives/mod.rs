@@ -3,6 +3,13 @@
 //! Everything here takes plain bytes, never panics on any of them, and erases what it held of a
 //! secret. Constant time with respect to secrets as far as the underlying crates are.
 
+#[cfg_attr(
+    not(all(
+        feature = "PSA_WANT_ALG_GCM",
+        feature = "PSA_WANT_ALG_CHACHA20_POLY1305"
+    )),
+    allow(dead_code, unused_imports, unused_variables, unused_mut)
+)]
 pub mod aead;
 #[cfg(feature = "PSA_WANT_ALG_CCM")]
 pub mod ccm;
@@ -16,6 +23,8 @@ pub mod ccm;
     allow(dead_code, unused_imports)
 )]
 pub mod cipher;
+#[cfg(feature = "PSA_WANT_ALG_CMAC")]
+pub mod cmac;
 #[cfg(feature = "differential")]
 pub mod differential;
 pub mod hash;
@@ -28,11 +37,16 @@ pub mod hmac;
     )),
     allow(dead_code)
 )]
+#[cfg(any(
+    feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY",
+    feature = "PSA_WANT_ECC_SECP_R1_384"
+))]
 mod montgomery;
 pub mod p256;
 #[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
 pub mod p384;
 mod rfc6979;
+#[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY")]
 pub mod rsa;
 #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
 pub mod rsa_private;

@@ -11,12 +11,14 @@ use psa_interface::crypto::{CryptoIovec, function as f};
 use psa_interface::key::usage;
 
 /// The rules.
-pub const RULES: [Rule; 6] = [
+pub const RULES: [Rule; 8] = [
     rule("cipher-known", known),
     rule("cipher-at-once", at_once),
     rule("cipher-pieces", pieces),
     rule("cipher-iv", iv),
     rule("cipher-policy", policy),
+    rule("cipher-padding", padding),
+    rule("cipher-can-do", can_do),
     rule("cipher-states", states),
 ];
 
@@ -33,9 +35,9 @@ const TEXT: [u8; 32] = [
     0x6B, 0xC1, 0xBE, 0xE2, 0x2E, 0x40, 0x9F, 0x96, 0xE9, 0x3D, 0x7E, 0x11, 0x73, 0x93, 0x17, 0x2A,
     0xAE, 0x2D, 0x8A, 0x57, 0x1E, 0x03, 0xAC, 0x9C, 0x9E, 0xB7, 0x6F, 0xAC, 0x45, 0xAF, 0x8E, 0x51,
 ];
-/// IV, or first counter block, and what the second block of the text becomes (§F.1, F.2, F.5).
+/// IV, or first counter block, and what the second block of the text becomes (§F.1, F.2, F.3, F.5).
 type Known = (Algorithm, Option<[u8; 16]>, [u8; 16]);
-const KNOWN: [Known; 3] = [
+const KNOWN: [Known; 4] = [
     (
         Algorithm::ECB_NO_PADDING,
         None,
@@ -50,6 +52,14 @@ const KNOWN: [Known; 3] = [
         [
             0x50, 0x86, 0xCB, 0x9B, 0x50, 0x72, 0x19, 0xEE, 0x95, 0xDB, 0x11, 0x3A, 0x91, 0x76,
             0x78, 0xB2,
+        ],
+    ),
+    (
+        Algorithm::CFB,
+        Some([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
+        [
+            0xC8, 0xA6, 0x45, 0x37, 0xA0, 0xB3, 0xA9, 0x3F, 0xCD, 0xE3, 0xCD, 0xAD, 0x9F, 0x1C,
+            0xE5, 0x8B,
         ],
     ),
     (
@@ -136,7 +146,7 @@ fn at_once(t: &dyn Transport) -> Outcome {
                 INVALID_ARGUMENT
             );
         }
-        if alg != Algorithm::CTR {
+        if ![Algorithm::CTR, Algorithm::CFB].contains(&alg) {
             refused!(
                 cipher_encrypt(&t, id, alg, &TEXT[..17], &mut a),
                 INVALID_ARGUMENT
@@ -165,6 +175,113 @@ fn pieces(t: &dyn Transport) -> Outcome {
     need!(operation.set_iv(&[0; 16]));
     refused!(operation.update(&TEXT, &mut out[..31]), BUFFER_TOO_SMALL);
     need!(destroy_key(&t, id));
+    Ok(())
+}
+
+/// PKCS#7: any length, a block more where it ends on one; a wrong padding is told as such.
+fn padding(t: &dyn Transport) -> Outcome {
+    let (alg, plain) = (Algorithm::CBC_PKCS7, Algorithm::CBC_NO_PADDING);
+    let id = key(t, BOTH, alg)?;
+    let bare = key(t, BOTH, plain)?;
+    let iv = [0x1D; 16];
+    for length in 0..=32 {
+        let text = TEXT.get(..length).unwrap_or_default();
+        let whole = (length / 16 + 1) * 16;
+        for step in [32, 16, 15, 1] {
+            let (mut sealed, mut opened) = ([0; 48], [0; 48]);
+            let encrypt = CipherOperation::encrypt_setup(t, id, alg);
+            same!(run(encrypt, Some(iv), step, text, &mut sealed)?, whole);
+            let sealed = sealed.get(..whole).unwrap_or_default();
+            let decrypt = CipherOperation::decrypt_setup(t, id, alg);
+            same!(run(decrypt, Some(iv), step, sealed, &mut opened)?, length);
+            same!(opened[..length], *text);
+            // What stands behind the text, seen without the padding.
+            let mut shown = [0; 48];
+            let decrypt = CipherOperation::decrypt_setup(t, bare, plain);
+            same!(run(decrypt, Some(iv), 48, sealed, &mut shown)?, whole);
+            let fill = (whole - length) as u8;
+            same!(shown[length..whole].iter().all(|b| *b == fill), true);
+        }
+        let (mut sealed, mut opened, mut room) = ([0; 64], [0; 48], [0; 64]);
+        want!(
+            cipher_encrypt(&t, id, alg, text, &mut sealed),
+            Ok(whole + 16)
+        );
+        let sealed = sealed.get(..whole + 16).unwrap_or_default();
+        want!(cipher_decrypt(&t, id, alg, sealed, &mut opened), Ok(length));
+        same!(opened[..length], *text);
+        refused!(
+            cipher_encrypt(&t, id, alg, text, &mut room[..whole + 15]),
+            BUFFER_TOO_SMALL
+        );
+    }
+    // Paddings that are none: 0, more than a block, two that differ.
+    for last in [[1, 0], [16, 17], [0xFF, 0xFF], [3, 2], [0, 0]] {
+        let (mut block, mut sealed, mut out) = ([7; 16], [0; 16], [0; 32]);
+        block[14..].copy_from_slice(&last);
+        let encrypt = CipherOperation::encrypt_setup(t, bare, plain);
+        same!(run(encrypt, Some(iv), 16, &block, &mut sealed)?, 16);
+        let mut decrypt = need!(CipherOperation::decrypt_setup(t, id, alg));
+        need!(decrypt.set_iv(&iv));
+        want!(decrypt.update(&sealed, &mut out), Ok(0));
+        refused!(decrypt.finish(&mut out), INVALID_PADDING);
+        let mut whole = [0; 32];
+        whole[..16].copy_from_slice(&iv);
+        whole[16..].copy_from_slice(&sealed);
+        refused!(
+            cipher_decrypt(&t, id, alg, &whole, &mut out),
+            INVALID_PADDING
+        );
+        same!(out, [0; 32]);
+    }
+    // No block at all, and one that is not whole.
+    for length in [0, 1, 15, 17] {
+        let mut decrypt = need!(CipherOperation::decrypt_setup(t, id, alg));
+        need!(decrypt.set_iv(&iv));
+        need!(decrypt.update(&TEXT[..length], &mut [0; 32]));
+        refused!(decrypt.finish(&mut [0; 16]), INVALID_ARGUMENT);
+    }
+    need!(destroy_key(&t, id));
+    need!(destroy_key(&t, bare));
+    Ok(())
+}
+
+/// `psa_can_do_hash`, `psa_can_do_cipher` (TF-M 2.3): what is here, and what is not.
+fn can_do(t: &dyn Transport) -> Outcome {
+    let ask = |function_id, alg: Algorithm, rest: &[&[u8]]| -> Result<bool, crate::Broken> {
+        let iov = CryptoIovec {
+            alg: alg.0,
+            ..CryptoIovec::new(function_id)
+        };
+        let mut out = [0xFF; 4];
+        want!(raw(t, &iov, rest, None, &mut out), Ok(4));
+        same!(u32::from_le_bytes(out) <= 1, true);
+        Ok(out[0] == 1)
+    };
+    for (alg, yes) in [
+        (Algorithm::SHA_256, true),
+        (Algorithm::SHA_512, true),
+        (Algorithm(0x0200_0003), false),
+        (Algorithm::HMAC_SHA_256, false),
+        (Algorithm::NONE, false),
+    ] {
+        same!(ask(f::CAN_DO_HASH, alg, &[])?, yes);
+    }
+    for (key_type, alg, yes) in [
+        (KeyType::AES, Algorithm::CTR, true),
+        (KeyType::AES, Algorithm::CBC_PKCS7, true),
+        (KeyType::AES, Algorithm::GCM, true),
+        (KeyType::AES, Algorithm::CCM.with_tag_length(8), true),
+        (KeyType::AES, Algorithm::CHACHA20_POLY1305, false),
+        (KeyType::CHACHA20, Algorithm::CHACHA20_POLY1305, true),
+        (KeyType::HMAC, Algorithm::CTR, false),
+        (KeyType::AES, Algorithm(0x0440_FF00), false),
+        (KeyType::AES, Algorithm::SHA_256, false),
+        (KeyType::NONE, Algorithm::NONE, false),
+    ] {
+        let key_type = key_type.0.to_le_bytes();
+        same!(ask(f::CAN_DO_CIPHER, alg, &[&key_type])?, yes);
+    }
     Ok(())
 }
 

@@ -9,11 +9,12 @@ use psa_interface::crypto::{CryptoIovec, function as f};
 use psa_interface::key::usage;
 
 /// The rules.
-pub const RULES: [Rule; 5] = [
+pub const RULES: [Rule; 6] = [
     rule("mac-known", known),
     rule("mac-verify", verify),
     rule("mac-policy", policy),
     rule("mac-refusals", refusals),
+    rule("mac-cmac", cmac),
     rule("mac-states", states),
 ];
 
@@ -52,6 +53,69 @@ fn known(t: &dyn Transport) -> Outcome {
         refused!(parts.sign_finish(short), BUFFER_TOO_SMALL);
         need!(destroy_key(&t, id));
     }
+    Ok(())
+}
+
+/// RFC 4493 §4, example 3: AES-CMAC of 40 bytes.
+fn cmac(t: &dyn Transport) -> Outcome {
+    let key = [
+        0x2B, 0x7E, 0x15, 0x16, 0x28, 0xAE, 0xD2, 0xA6, 0xAB, 0xF7, 0x15, 0x88, 0x09, 0xCF, 0x4F,
+        0x3C,
+    ];
+    let text = [
+        0x6B, 0xC1, 0xBE, 0xE2, 0x2E, 0x40, 0x9F, 0x96, 0xE9, 0x3D, 0x7E, 0x11, 0x73, 0x93, 0x17,
+        0x2A, 0xAE, 0x2D, 0x8A, 0x57, 0x1E, 0x03, 0xAC, 0x9C, 0x9E, 0xB7, 0x6F, 0xAC, 0x45, 0xAF,
+        0x8E, 0x51, 0x30, 0xC8, 0x1C, 0x46, 0xA3, 0x5C, 0xE4, 0x11,
+    ];
+    let expected = [
+        0xDF, 0xA6, 0x67, 0x47, 0xDE, 0x9A, 0xE6, 0x30, 0x30, 0xCA, 0x32, 0x61, 0x14, 0x97, 0xC8,
+        0x27,
+    ];
+    for length in [16, 8, 4] {
+        let alg = Algorithm::CMAC.truncated_mac(if length == 16 { 0 } else { length as u8 });
+        let id = need!(import_key(
+            &t,
+            &volatile(KeyType::AES, 128, BOTH, alg),
+            &key
+        ));
+        let mut mac = [0; 16];
+        want!(mac_compute(&t, id, alg, &text, &mut mac), Ok(length));
+        same!(mac[..length], expected[..length]);
+        need!(mac_verify(&t, id, alg, &text, &mac[..length]));
+        mac[0] ^= 1;
+        refused!(
+            mac_verify(&t, id, alg, &text, &mac[..length]),
+            INVALID_SIGNATURE
+        );
+        for step in [40, 16, 7, 1] {
+            let mut parts = need!(MacOperation::sign_setup(t, id, alg));
+            for part in text.chunks(step) {
+                need!(parts.update(part));
+            }
+            want!(parts.sign_finish(&mut mac), Ok(length));
+            same!(mac[..length], expected[..length]);
+        }
+        need!(destroy_key(&t, id));
+    }
+    // A MAC is not longer than a block; its key is AES's.
+    let long = Algorithm::CMAC.truncated_mac(17);
+    let id = need!(import_key(
+        &t,
+        &volatile(KeyType::AES, 128, BOTH, long),
+        &key
+    ));
+    refused!(
+        mac_compute(&t, id, long, &text, &mut [0; 32]),
+        INVALID_ARGUMENT
+    );
+    need!(destroy_key(&t, id));
+    let attributes = volatile(KeyType::HMAC, 0, BOTH, Algorithm::CMAC);
+    let id = need!(import_key(&t, &attributes, &key));
+    refused!(
+        mac_compute(&t, id, Algorithm::CMAC, &text, &mut [0; 32]),
+        INVALID_ARGUMENT
+    );
+    need!(destroy_key(&t, id));
     Ok(())
 }
 

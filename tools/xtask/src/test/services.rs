@@ -60,7 +60,9 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
         }
         if wanted(VECTORS) {
             let run = count(&said, &mut outcome);
-            outcome.counters.insert("wycheproof_qemu".into(), run.into());
+            outcome
+                .counters
+                .insert("wycheproof_qemu".into(), run.into());
             ids.extend(vectors::all().filter_map(|v| {
                 let kind = vectors::KINDS.get(v.kind)?;
                 Some(format!("{kind}/{}", v.number))

@@ -162,7 +162,9 @@ pub fn auto_layout() {
         println!("cargo:rerun-if-env-changed={name}");
     }
     let layout = auto(&|name| std::env::var(name).ok());
-    emit(&layout.unwrap_or_else(|e| panic!("{e}")));
+    let layout = layout.unwrap_or_else(|e| panic!("{e}"));
+    // Examples too, where libtock-rs's programs are.
+    emit_as("", "libtock_layout", &layout);
 }
 
 fn auto(env: &dyn Fn(&str) -> Option<String>) -> Result<Layout, String> {
@@ -236,7 +238,7 @@ fn load(map: &str) -> Map {
 /// For a build script: links all binaries of the package by `layout`. The host's linker is told
 /// nothing: there is no process there.
 fn emit(layout: &Layout) {
-    emit_as("bins", "libtock_layout", layout);
+    emit_as("-bins", "libtock_layout", layout);
 }
 
 /// For a build script of a package with several binaries, each with a place of its own: links the
@@ -245,7 +247,7 @@ fn emit(layout: &Layout) {
 /// # Panics
 /// Outside of a build script.
 pub fn emit_for(name: &str, layout: &Layout) {
-    emit_as(&format!("bin={name}"), name, layout);
+    emit_as(&format!("-bin={name}"), name, layout);
 }
 
 /// `OUT_DIR`, when the package is built for a device.
@@ -265,7 +267,7 @@ fn emit_as(which: &str, script: &str, layout: &Layout) {
         "-zmax-page-size=4096".into(),
         "--icf=all".into(),
     ] {
-        println!("cargo:rustc-link-arg-{which}={argument}");
+        println!("cargo:rustc-link-arg{which}={argument}");
     }
 }
 

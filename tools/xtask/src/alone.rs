@@ -9,6 +9,7 @@ use crate::system::{Scratch, loader};
 use crate::{apps, flash, paths, setup};
 use anyhow::{Result, anyhow, bail};
 use qemu_harness::{Config, FlashFile};
+use std::path::Path;
 
 /// Such a process.
 pub struct Process {
@@ -37,13 +38,21 @@ impl Alone {
     /// # Errors
     /// Of the compiler; names an image that has not been built.
     pub fn new(process: &Process) -> Result<Alone> {
+        let (toolchain, _) = setup::everything()?;
+        let elf = firmware(&toolchain, World::NonSecure, process.package, &[])?;
+        Self::with(process, &elf)
+    }
+
+    /// As [`Alone::new`], of a process that is built.
+    ///
+    /// # Errors
+    /// Of elf2tab; names an image that has not been built.
+    pub fn with(process: &Process, elf: &Path) -> Result<Alone> {
         let name = process.package;
         let map = paths::map()?;
-        let (toolchain, _) = setup::everything()?;
-        let elf = firmware(&toolchain, World::NonSecure, name, &[])?;
         let base = |name: &str| map.region(name).map_err(|e| anyhow!(e)).map(|r| r.base);
         let place = (base("flash-pool")?, base("ram-pool")?, process.ram_size);
-        let tbf = std::fs::read(apps::pack(&map, name, process.short_id, &elf, place)?)?;
+        let tbf = std::fs::read(apps::pack(&map, name, process.short_id, elf, place)?)?;
         if tbf.len() > process.flash_size {
             bail!("{name} takes {} bytes", tbf.len());
         }

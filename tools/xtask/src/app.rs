@@ -1,10 +1,12 @@
 //! `cargo xtask app`: an app of one's own, from its package to a TAB and onto a device.
 //!
 //! Owns the step from a package that links itself into the pools (`libtock_build_scripts::pool_layout`,
-//! or `auto_layout` by environment) to `build/apps/NAME.tab`. Where it lies is read from the ELF.
+//! or `auto_layout` by environment; [`crate::foreign`] for those from elsewhere) to
+//! `build/apps/NAME.tab`. Where it lies is read from the ELF.
 
 use crate::alone::{Alone, Process};
 use crate::build::{World, firmware};
+use crate::foreign::Foreign;
 use crate::run::{keys_to, show};
 use crate::{apps, paths, setup};
 use anyhow::{Context, Result, bail};
@@ -15,7 +17,7 @@ use std::time::Duration;
 /// `app`'s options.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Package of the workspace
+    /// Package of the workspace, or the path of a package elsewhere or of one source file
     pub package: String,
     /// ShortId: what it stores and what it may do hangs on it; 0 for none
     #[arg(long, default_value_t = 0)]
@@ -36,10 +38,16 @@ pub struct Options {
 /// # Errors
 /// Of the compiler and elf2tab; when the package does not link itself with the libtock layout.
 pub fn run(options: &Options) -> Result<()> {
-    let name = options.package.as_str();
     let map = paths::map()?;
     let (toolchain, _) = setup::everything()?;
-    let elf = firmware(&toolchain, World::NonSecure, name, &[])?;
+    let foreign = Foreign::at(&options.package)?;
+    let (name, elf) = match &foreign {
+        Some(foreign) => (foreign.name.as_str(), foreign.build(&toolchain, &map)?),
+        None => {
+            let name = options.package.as_str();
+            (name, firmware(&toolchain, World::NonSecure, name, &[])?)
+        }
+    };
     let bytes = std::fs::read(&elf)?;
     let symbol = |symbol: &str| {
         elf_symbol(&bytes, symbol).with_context(|| {
@@ -72,12 +80,13 @@ pub fn run(options: &Options) -> Result<()> {
             bail!("{name}: --run takes what is linked to the start of `{region}`, 0x{base:08x}");
         }
     }
-    let alone = Alone::new(&Process {
+    let process = Process {
         package: name.to_owned().leak(),
         short_id: options.short_id,
         flash_size: usize::try_from(size)?,
         ram_size,
-    })?;
+    };
+    let alone = Alone::with(&process, &elf)?;
     let mut device = Device::start(&alone.config)?;
     show("console | ", device.console.clone());
     keys_to(device.console.clone());

@@ -16,6 +16,7 @@ mod credentials;
 mod demo;
 mod enrol;
 mod flash;
+mod foreign;
 mod ota;
 mod paths;
 mod products;

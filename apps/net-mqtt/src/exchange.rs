@@ -48,6 +48,9 @@ pub struct Exchange<'b> {
     /// The present session began before this process did, and messages for nobody so far.
     inherited: Option<u32>,
     first: bool,
+    /// The broker has refused a CONNECT since it last took one. What it then calls present may be a
+    /// session without its subscriptions (seen of mosquitto 2.0).
+    refused: bool,
     desk: Desk,
 }
 
@@ -66,6 +69,7 @@ impl<'b> Exchange<'b> {
             without_will: false,
             inherited: None,
             first: true,
+            refused: false,
             desk: Desk::new(thing),
         }
     }
@@ -163,8 +167,12 @@ impl<'b> Exchange<'b> {
             service.session_inherited();
             self.inherited = Some(0);
         }
-        let known = resumed && !self.first;
-        self.first = false;
+        let known = resumed && !self.first && !self.refused;
+        if resumed && self.refused {
+            // Asked for once more, which changes nothing where they stand.
+            service.session_lost();
+        }
+        (self.first, self.refused) = (false, false);
         self.desk.connected(resumed, known);
         service.set_link(Link::Online);
         // At QoS 1, because AWS closes the connection of a publisher at QoS 0 who may not.
@@ -310,6 +318,7 @@ impl<'b> Exchange<'b> {
 
     fn failed(&mut self, failure: Failure) -> Why {
         if let Failure::Refused(reason) = failure {
+            self.refused = true;
             // Not authorised may mean the will's topic: the next CONNECT tells.
             self.without_will = reason == 0x87 && !self.without_will;
         }

@@ -47,6 +47,28 @@ fn a_resumed_session_is_not_subscribed_again() {
     assert!(bench.hear(0).contains(&Heard::Message(b"x".into())));
 }
 
+/// What stood at a broker that has refused us meanwhile may be gone, whatever it says; once it has
+/// been asked for again, it is believed as before.
+#[test]
+fn a_session_that_outlived_a_refusal_is_subscribed_again() {
+    let mut bench = Bench::new(1);
+    bench.connect(false);
+    bench.subscribe(0, "a/+");
+    bench.lose();
+    bench.exchange.connect(bench.now);
+    bench.sent();
+    bench.says(&[0x20, 3, 0, 0x87, 0]);
+    assert_eq!(bench.run(), Err(Why::MqttRefused(0x87)));
+    bench.lose();
+    let sent = bench.connect(true);
+    assert_eq!(kinds(&sent).iter().filter(|kind| **kind == 0x82).count(), 1);
+    bench.message("a/b", b"x");
+    bench.run().unwrap();
+    assert!(bench.hear(0).contains(&Heard::Message(b"x".into())));
+    bench.lose();
+    assert!(!kinds(&bench.connect(true)).contains(&0x82));
+}
+
 #[test]
 fn a_lost_session_is_subscribed_again_and_nothing_in_flight_is_lost() {
     let mut bench = Bench::new(2);

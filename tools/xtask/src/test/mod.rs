@@ -28,6 +28,7 @@ mod ota;
 mod rsa;
 mod services;
 pub mod supervision;
+mod sweep;
 mod tbf_tools;
 mod tockloader;
 
@@ -156,7 +157,7 @@ pub fn run(options: &Options) -> Result<()> {
     })?;
     timed("e2e", &mut || {
         // The longest first: two at a time then end together.
-        Ok(cases(
+        let outcome = cases(
             // One list a line, so that additions do not meet.
             &[
                 &ota::CASES,
@@ -175,7 +176,11 @@ pub fn run(options: &Options) -> Result<()> {
                 &console::CASES,
             ],
             options.case.as_deref(),
-        ))
+        );
+        Ok(match options.long {
+            true => outcome.and(sweep::run(options.case.as_deref())),
+            false => outcome,
+        })
     })?;
 
     let first = paths::board_name() == paths::BOARDS[0];

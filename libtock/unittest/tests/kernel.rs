@@ -100,6 +100,24 @@ fn waiting_for_one_event_leaves_the_others_and_runs_nothing() {
 }
 
 #[test]
+fn what_comes_before_an_upcall_is_subscribed_is_not_for_it() {
+    static LATE: Event = Event::new();
+    let (_kernel, driver) = kernel();
+    driver.schedule(0, (1, 2, 3));
+    Syscalls::subscribe_static(D, 0, &LATE).unwrap();
+    assert!(!Kernel::is_upcall_pending());
+    driver.schedule(0, (4, 5, 6));
+    assert!(Kernel::is_upcall_pending());
+    assert_eq!(Syscalls::yield_wait_for(D, 0), (1, 2, 3));
+    Syscalls::yield_wait();
+    assert_eq!(LATE.take(), Some((4, 5, 6)));
+    // A new subscription takes along what was for the old one.
+    driver.schedule(0, (7, 8, 9));
+    Syscalls::subscribe_static(D, 0, &LATE).unwrap();
+    assert_eq!(Syscalls::yield_no_wait(), YieldNoWaitReturn::NoUpcall);
+}
+
+#[test]
 #[should_panic(expected = "for ever")]
 fn waiting_for_nothing_fails_the_test_instead_of_hanging() {
     let (_kernel, _driver) = kernel();
@@ -248,10 +266,8 @@ fn memory_operations_answer() {
     assert_eq!(Syscalls::memop_debug_stack_start(core::ptr::null()), Ok(()));
     assert_eq!(Syscalls::memop_query(99), Err(ErrorCode::NoSupport));
     // The fake's sbrk answers with the new break.
-    let memory = [0u8; 8];
-    // SAFETY: the fake kernel does not touch it.
-    assert_eq!(unsafe { Syscalls::memop_brk(memory.as_ptr()) }, Ok(()));
-    assert_eq!(Syscalls::memop_increment_brk(4), Ok(&raw const memory[4]));
+    let first = Syscalls::memop_increment_brk(4).unwrap();
+    assert_eq!(Syscalls::memop_increment_brk(8), Ok(first.wrapping_add(8)));
     assert!(Syscalls::memop_app_ram_start().is_ok());
     kernel.add_expected_syscall(ExpectedSyscall::Memop {
         memop_num: 1,

@@ -101,9 +101,7 @@ fn number(register: Register, what: &str) -> u32 {
 }
 
 fn yield_number(register: Register) -> u32 {
-    register
-        .try_into()
-        .unwrap_or_else(|_| panic!("too-large Yield ID passed"))
+    register.try_into().expect("too-large Yield ID passed")
 }
 
 // SAFETY: behaves as a kernel that keeps TRD104: pointers are used only while they are lent.

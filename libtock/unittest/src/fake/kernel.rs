@@ -22,12 +22,27 @@ const QUEUE: usize = 10;
 struct State {
     drivers: HashMap<u32, (u32, Rc<dyn SyscallDriver>)>,
     upcalls: HashMap<(u32, u32), UpcallPointer>,
-    queue: VecDeque<(u32, u32, [Register; 3])>,
+    queue: VecDeque<Queued>,
     log: Vec<SyscallLogEntry>,
     expected: VecDeque<ExpectedSyscall>,
     writable: Vec<(u32, u32, usize, usize)>,
     /// As the last brk or sbrk left it.
     memory_break: Option<Register>,
+}
+
+struct Queued {
+    driver_num: u32,
+    subscribe_num: u32,
+    arguments: [Register; 3],
+    /// Whether there was an upcall when it came. One that comes without is for yield-wait-for
+    /// alone, whatever is subscribed later (docs/quirks.md, 3).
+    runs: bool,
+}
+
+impl Queued {
+    fn is_of(&self, key: (u32, u32)) -> bool {
+        (self.driver_num, self.subscribe_num) == key
+    }
 }
 
 thread_local! {
@@ -103,10 +118,8 @@ impl Kernel {
     /// Is an upcall queued that a yield would run?
     pub fn is_upcall_pending() -> bool {
         STATE.with_borrow(|s| {
-            s.as_ref().is_some_and(|s| {
-                let runs = |(d, n, _): &(u32, u32, _)| s.upcalls.contains_key(&(*d, *n));
-                s.queue.iter().any(runs)
-            })
+            s.as_ref()
+                .is_some_and(|s| s.queue.iter().any(|event| event.runs))
         })
     }
 }
@@ -190,15 +203,15 @@ impl FakeKernel for ThreadKernel {
 /// Runs the oldest queued event that has an upcall; events without one are dropped, as by the
 /// kernel (tock.md §1.4).
 fn run_one() -> bool {
-    loop {
-        let Some((driver, number, arguments)) = with(|s| s.queue.pop_front()) else {
-            return false;
-        };
-        if let Some(upcall) = with(|s| s.upcalls.get(&(driver, number)).copied()) {
-            upcall.call(arguments);
+    while let Some(event) = with(|s| s.queue.pop_front()) {
+        let key = (event.driver_num, event.subscribe_num);
+        let upcall = with(|s| s.upcalls.get(&key).copied());
+        if let (true, Some(upcall)) = (event.runs, upcall) {
+            upcall.call(event.arguments);
             return true;
         }
     }
+    false
 }
 
 fn yield_wait() {
@@ -234,14 +247,12 @@ fn yield_wait_for(driver_num: u32, subscribe_num: u32) -> [Register; 3] {
         other.instead("yield-wait-for");
     }
     let found = with(|s| {
-        let at = s
-            .queue
-            .iter()
-            .position(|(d, n, _)| (*d, *n) == (driver_num, subscribe_num))?;
+        let key = (driver_num, subscribe_num);
+        let at = s.queue.iter().position(|event| event.is_of(key))?;
         s.queue.remove(at)
     });
     match found {
-        Some((_, _, arguments)) => arguments,
+        Some(event) => event.arguments,
         None => panic!(
             "yield-wait-for({driver_num:#x}, {subscribe_num}) with no such event queued: the \
              process would wait for ever"
@@ -266,7 +277,13 @@ pub(crate) fn schedule(
         }
         // A full queue drops the new event, as in the kernel.
         if s.queue.len() < QUEUE {
-            s.queue.push_back((driver_num, subscribe_num, arguments));
+            let runs = s.upcalls.contains_key(&(driver_num, subscribe_num));
+            s.queue.push_back(Queued {
+                driver_num,
+                subscribe_num,
+                arguments,
+                runs,
+            });
         }
         Ok(())
     })
@@ -306,8 +323,7 @@ fn subscribe(
     }
     with(|s| {
         let key = (driver_num, subscribe_num);
-        // What came before is not for the new upcall, nor for the old one any more.
-        s.queue.retain(|(d, n, _)| (*d, *n) != key);
+        s.queue.retain(|event| !(event.runs && event.is_of(key)));
         let former = if upcall.is_null() {
             s.upcalls.remove(&key)
         } else {

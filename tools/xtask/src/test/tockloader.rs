@@ -494,7 +494,7 @@ fn relocatable() -> Result<()> {
     };
     let before = outside()?;
     let refused = board.line("tockloader install --local-board c_hello.tab");
-    let text = refused.map_or_else(|e| format!("{e:#}"), |output| output);
+    let text = refused.unwrap_or_else(|e| format!("{e:#}"));
     ensure!(
         text.contains("Mixing fixed address and position-independent apps"),
         "one list of both kinds: docs/apps.md says no\n{text}"

@@ -36,14 +36,14 @@ fn main() {
         attack::call_kernel::<1>([numbers::DRIVER, 0, f, 0]);
     });
     let hand = |slot| {
-        TockSyscalls::command(numbers::DRIVER, commands::HAND, slot, 0);
+        let _ = TockSyscalls::command(numbers::DRIVER, commands::HAND, slot, 0);
         TockSyscalls::yield_wait();
     };
     row("yield_wait_upcall", || hand(own));
     row("two_hops", || hand(peer));
     attack::call_kernel::<1>([IPC, peer, f, 0]);
     row("ipc_round_trip", || {
-        TockSyscalls::command(IPC, NOTIFY_SERVICE, peer, 0);
+        let _ = TockSyscalls::command(IPC, NOTIFY_SERVICE, peer, 0);
         TockSyscalls::yield_wait();
     });
     secure_calls();

@@ -36,9 +36,9 @@ fn main() {
     loop {
         TockSyscalls::yield_wait();
         if FROM.swap(0, Relaxed) == IPC {
-            TockSyscalls::command(IPC, NOTIFY_CLIENT, bench, 0);
+            let _ = TockSyscalls::command(IPC, NOTIFY_CLIENT, bench, 0);
         } else {
-            TockSyscalls::command(numbers::DRIVER, commands::HAND, bench, 0);
+            let _ = TockSyscalls::command(numbers::DRIVER, commands::HAND, bench, 0);
         }
     }
 }

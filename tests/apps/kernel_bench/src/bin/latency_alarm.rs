@@ -29,7 +29,7 @@ fn main() {
     let mut worst = 0;
     let mut reference = Alarm::get_ticks().unwrap_or(0);
     for _ in 0..ALARMS {
-        TockSyscalls::command(ALARM, SET_ABSOLUTE, reference, INTERVAL_US);
+        let _ = TockSyscalls::command(ALARM, SET_ABSOLUTE, reference, INTERVAL_US);
         TockSyscalls::yield_wait();
         let end = Alarm::get_ticks().unwrap_or(0);
         let late = end.wrapping_sub(reference).wrapping_sub(INTERVAL_US);

@@ -39,6 +39,8 @@ struct Nor {
     pages: Cell<Option<&'static dyn hil_flash::Client<Nor>>>,
     written: RefCell<Option<(&'static mut [u8], usize)>>,
     erased: Cell<Option<bool>>,
+    /// Takes nothing.
+    refuses: Cell<bool>,
     call: DeferredCall,
 }
 
@@ -61,6 +63,9 @@ impl NonvolatileStorage<'static> for Nor {
         Err((ErrorCode::NOSUPPORT, buffer))
     }
     fn write(&self, buffer: Bytes, address: usize, n: usize) -> Result<(), (ErrorCode, Bytes)> {
+        if self.refuses.get() {
+            return Err((ErrorCode::OFF, buffer));
+        }
         let at = address - self.seen.addr();
         let done = self.sim.borrow_mut().program(at as u32, &buffer[..n]);
         self.copy();
@@ -198,6 +203,11 @@ impl DynamicProcessUnloadClient for Log {
         self.say("unload", result);
     }
 }
+impl DynamicProcessUninstallClient for Log {
+    fn uninstall_done(&self, result: Result<(), ErrorCode>) {
+        self.say("uninstall", result);
+    }
+}
 impl DynamicProcessUpdateClient for Log {
     fn update_done(&self, result: Result<(), ErrorCode>) {
         self.say("update", result);
@@ -291,6 +301,7 @@ impl Rig {
             pages: Cell::new(None),
             written: RefCell::new(None),
             erased: Cell::new(None),
+            refuses: Cell::new(false),
             call: DeferredCall::new(),
         });
         nor.register();
@@ -348,6 +359,7 @@ impl Rig {
         storage.set_storage_client(log);
         storage.set_load_client(log);
         storage.set_unload_client(log);
+        storage.set_uninstall_client(log);
         storage.set_update_client(log);
         // As the board does.
         match TrialStore::get(store) {
@@ -383,6 +395,11 @@ impl Rig {
         said[before..].iter().any(|s| s == answer)
     }
 
+    fn write(&self, piece: SubSliceMut<'static, u8>, offset: usize) -> bool {
+        let accepted = self.storage.write(piece, offset);
+        self.ok(accepted.map_err(|(error, _)| error), "write")
+    }
+
     /// Stores and finalizes a binary.
     fn store(&self, row: Option<usize>, object: &[u8]) -> bool {
         let setup = match row {
@@ -399,7 +416,7 @@ impl Rig {
             buffer[..chunk.len()].copy_from_slice(chunk);
             let mut piece = SubSliceMut::new(buffer);
             piece.slice(..chunk.len());
-            if !self.ok(self.storage.write(piece, i * 1000), "write") {
+            if !self.write(piece, i * 1000) {
                 return false;
             }
         }
@@ -452,6 +469,14 @@ fn install(rig: &Rig) {
 }
 fn remove(rig: &Rig) {
     let _ = rig.ok(rig.storage.remove(ID), "update");
+}
+/// As upstream's user space does it, with the handle that the end of the process gave.
+fn uninstall(rig: &Rig) {
+    let _ = rig.ok(rig.storage.unload(ShortId::Fixed(ID)), "unload")
+        && rig.ok(
+            rig.storage.uninstall_with_app_handle(rig.address(1)),
+            "uninstall",
+        );
 }
 fn nothing(_: &Rig) {}
 
@@ -589,6 +614,55 @@ fn an_application_comes_and_goes() {
         assert!(found.len() <= 1 && (!told || found.is_empty()), "{what}");
     });
     println!("install: {cuts} cuts, remove: {removed} cuts");
+}
+
+#[test]
+fn one_copy_is_taken_away_by_its_handle() {
+    let start = Device::factory();
+    let gone = start.boot(None, uninstall);
+    assert!(versions(&gone, "app").is_empty(), "{:?}", gone.said);
+    // The older copy is what is left.
+    assert_eq!(versions(&settle(&gone, "uninstalled"), "app"), [1]);
+    let cuts = cut_everywhere(&start, uninstall, |cut, settled, what| {
+        let found = versions(settled, "app");
+        let told = cut.said.last().is_some_and(|s| s == "uninstall");
+        assert!(found == [1] || !told && found == [2], "{what}");
+    });
+    println!("uninstall: {cuts} cuts");
+    start.boot(None, |rig| {
+        let take = |at: usize| rig.storage.uninstall_with_app_handle(at);
+        assert_eq!(take(rig.address(1)), Err(ErrorCode::BUSY), "it runs");
+        let padding = rig.address(1) + 0x3000;
+        let inside = rig.address(1) + 16;
+        for at in [0, rig.address(0) - 1, inside, padding, usize::MAX] {
+            assert_eq!(take(at), Err(ErrorCode::INVAL), "{at:x}");
+        }
+        let object = app(0x2400, "app", 3, APP);
+        assert!(rig.store(Some(3), &object));
+        assert_eq!(take(rig.address(3)), Err(ErrorCode::BUSY), "an install");
+        assert!(rig.ok(rig.storage.load(), "load"));
+        let old = take(rig.address(1));
+        assert_eq!(old, Err(ErrorCode::BUSY), "what the trial falls back to");
+    });
+}
+
+/// Flash that takes nothing for a while costs neither the caller's buffer nor the storage's own.
+#[test]
+fn a_refused_write_loses_no_buffer() {
+    let after = Device::factory().boot(None, |rig| {
+        let piece = || SubSliceMut::new(rig.log.buffer.take().unwrap());
+        let setup = rig.storage.setup_at(rig.address(3), 0x2400);
+        assert!(rig.ok(setup.map(|_| ()), "setup"));
+        rig.nor.refuses.set(true);
+        assert!(!rig.write(piece(), 0x1000));
+        assert_eq!(rig.log.said.borrow().last().unwrap(), "write OFF");
+        assert!(!rig.ok(rig.storage.abort(), "abort"));
+        rig.nor.refuses.set(false);
+        let _ = rig.ok(rig.storage.abort(), "abort");
+        let object = app(0x2400, "app", 3, APP);
+        assert!(rig.store(Some(3), &object) && rig.ok(rig.storage.load(), "load"));
+    });
+    assert_eq!(versions(&after, "app"), [3], "{:?}", after.said);
 }
 
 #[test]
@@ -830,16 +904,13 @@ fn what_must_not_be_installed_is_not() {
             let buffer = rig.log.buffer.take().unwrap();
             buffer.fill(0x55 << i);
             let piece = SubSliceMut::new(buffer);
-            assert_eq!(
-                rig.ok(rig.storage.write(piece, 0x2000 - 1000), "write"),
-                expected
-            );
+            assert_eq!(rig.write(piece, 0x2000 - 1000), expected);
         }
         // Header start in two parts, past the end, nothing at all.
         for (offset, len) in [(4, 8), (0x2400 - 8, 9), (0, 0), (usize::MAX, 2)] {
             let mut piece = SubSliceMut::new(rig.log.buffer.take().unwrap());
             piece.slice(..len);
-            assert!(!rig.ok(rig.storage.write(piece, offset), "write"));
+            assert!(!rig.write(piece, offset));
         }
         abort();
         assert!(rig.store(Some(3), &object) && rig.ok(rig.storage.load(), "load"));

@@ -9,13 +9,14 @@
 //! | 4 load | ms of trial, 0: 180,000 | then upcall 3 | |
 //! | 5 abort | – | then upcall 4 | |
 //! | 6 unload | ShortId | then upcall 5 | |
-//! | 7 setup at | flash address, bytes | then upcall 0 | BUSY in use · NOMEM |
-//! | 8 probe | flash address, bytes | free | as 7 |
+//! | 7 uninstall | address of the TBF | then upcall 6 | BUSY in use · INVAL nothing |
+//! | 8 probe | flash address, bytes | free | as 14 |
 //! | 9 installed | ShortId | u32×3 version, address, flags | INVAL nothing |
-//! | 10 confirm | ShortId | then upcall 6 | INVAL not on trial |
-//! | 11 roll back | ShortId | then upcall 6 | INVAL not on trial |
-//! | 12 remove | ShortId | then upcall 6 | INVAL nothing |
-//! | 13 start | ShortId | then upcall 6 | ALREADY it runs |
+//! | 10 confirm | ShortId | then upcall 8 | INVAL not on trial |
+//! | 11 roll back | ShortId | then upcall 8 | INVAL not on trial |
+//! | 12 remove | ShortId | then upcall 8 | INVAL nothing |
+//! | 13 start | ShortId | then upcall 8 | ALREADY it runs |
+//! | 14 setup at | flash address, bytes | then upcall 0 | BUSY in use · NOMEM |
 //!
 //! Any: NOSUPPORT the caller may not install, BUSY another does, INVAL out of order. RO 0: bytes to
 //! write. Owns who may install and one caller at a time, the trial's deadline, and that a trial that
@@ -25,8 +26,8 @@ use core::cell::Cell;
 use core::num::NonZeroU32;
 use kernel::dynamic_binary_storage::{
     DynamicBinaryStore, DynamicBinaryStoreClient, DynamicProcessLoad, DynamicProcessLoadClient,
-    DynamicProcessUnload, DynamicProcessUnloadClient, DynamicProcessUpdate,
-    DynamicProcessUpdateClient,
+    DynamicProcessUninstall, DynamicProcessUninstallClient, DynamicProcessUnload,
+    DynamicProcessUnloadClient, DynamicProcessUpdate, DynamicProcessUpdateClient,
 };
 use kernel::errorcode::into_statuscode;
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, UpcallCount};
@@ -54,8 +55,9 @@ mod upcall {
     pub const LOAD: usize = 3;
     pub const ABORT: usize = 4;
     pub const UNLOAD: usize = 5;
-    pub const UPDATE: usize = 6;
+    pub const UNINSTALL: usize = 6;
     pub const TRIAL: usize = 7;
+    pub const UPDATE: usize = 8;
 }
 
 /// Who may install.
@@ -85,21 +87,30 @@ enum Pending {
     Load,
     Abort,
     Unload,
+    Uninstall,
     /// A command of the update kind, by number.
     Update(usize),
     /// Nobody asked: a trial failed, or the caller died.
     Own,
 }
 
-type AppGrant = Grant<(), UpcallCount<8>, AllowRoCount<1>, AllowRwCount<0>>;
+type AppGrant = Grant<(), UpcallCount<9>, AllowRoCount<1>, AllowRwCount<0>>;
 
 /// All that the capsule asks of the storage.
 pub trait Storage:
-    DynamicBinaryStore + DynamicProcessLoad + DynamicProcessUnload + DynamicProcessUpdate
+    DynamicBinaryStore
+    + DynamicProcessLoad
+    + DynamicProcessUnload
+    + DynamicProcessUninstall
+    + DynamicProcessUpdate
 {
 }
 impl<T> Storage for T where
-    T: DynamicBinaryStore + DynamicProcessLoad + DynamicProcessUnload + DynamicProcessUpdate
+    T: DynamicBinaryStore
+        + DynamicProcessLoad
+        + DynamicProcessUnload
+        + DynamicProcessUninstall
+        + DynamicProcessUpdate
 {
 }
 
@@ -231,7 +242,12 @@ impl<'a, S: Storage, A: Alarm<'a>> AppLoader<'a, S, A> {
         }
         let mut piece = SubSliceMut::new(buffer);
         piece.slice(..size);
-        self.storage.write(piece, offset + done)
+        self.storage
+            .write(piece, offset + done)
+            .map_err(|(error, piece)| {
+                self.buffer.put(Some(piece.take()));
+                error
+            })
     }
 
     fn write(&self, process_id: ProcessId, offset: usize, length: usize) -> Result<(), ErrorCode> {
@@ -340,8 +356,8 @@ impl<'a, S: Storage, A: Alarm<'a>> SyscallDriver for AppLoader<'a, S, A> {
                     self.storage.unload(ShortId::Fixed(id))
                 })
             }),
-            7 => self.begin(process_id, Pending::Setup, || {
-                self.storage.setup_at(r2, r3).map(|_| ())
+            7 => self.begin(process_id, Pending::Uninstall, || {
+                self.storage.uninstall_with_app_handle(r2)
             }),
             8 => self.storage.probe(r2, r3),
             9 => {
@@ -356,6 +372,9 @@ impl<'a, S: Storage, A: Alarm<'a>> SyscallDriver for AppLoader<'a, S, A> {
                 };
             }
             10..=13 => self.update(process_id, command_num, r2),
+            14 => self.begin(process_id, Pending::Setup, || {
+                self.storage.setup_at(r2, r3).map(|_| ())
+            }),
             _ => Err(ErrorCode::NOSUPPORT),
         };
         CommandReturn::from(result)
@@ -442,6 +461,12 @@ impl<'a, S: Storage, A: Alarm<'a>> DynamicProcessUnloadClient for AppLoader<'a, 
             (into_statuscode(result), app_handle, 0),
             true,
         );
+    }
+}
+
+impl<'a, S: Storage, A: Alarm<'a>> DynamicProcessUninstallClient for AppLoader<'a, S, A> {
+    fn uninstall_done(&self, result: Result<(), ErrorCode>) {
+        self.tell(upcall::UNINSTALL, (into_statuscode(result), 0, 0), true);
     }
 }
 

@@ -11,8 +11,8 @@ use common::{App, Memory, leak};
 use kernel::ErrorCode;
 use kernel::dynamic_binary_storage::{
     DynamicBinaryStore, DynamicBinaryStoreClient, DynamicProcessLoad, DynamicProcessLoadClient,
-    DynamicProcessUnload, DynamicProcessUnloadClient, DynamicProcessUpdate,
-    DynamicProcessUpdateClient, Installed, Trial,
+    DynamicProcessUninstall, DynamicProcessUninstallClient, DynamicProcessUnload,
+    DynamicProcessUnloadClient, DynamicProcessUpdate, DynamicProcessUpdateClient, Installed, Trial,
 };
 use kernel::hil::time::{Alarm, AlarmClient, Freq1KHz, Ticks32, Time};
 use kernel::process::ShortId;
@@ -28,6 +28,8 @@ const OTHER_AGENT: u32 = 4;
 const GUEST: u32 = 9;
 const PIECE: usize = 16;
 
+type Piece = SubSliceMut<'static, u8>;
+
 /// Answers when the test says so.
 #[derive(Default)]
 struct FakeStorage {
@@ -36,6 +38,8 @@ struct FakeStorage {
     buffer: Cell<Option<(&'static mut [u8], usize)>>,
     trial: Cell<Option<Trial>>,
     failed: Cell<bool>,
+    /// Takes nothing.
+    full: Cell<bool>,
 }
 
 impl FakeStorage {
@@ -55,7 +59,10 @@ impl DynamicBinaryStore for FakeStorage {
         }
         self.ask(format!("setup {app_length}")).map(|()| app_length)
     }
-    fn write(&self, mut buffer: SubSliceMut<'static, u8>, _: usize) -> Result<(), ErrorCode> {
+    fn write(&self, mut buffer: Piece, _: usize) -> Result<(), (ErrorCode, Piece)> {
+        if self.full.get() {
+            return Err((ErrorCode::BUSY, buffer));
+        }
         self.bytes.borrow_mut().extend(buffer.as_slice());
         let length = buffer.len();
         buffer.reset();
@@ -83,6 +90,13 @@ impl DynamicProcessUnload for FakeStorage {
         self.ask(format!("unload {short_id}"))
     }
     fn set_unload_client(&self, _: &'static dyn DynamicProcessUnloadClient) {}
+}
+
+impl DynamicProcessUninstall for FakeStorage {
+    fn uninstall_with_app_handle(&self, app_handle: usize) -> Result<(), ErrorCode> {
+        self.ask(format!("uninstall {app_handle:x}"))
+    }
+    fn set_uninstall_client(&self, _: &'static dyn DynamicProcessUninstallClient) {}
 }
 
 impl DynamicProcessUpdate for FakeStorage {
@@ -195,7 +209,7 @@ fn rig() -> Rig {
 impl Rig {
     fn app(&self, name: &str, id: u32) -> App<'_> {
         let app = App::named(&self.kernel, self.memory, name, id);
-        for number in 0..8 {
+        for number in 0..9 {
             app.subscribe(APP, number);
         }
         app
@@ -221,7 +235,7 @@ fn only_the_named_may_install() {
     let nobody = App::new(&rig.kernel, rig.memory, "nobody");
     for app in [&stranger, &nobody] {
         assert_eq!(app.command(APP, 0, 0, 0), Success);
-        for command in 1..=14 {
+        for command in 1..=15 {
             assert_eq!(
                 app.command(APP, command, GUEST as usize, 100),
                 Failure(ErrorCode::NOSUPPORT)
@@ -231,7 +245,7 @@ fn only_the_named_may_install() {
     assert!(rig.storage.asked().is_empty());
     let agent = rig.app("agent", AGENT);
     assert_eq!(
-        agent.command(APP, 14, 0, 0),
+        agent.command(APP, 15, 0, 0),
         Failure(ErrorCode::NOSUPPORT),
         "no such command"
     );
@@ -286,11 +300,44 @@ fn an_install_belongs_to_one_caller_from_setup_to_load() {
     // It is anybody's again.
     assert_eq!(b.command(APP, 12, GUEST as usize, 0), Success);
     rig.loader.update_done(Ok(()));
-    assert_eq!(b.upcalls(), [(APP, 6, [0, 12, 0])]);
+    assert_eq!(b.upcalls(), [(APP, 8, [0, 12, 0])]);
     assert_eq!(
         rig.storage.asked(),
         ["setup 100", "setup 100", "finalize", "load", "remove 9"]
     );
+}
+
+/// As upstream's user space does it.
+#[test]
+fn what_was_unloaded_is_uninstalled_by_its_handle() {
+    let rig = rig();
+    let (a, b) = (rig.app("a", AGENT), rig.app("b", OTHER_AGENT));
+    assert_eq!(a.command(APP, 6, GUEST as usize, 0), Success);
+    rig.loader.unload_done(Ok(()), 0x6031_0000);
+    assert_eq!(a.upcalls(), [(APP, 5, [0, 0x6031_0000, 0])]);
+    assert_eq!(a.command(APP, 7, 0x6031_0000, 0), Success);
+    assert_eq!(b.command(APP, 1, 100, 0), Failure(ErrorCode::BUSY));
+    rig.loader.uninstall_done(Ok(()));
+    assert_eq!(a.upcalls(), [(APP, 6, [0, 0, 0])]);
+    assert_eq!(b.command(APP, 14, 0x6031_0000, 100), Success);
+    assert_eq!(
+        rig.storage.asked(),
+        ["unload 0x9", "uninstall 60310000", "setup 60310000 100"]
+    );
+}
+
+#[test]
+fn a_refused_piece_comes_back() {
+    let rig = rig();
+    let a = rig.app("a", AGENT);
+    a.allow_ro(APP, 0, 0, 4);
+    assert_eq!(a.command(APP, 1, 100, 0), Success);
+    rig.loader.setup_done(Ok(()));
+    rig.storage.full.set(true);
+    assert_eq!(a.command(APP, 2, 0, 4), Failure(ErrorCode::BUSY));
+    rig.storage.full.set(false);
+    assert_eq!(a.command(APP, 2, 0, 4), Success);
+    assert_eq!(rig.written(Ok(())), 1);
 }
 
 #[test]
@@ -347,7 +394,7 @@ fn a_trial_ends_by_time_or_fault_and_all_installers_hear_of_it() {
         for app in [&a, &b] {
             assert_eq!(app.command(APP, 13, GUEST as usize, 0), Success);
             rig.loader.update_done(Ok(()));
-            assert_eq!(app.upcalls(), [(APP, 6, [0, 13, 0])]);
+            assert_eq!(app.upcalls(), [(APP, 8, [0, 13, 0])]);
         }
         assert_eq!(a.command(APP, 1, 100, 0), Success);
         rig.loader.setup_done(Ok(()));

@@ -25,8 +25,13 @@ pub trait DynamicBinaryStore {
     /// becomes of it.
     ///
     /// # Errors
-    /// None: a wrong state or range is told by `write_done`, so that the buffer is never lost.
-    fn write(&self, buffer: SubSliceMut<'static, u8>, offset: usize) -> Result<(), ErrorCode>;
+    /// Comes back with the buffer, and no callback follows. The storage here tells a wrong state or
+    /// range by `write_done`.
+    fn write(
+        &self,
+        buffer: SubSliceMut<'static, u8>,
+        offset: usize,
+    ) -> Result<(), (ErrorCode, SubSliceMut<'static, u8>)>;
     /// The binary is complete: checks its form and makes it an object of the list; `finalize_done` later.
     ///
     /// # Errors
@@ -87,6 +92,24 @@ pub trait DynamicProcessUnload {
 pub trait DynamicProcessUnloadClient {
     /// It is gone; `app_handle` is the address of its TBF.
     fn unload_done(&self, result: Result<(), ErrorCode>, app_handle: usize);
+}
+
+/// Takes binaries out of flash.
+pub trait DynamicProcessUninstall {
+    /// Takes the binary off the list that [`DynamicProcessUnloadClient::unload_done`] named, or any
+    /// other by the address of its TBF; `uninstall_done` later.
+    ///
+    /// # Errors
+    /// `INVAL` no application lies there, `BUSY` a process runs from it, a trial is open, or not idle.
+    fn uninstall_with_app_handle(&self, app_handle: usize) -> Result<(), ErrorCode>;
+    /// Whom to tell.
+    fn set_uninstall_client(&self, client: &'static dyn DynamicProcessUninstallClient);
+}
+
+/// Hears of what was taken away.
+pub trait DynamicProcessUninstallClient {
+    /// It is off the list, or not.
+    fn uninstall_done(&self, result: Result<(), ErrorCode>);
 }
 
 /// What is installed under a name.

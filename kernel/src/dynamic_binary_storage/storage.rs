@@ -80,6 +80,7 @@ enum State {
     /// The old version is being checked.
     Restoring(Option<ProcessLoadError>),
     Removing,
+    Uninstalling,
     Starting,
 }
 
@@ -174,6 +175,7 @@ pub struct SequentialDynamicBinaryStorage<
     store_client: OptionalCell<&'static dyn DynamicBinaryStoreClient>,
     load_client: OptionalCell<&'static dyn DynamicProcessLoadClient>,
     unload_client: OptionalCell<&'static dyn DynamicProcessUnloadClient>,
+    uninstall_client: OptionalCell<&'static dyn DynamicProcessUninstallClient>,
     update_client: OptionalCell<&'static dyn DynamicProcessUpdateClient>,
     deferred_call: DeferredCall,
 }
@@ -215,6 +217,7 @@ where
             store_client: OptionalCell::empty(),
             load_client: OptionalCell::empty(),
             unload_client: OptionalCell::empty(),
+            uninstall_client: OptionalCell::empty(),
             update_client: OptionalCell::empty(),
             deferred_call: DeferredCall::new(),
         }
@@ -329,6 +332,10 @@ where
             State::Removing => {
                 to(State::Idle);
                 self.updated(result);
+            }
+            State::Uninstalling => {
+                to(State::Idle);
+                self.uninstall_client.map(|c| c.uninstall_done(result));
             }
             State::RollingBack(why) => {
                 // Whatever became of the new one's flash: the old one runs again.
@@ -535,10 +542,14 @@ where
         self.begin_setup(place.ok_or(ErrorCode::FAIL)?)
     }
 
-    fn write(&self, buffer: SubSliceMut<'static, u8>, offset: usize) -> Result<(), ErrorCode> {
+    fn write(
+        &self,
+        buffer: SubSliceMut<'static, u8>,
+        offset: usize,
+    ) -> Result<(), (ErrorCode, SubSliceMut<'static, u8>)> {
         if self.chunk.is_some() {
-            // Cannot be: the one buffer there is comes back first.
-            return Err(ErrorCode::BUSY);
+            // Another buffer is still here.
+            return Err((ErrorCode::BUSY, buffer));
         }
         let mut buffer = buffer;
         if let Err(e) = self.admit_chunk(buffer.as_mut_slice(), offset) {
@@ -674,6 +685,41 @@ where
 
     fn set_unload_client(&self, client: &'static dyn DynamicProcessUnloadClient) {
         self.unload_client.set(client);
+    }
+}
+
+impl<'a, 'b, C, D, F> DynamicProcessUninstall for SequentialDynamicBinaryStorage<'a, 'b, C, D, F>
+where
+    C: Chip,
+    D: ProcessStandardDebug,
+    F: NonvolatileStorage<'b> + hil::flash::Flash,
+{
+    fn uninstall_with_app_handle(&self, app_handle: usize) -> Result<(), ErrorCode> {
+        self.idle()?;
+        let start = app_handle
+            .checked_sub(self.base())
+            .ok_or(ErrorCode::INVAL)?;
+        let mut all = self.objects();
+        let object = all
+            .find(|o| o.start == start && o.kind == Kind::App)
+            .ok_or(ErrorCode::INVAL)?;
+        // What a trial falls back to has no process.
+        if self.running.get().is_some() || self.in_use(object.start, object.end()) {
+            return Err(ErrorCode::BUSY);
+        }
+        self.begin(
+            State::Uninstalling,
+            &[
+                Some(Step::Invalidate(object.start)),
+                Some(Step::Forget(object)),
+                Some(Step::Mend(0)),
+            ],
+        );
+        Ok(())
+    }
+
+    fn set_uninstall_client(&self, client: &'static dyn DynamicProcessUninstallClient) {
+        self.uninstall_client.set(client);
     }
 }
 

@@ -14,8 +14,8 @@ use chip::ns::app_flash::{AppFlash, PAGE};
 use kernel::capabilities::{MemoryAllocationCapability, ProcessManagementCapability};
 use kernel::deferred_call::DeferredCallClient;
 use kernel::dynamic_binary_storage::{
-    Area, DynamicBinaryStore, DynamicProcessLoad, DynamicProcessUnload, DynamicProcessUpdate,
-    SequentialDynamicBinaryStorage, Trial, TrialStore,
+    Area, DynamicBinaryStore, DynamicProcessLoad, DynamicProcessUninstall, DynamicProcessUnload,
+    DynamicProcessUpdate, SequentialDynamicBinaryStorage, Trial, TrialStore,
 };
 use kernel::hil::nonvolatile_storage::NonvolatileStorage;
 use kernel::hil::time::Alarm;
@@ -113,6 +113,7 @@ pub fn create(
     storage.set_storage_client(app_loader);
     storage.set_load_client(app_loader);
     storage.set_unload_client(app_loader);
+    storage.set_uninstall_client(app_loader);
     storage.set_update_client(app_loader);
     match record.get() {
         Ok(open) => loader.exclude(open.map(|trial| trial.address)),

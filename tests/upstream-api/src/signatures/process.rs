@@ -211,13 +211,18 @@ pub fn printing<P: ProcessPrinter>() {
 pub fn dynamic<
     S: kernel::dynamic_binary_storage::DynamicBinaryStore
         + kernel::dynamic_binary_storage::DynamicProcessLoad
-        + kernel::dynamic_binary_storage::DynamicProcessUnload,
+        + kernel::dynamic_binary_storage::DynamicProcessUnload
+        + kernel::dynamic_binary_storage::DynamicProcessUninstall,
     C: kernel::dynamic_binary_storage::DynamicBinaryStoreClient
         + kernel::dynamic_binary_storage::DynamicProcessLoadClient
-        + kernel::dynamic_binary_storage::DynamicProcessUnloadClient,
+        + kernel::dynamic_binary_storage::DynamicProcessUnloadClient
+        + kernel::dynamic_binary_storage::DynamicProcessUninstallClient,
 >() {
     let _: fn(&S, usize) -> Result<usize, ErrorCode> = S::setup;
-    let _: fn(&S, super::Buffer, usize) -> R = S::write;
+    let _: fn(&S, super::Buffer, usize) -> super::Kept<super::Buffer> = S::write;
+    let _: fn(&S, usize) -> R = S::uninstall_with_app_handle;
+    let _: fn(&C, R) = C::uninstall_done;
+    let _: fn(&C, R, usize) = C::unload_done;
     let _: [fn(&S) -> R; 3] = [S::finalize, S::abort, S::load];
     let _: fn(&S, ShortId) -> R = S::unload;
     let _: [fn(&C, R); 3] = [C::setup_done, C::finalize_done, C::abort_done];

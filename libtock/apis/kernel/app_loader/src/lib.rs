@@ -1,7 +1,7 @@
 //! App loader driver: installs, starts, replaces and removes applications.
 //!
 //! Owns the process side of driver 0x10001 (docs/syscalls/10001_app_loader.md): upstream's commands
-//! and, from 7 on, ours. Every call waits for its answer; a process does one thing at a time with it.
+//! and, from 8 on, ours. Every call waits for its answer; a process does one thing at a time with it.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -51,7 +51,7 @@ impl<S: Syscalls, C: allow_ro::Config> AppLoader<S, C> {
     /// # Errors
     /// `Busy`: a process runs from there; `NoMem`, `Invalid`: it cannot be had.
     pub fn setup_at(address: u32, size: u32) -> Result<(), ErrorCode> {
-        Self::answered(7, (address, size), 0).map(drop)
+        Self::answered(14, (address, size), 0).map(drop)
     }
 
     /// Whether [`Self::setup_at`] would take this place.
@@ -107,6 +107,14 @@ impl<S: Syscalls, C: allow_ro::Config> AppLoader<S, C> {
         Self::answered(6, (short_id, 0), 5)
     }
 
+    /// Takes the binary out of flash whose TBF is at this address: what [`Self::unload`] gave.
+    ///
+    /// # Errors
+    /// `Invalid`: no application lies there; `Busy`: a process runs from it, or a trial is open.
+    pub fn uninstall(address: u32) -> Result<(), ErrorCode> {
+        Self::answered(7, (address, 0), 6).map(drop)
+    }
+
     /// What is installed under this ShortId.
     pub fn installed(short_id: u32) -> Option<Installed> {
         let answer = S::command(DRIVER_NUM, 9, short_id, 0);
@@ -124,7 +132,7 @@ impl<S: Syscalls, C: allow_ro::Config> AppLoader<S, C> {
     /// # Errors
     /// `Invalid`: not on trial, or it failed meanwhile.
     pub fn confirm(short_id: u32) -> Result<(), ErrorCode> {
-        Self::answered(10, (short_id, 0), 6).map(drop)
+        Self::answered(10, (short_id, 0), 8).map(drop)
     }
 
     /// The trial failed: what ran before runs again.
@@ -132,7 +140,7 @@ impl<S: Syscalls, C: allow_ro::Config> AppLoader<S, C> {
     /// # Errors
     /// `Invalid`: not on trial.
     pub fn roll_back(short_id: u32) -> Result<(), ErrorCode> {
-        Self::answered(11, (short_id, 0), 6).map(drop)
+        Self::answered(11, (short_id, 0), 8).map(drop)
     }
 
     /// Ends the process of this ShortId and takes every copy of it out of flash.
@@ -140,7 +148,7 @@ impl<S: Syscalls, C: allow_ro::Config> AppLoader<S, C> {
     /// # Errors
     /// `Invalid`: nothing of that name.
     pub fn remove(short_id: u32) -> Result<(), ErrorCode> {
-        Self::answered(12, (short_id, 0), 6).map(drop)
+        Self::answered(12, (short_id, 0), 8).map(drop)
     }
 
     /// Starts what is installed under this ShortId.
@@ -148,7 +156,7 @@ impl<S: Syscalls, C: allow_ro::Config> AppLoader<S, C> {
     /// # Errors
     /// `Already`: it runs; `Invalid`: nothing of that name.
     pub fn start(short_id: u32) -> Result<(), ErrorCode> {
-        Self::answered(13, (short_id, 0), 6).map(drop)
+        Self::answered(13, (short_id, 0), 8).map(drop)
     }
 
     /// Waits until the kernel ends a trial by itself: the ShortId of what was rolled back.
@@ -171,13 +179,14 @@ mod tests {
         let kernel = fake::Kernel::new();
         let driver = fake::Scripted::new(DRIVER_NUM, |call| {
             let upcall = match call.command {
-                1 | 7 => 0,
+                1 | 14 => 0,
                 2 => 1,
                 3 => 2,
                 4 => 3,
                 5 => 4,
                 6 => 5,
-                10..=13 => 6,
+                7 => 6,
+                10..=13 => 8,
                 8 => return command_return::failure(ErrorCode::Busy),
                 9 if call.arg0 == 7 => return command_return::success_3_u32(4, 0x100, 3),
                 _ => return command_return::failure(ErrorCode::Invalid),
@@ -199,6 +208,8 @@ mod tests {
         assert_eq!(Loader::abort(), Ok(()));
         assert_eq!(Loader::unload(0x55), Ok(0x55));
         assert_eq!(Loader::unload(99), Err(ErrorCode::Already));
+        assert_eq!(Loader::uninstall(0x6000_0000), Ok(()));
+        assert_eq!(Loader::uninstall(99), Err(ErrorCode::Already));
         for call in [
             Loader::confirm,
             Loader::roll_back,
@@ -216,7 +227,7 @@ mod tests {
         assert_eq!(
             numbers,
             [
-                1, 7, 8, 2, 3, 4, 5, 6, 6, 10, 10, 11, 11, 12, 12, 13, 13, 9, 9
+                1, 14, 8, 2, 3, 4, 5, 6, 6, 7, 7, 10, 10, 11, 11, 12, 12, 13, 13, 9, 9
             ]
         );
         driver.schedule(7, (8, 5, 0));

@@ -18,6 +18,8 @@ impl Algorithm {
     pub const NONE: Algorithm = Algorithm(0);
     /// SHA-1 (recognised, not offered).
     pub const SHA_1: Algorithm = Algorithm(0x0200_0005);
+    /// SHA-224.
+    pub const SHA_224: Algorithm = Algorithm(0x0200_0008);
     /// SHA-256.
     pub const SHA_256: Algorithm = Algorithm(0x0200_0009);
     /// SHA-384.

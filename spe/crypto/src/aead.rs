@@ -12,16 +12,24 @@ use spm::{Call, Input};
 use crate::arguments::{CHUNK, each_chunk, output, put, require_room};
 use crate::entropy::Entropy;
 use crate::keys::KeyStore;
-use crate::primitives::aead::{self, Aead, TAG};
+#[cfg(feature = "stream-aead")]
+use crate::primitives::aead::{self, Aead};
 #[cfg(feature = "PSA_WANT_ALG_CCM")]
 use crate::primitives::ccm::{self, Ccm};
 use crate::primitives::equal;
 use crate::service::CryptoService;
 use symmetric::Erased;
 
+#[cfg(not(any(feature = "stream-aead", feature = "PSA_WANT_ALG_CCM")))]
+compile_error!("choose an AEAD: feature PSA_WANT_ALG_GCM, _CHACHA20_POLY1305 or _CCM");
+
+/// Full tag length of all of them, bytes.
+pub(crate) const TAG: usize = 16;
+
 /// A message under way.
 #[allow(clippy::large_enum_variant)] // On the stack, or in a slot of one size.
 pub(crate) enum Message {
+    #[cfg(feature = "stream-aead")]
     Aead(Aead),
     #[cfg(feature = "PSA_WANT_ALG_CCM")]
     Ccm(Ccm),
@@ -30,6 +38,7 @@ pub(crate) enum Message {
 macro_rules! each {
     ($message:expr, $inner:ident => $do:expr) => {
         match $message {
+            #[cfg(feature = "stream-aead")]
             Message::Aead($inner) => $do,
             #[cfg(feature = "PSA_WANT_ALG_CCM")]
             Message::Ccm($inner) => $do,
@@ -53,7 +62,10 @@ impl Message {
         if alg.aead_base() == Algorithm::CCM {
             return Ccm::new(key, nonce, lengths, tag).map(Message::Ccm);
         }
-        Aead::new(alg, key, nonce).map(Message::Aead)
+        #[cfg(feature = "stream-aead")]
+        return Aead::new(alg, key, nonce).map(Message::Aead);
+        #[cfg(not(feature = "stream-aead"))]
+        Err(Status::NOT_SUPPORTED)
     }
 
     pub(crate) fn additional_data(&mut self, data: &[u8]) {
@@ -82,7 +94,10 @@ pub(crate) fn tag_length(alg: Algorithm) -> Result<usize, Status> {
     if alg.aead_base() == Algorithm::CCM {
         return ccm::tag_length(alg);
     }
-    aead::tag_length(alg)
+    #[cfg(feature = "stream-aead")]
+    return aead::tag_length(alg);
+    #[cfg(not(feature = "stream-aead"))]
+    Err(Status::NOT_SUPPORTED)
 }
 
 /// Checks that keys of `key_type` go with an AEAD that is offered.
@@ -91,7 +106,11 @@ pub(crate) fn tag_length(alg: Algorithm) -> Result<usize, Status> {
 /// INVALID_ARGUMENT when they do not.
 pub(crate) fn compatible(key_type: KeyType, alg: Algorithm) -> Result<(), Status> {
     let ccm = alg.aead_base() == Algorithm::CCM && key_type == KeyType::AES;
-    if ccm || aead::compatible(key_type, alg) {
+    #[cfg(feature = "stream-aead")]
+    let other = aead::compatible(key_type, alg);
+    #[cfg(not(feature = "stream-aead"))]
+    let other = false;
+    if ccm || other {
         Ok(())
     } else {
         Err(Status::INVALID_ARGUMENT)

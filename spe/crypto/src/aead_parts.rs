@@ -11,12 +11,11 @@ use psa_interface::{Algorithm, CryptoIovec, Status};
 use spm::Call;
 use symmetric::Erased;
 
-use crate::aead::{Message, compatible, tag_length, transform};
+use crate::aead::{Message, TAG, compatible, tag_length, transform};
 use crate::arguments::{Small, each_chunk, put, require_room, require_word_output};
 use crate::entropy::Entropy;
 use crate::keys::{Key, KeyStore};
 use crate::operations::Operation;
-use crate::primitives::aead::TAG;
 use crate::primitives::equal;
 use crate::service::CryptoService;
 

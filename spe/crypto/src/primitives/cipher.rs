@@ -1,11 +1,13 @@
 //! AES in CTR, CFB, CBC and ECB (SP 800-38A) as streams.
 //!
-//! Owns the modes over the bitsliced block cipher; no key is ever an index. Does not own padding,
-//! blocks in pieces (the service collects them) or who chooses the IV.
+//! Owns the modes over two bitsliced block ciphers; no key is ever an index: `symmetric`'s, which
+//! encrypts (and that is all that most modes need), and RustCrypto's, where CBC and ECB decrypt, and
+//! for AES-192. Does not own padding, blocks in pieces (the service collects them) or who chooses the IV.
 
-use aes::cipher::array::Array;
-use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+#[cfg(feature = "psa-cipher")]
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit, array::Array};
 use psa_interface::{Algorithm, KeyType, Status};
+use symmetric::aes::Aes;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Block length, bytes.
@@ -13,7 +15,7 @@ pub const BLOCK: usize = 16;
 /// Blocks ciphered together: as many as the block cipher takes at once on 32 bits, twice.
 const BATCH: usize = 4;
 
-type Block = Array<u8, aes::cipher::consts::U16>;
+type Block = [u8; BLOCK];
 
 /// A mode of operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,23 +100,47 @@ impl Mode {
 /// The block cipher under an expanded key.
 #[allow(clippy::large_enum_variant)] // One at a time, on the stack or in its slot.
 enum Key {
-    Aes128(aes::Aes128),
-    Aes256(aes::Aes256),
+    Encrypts(Aes),
+    #[cfg(feature = "psa-cipher")]
+    Encrypts192(aes::Aes192Enc),
+    #[cfg(feature = "psa-cipher")]
+    Decrypts128(aes::Aes128Dec),
+    #[cfg(feature = "psa-cipher")]
+    Decrypts192(aes::Aes192Dec),
+    #[cfg(feature = "psa-cipher")]
+    Decrypts256(aes::Aes256Dec),
 }
 
 impl Key {
     fn encrypt(&self, blocks: &mut [Block]) {
-        match self {
-            Key::Aes128(key) => key.encrypt_blocks(blocks),
-            Key::Aes256(key) => key.encrypt_blocks(blocks),
+        let aes = match self {
+            Key::Encrypts(aes) => aes,
+            #[cfg(feature = "psa-cipher")]
+            Key::Encrypts192(key) => {
+                key.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+                return;
+            }
+            // Not made for modes that encrypt.
+            #[cfg(feature = "psa-cipher")]
+            Key::Decrypts128(_) | Key::Decrypts192(_) | Key::Decrypts256(_) => return,
+        };
+        for pair in blocks.chunks_mut(2) {
+            match pair {
+                [a, b] => [*a, *b] = aes.encrypt(a, b),
+                [a] => [*a, _] = aes.encrypt(a, a),
+                _ => {}
+            }
         }
     }
 
     #[cfg(feature = "psa-cipher")]
     fn decrypt(&self, blocks: &mut [Block]) {
+        let blocks = Array::cast_slice_from_core_mut(blocks);
         match self {
-            Key::Aes128(key) => key.decrypt_blocks(blocks),
-            Key::Aes256(key) => key.decrypt_blocks(blocks),
+            Key::Encrypts(_) | Key::Encrypts192(_) => {}
+            Key::Decrypts128(key) => key.decrypt_blocks(blocks),
+            Key::Decrypts192(key) => key.decrypt_blocks(blocks),
+            Key::Decrypts256(key) => key.decrypt_blocks(blocks),
         }
     }
 }
@@ -135,19 +161,34 @@ impl Cipher {
     /// Starts at a zero IV.
     ///
     /// # Errors
-    /// NOT_SUPPORTED: no key of AES-128 or AES-256.
+    /// NOT_SUPPORTED: no key of AES-128, AES-256 or, beside cipher calls, AES-192.
     pub fn new(mode: Mode, key: &[u8], encrypting: bool) -> Result<Self, Status> {
-        let unsupported = |_| Status::NOT_SUPPORTED;
+        let unsupported = Status::NOT_SUPPORTED;
+        let encrypts = || Aes::new(key).map(Key::Encrypts).ok_or(unsupported);
+        #[cfg(feature = "psa-cipher")]
         let key = match key.len() {
-            16 => Key::Aes128(aes::Aes128::new_from_slice(key).map_err(unsupported)?),
-            32 => Key::Aes256(aes::Aes256::new_from_slice(key).map_err(unsupported)?),
-            _ => return Err(Status::NOT_SUPPORTED),
-        };
+            24 if encrypting || !mode.whole_blocks() => aes::Aes192Enc::new_from_slice(key)
+                .map(Key::Encrypts192)
+                .map_err(|_| unsupported),
+            24 => aes::Aes192Dec::new_from_slice(key)
+                .map(Key::Decrypts192)
+                .map_err(|_| unsupported),
+            _ if encrypting || !mode.whole_blocks() => encrypts(),
+            16 => aes::Aes128Dec::new_from_slice(key)
+                .map(Key::Decrypts128)
+                .map_err(|_| unsupported),
+            32 => aes::Aes256Dec::new_from_slice(key)
+                .map(Key::Decrypts256)
+                .map_err(|_| unsupported),
+            _ => Err(unsupported),
+        }?;
+        #[cfg(not(feature = "psa-cipher"))]
+        let key = encrypts()?;
         Ok(Cipher {
             key,
             mode,
             encrypting,
-            chain: Block::default(),
+            chain: [0; BLOCK],
             stream: Zeroizing::new([0; BLOCK]),
             used: BLOCK,
         })
@@ -165,7 +206,7 @@ impl Cipher {
 
     /// Begins anew at `iv`.
     pub fn set_iv(&mut self, iv: [u8; BLOCK]) {
-        self.chain = iv.into();
+        self.chain = iv;
         self.used = BLOCK;
     }
 
@@ -182,7 +223,7 @@ impl Cipher {
             Mode::CbcPkcs7 => self.chained(data),
             #[cfg(feature = "PSA_WANT_ALG_ECB_NO_PADDING")]
             Mode::Ecb => {
-                let (blocks, _) = Block::slice_as_chunks_mut(data);
+                let (blocks, _) = data.as_chunks_mut();
                 if self.encrypting {
                     self.key.encrypt(blocks);
                 } else {
@@ -195,10 +236,7 @@ impl Cipher {
     /// Encrypts one block under the key, whatever the mode (CCM's MAC, CMAC).
     #[cfg(any(feature = "PSA_WANT_ALG_CCM", feature = "PSA_WANT_ALG_CMAC"))]
     pub(crate) fn block(&self, block: &mut [u8; BLOCK]) {
-        let mut one = [Block::from(*block)];
-        self.key.encrypt(&mut one);
-        let [one] = one;
-        *block = one.into();
+        self.key.encrypt(core::slice::from_mut(block));
     }
 
     #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
@@ -208,23 +246,23 @@ impl Cipher {
         let (head, data) = data.split_at_mut(left.len().min(data.len()));
         xor(head, left);
         self.used += head.len();
-        let mut streams = [Block::default(); BATCH];
+        let mut streams = [[0; BLOCK]; BATCH];
         for part in data.chunks_mut(BATCH * BLOCK) {
             let wanted = part.len().div_ceil(BLOCK);
             let blocks = streams.get_mut(..wanted).unwrap_or_default();
             for block in blocks.iter_mut() {
                 *block = self.chain;
-                let next = u128::from_be_bytes(self.chain.into()).wrapping_add(1);
-                self.chain = next.to_be_bytes().into();
+                let next = u128::from_be_bytes(self.chain).wrapping_add(1);
+                self.chain = next.to_be_bytes();
             }
             self.key.encrypt(blocks);
-            xor(part, Block::slice_as_flattened(blocks));
+            xor(part, blocks.as_flattened());
             if let (Some(last), rest @ 1..) = (blocks.last(), part.len() % BLOCK) {
                 self.stream.copy_from_slice(last);
                 self.used = rest;
             }
         }
-        Block::slice_as_flattened_mut(&mut streams).zeroize();
+        streams.as_flattened_mut().zeroize();
     }
 
     #[cfg(feature = "PSA_WANT_ALG_CFB")]
@@ -252,7 +290,7 @@ impl Cipher {
         feature = "PSA_WANT_ALG_CBC_PKCS7"
     ))]
     fn chained(&mut self, data: &mut [u8]) {
-        let (blocks, _) = Block::slice_as_chunks_mut(data);
+        let (blocks, _) = data.as_chunks_mut();
         if self.encrypting {
             self.chain_encrypt(blocks);
         } else {
@@ -277,7 +315,7 @@ impl Cipher {
         feature = "PSA_WANT_ALG_CBC_PKCS7"
     ))]
     fn chain_decrypt(&mut self, blocks: &mut [Block]) {
-        let mut before = [Block::default(); BATCH];
+        let mut before = [[0; BLOCK]; BATCH];
         for batch in blocks.chunks_mut(BATCH) {
             for (to, from) in before.iter_mut().zip(batch.iter()) {
                 *to = *from;

@@ -1,4 +1,4 @@
-//! SHA-256, SHA-384 and SHA-512 (FIPS 180-4) behind one type that a caller chooses at run time.
+//! SHA-224, SHA-256, SHA-384 and SHA-512 (FIPS 180-4) behind one type that a caller chooses at run time.
 
 use core::ops::Deref;
 
@@ -16,6 +16,8 @@ pub const MAX_BLOCK: usize = 128;
 /// A hash that is offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashAlg {
+    /// SHA-224.
+    Sha224,
     /// SHA-256.
     Sha256,
     /// SHA-384.
@@ -28,6 +30,7 @@ impl HashAlg {
     /// The hash `alg` is; `None` when it is not a hash, or not offered.
     pub const fn from_alg(alg: Algorithm) -> Option<Self> {
         match alg {
+            Algorithm::SHA_224 => Some(HashAlg::Sha224),
             Algorithm::SHA_256 => Some(HashAlg::Sha256),
             Algorithm::SHA_384 => Some(HashAlg::Sha384),
             Algorithm::SHA_512 => Some(HashAlg::Sha512),
@@ -47,6 +50,7 @@ impl HashAlg {
     #[allow(clippy::len_without_is_empty)]
     pub const fn len(self) -> usize {
         match self {
+            HashAlg::Sha224 => 28,
             HashAlg::Sha256 => 32,
             HashAlg::Sha384 => 48,
             HashAlg::Sha512 => 64,
@@ -56,7 +60,7 @@ impl HashAlg {
     /// Block length, bytes.
     pub const fn block_len(self) -> usize {
         match self {
-            HashAlg::Sha256 => 64,
+            HashAlg::Sha224 | HashAlg::Sha256 => 64,
             HashAlg::Sha384 | HashAlg::Sha512 => 128,
         }
     }
@@ -114,6 +118,8 @@ impl Drop for Digest {
 #[derive(Clone)]
 #[allow(clippy::large_enum_variant)] // The small one is inside the same slot anyway.
 pub enum Hash {
+    /// SHA-224.
+    Sha224(Sha256),
     /// SHA-256.
     Sha256(Sha256),
     /// SHA-384.
@@ -126,6 +132,7 @@ impl Hash {
     /// An empty hash.
     pub fn new(alg: HashAlg) -> Self {
         match alg {
+            HashAlg::Sha224 => Hash::Sha224(Sha256::new_224()),
             HashAlg::Sha256 => Hash::Sha256(Sha256::new()),
             HashAlg::Sha384 => Hash::Sha384(Sha512::new_384()),
             HashAlg::Sha512 => Hash::Sha512(Sha512::new_512()),
@@ -135,6 +142,7 @@ impl Hash {
     /// Which one it is.
     pub fn alg(&self) -> HashAlg {
         match self {
+            Hash::Sha224(_) => HashAlg::Sha224,
             Hash::Sha256(_) => HashAlg::Sha256,
             Hash::Sha384(_) => HashAlg::Sha384,
             Hash::Sha512(_) => HashAlg::Sha512,
@@ -144,7 +152,7 @@ impl Hash {
     /// Appends `data`.
     pub fn update(&mut self, data: &[u8]) {
         match self {
-            Hash::Sha256(h) => h.update(data),
+            Hash::Sha224(h) | Hash::Sha256(h) => h.update(data),
             Hash::Sha384(h) => h.update(data),
             Hash::Sha512(h) => h.update(data),
         }
@@ -153,6 +161,7 @@ impl Hash {
     /// The digest.
     pub fn finish(self) -> Digest {
         match self {
+            Hash::Sha224(h) => Digest::copy(&h.finish()[..28]),
             Hash::Sha256(h) => Digest::copy(&h.finish()),
             Hash::Sha384(h) => Digest::copy(&h.finish()[..48]),
             Hash::Sha512(h) => Digest::copy(&h.finish()),

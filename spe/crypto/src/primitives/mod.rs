@@ -8,8 +8,9 @@
         feature = "PSA_WANT_ALG_GCM",
         feature = "PSA_WANT_ALG_CHACHA20_POLY1305"
     )),
-    allow(dead_code, unused_imports, unused_variables, unused_mut)
+    allow(dead_code, unused_imports)
 )]
+#[cfg(feature = "stream-aead")]
 pub mod aead;
 #[cfg(feature = "PSA_WANT_ALG_CCM")]
 pub mod ccm;

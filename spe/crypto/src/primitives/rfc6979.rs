@@ -44,10 +44,14 @@ impl Candidates {
             self.v = hmac(self.alg, &self.k, &[&self.v]);
         }
         self.used = true;
-        // Every hash offered has at least 32 bytes: one block is enough.
-        self.v = hmac(self.alg, &self.k, &[&self.v]);
-        for (to, byte) in out.iter_mut().zip(self.v.iter()) {
-            *to = *byte;
+        // One block is enough, but for SHA-224.
+        let mut at = 0;
+        while at < out.len() {
+            self.v = hmac(self.alg, &self.k, &[&self.v]);
+            for (to, byte) in out.iter_mut().skip(at).zip(self.v.iter()) {
+                *to = *byte;
+            }
+            at += self.v.len().max(1);
         }
     }
 }

@@ -192,6 +192,7 @@ fn mgf1_xor(alg: HashAlg, seed: &[u8], data: &mut [u8]) {
 /// DigestInfo up to the hash (RFC 8017 §9.2, note 1).
 fn digest_info(alg: HashAlg) -> [u8; 19] {
     let (oid, len) = match alg {
+        HashAlg::Sha224 => (4, 28),
         HashAlg::Sha256 => (1, 32),
         HashAlg::Sha384 => (2, 48),
         HashAlg::Sha512 => (3, 64),

@@ -9,7 +9,7 @@ use psa_interface::crypto::{CryptoIovec, function as f};
 use psa_interface::key::usage;
 
 /// The rules.
-pub const RULES: [Rule; 8] = [
+pub const RULES: [Rule; 9] = [
     rule("aead-at-once", at_once),
     rule("aead-parts-equal-whole", parts_equal_whole),
     rule("aead-parts-verify", parts_verify),
@@ -18,6 +18,7 @@ pub const RULES: [Rule; 8] = [
     rule("aead-tags", tags),
     rule("aead-policy", policy),
     rule("aead-states", states),
+    rule("ccm-known", ccm_known),
 ];
 
 const fn rule(id: &'static str, run: fn(&dyn Transport) -> Outcome) -> Rule {
@@ -409,6 +410,43 @@ fn policy(t: &dyn Transport) -> Outcome {
         );
         need!(destroy_key(&t, id));
     }
+    Ok(())
+}
+
+/// SP 800-38C, example 1: at once, and in parts.
+fn ccm_known(t: &dyn Transport) -> Outcome {
+    let key: [u8; 16] = core::array::from_fn(|i| 0x40 + i as u8);
+    let nonce: [u8; 7] = core::array::from_fn(|i| 0x10 + i as u8);
+    let (ad, text) = ([0, 1, 2, 3, 4, 5, 6, 7], [0x20, 0x21, 0x22, 0x23]);
+    let expected = [0x71, 0x62, 0x01, 0x5B, 0x4D, 0xAC, 0x25, 0x5D];
+    let alg = Algorithm::CCM.with_tag_length(4);
+    let id = need!(import_key(
+        &t,
+        &volatile(KeyType::AES, 128, BOTH, alg),
+        &key
+    ));
+    let mut sealed = [0; 8];
+    want!(
+        aead_encrypt(&t, id, alg, &nonce, &ad, &text, &mut sealed),
+        Ok(8)
+    );
+    same!(sealed, expected);
+    let (mut sealed, mut tag) = ([0; 4], [0; 4]);
+    let mut parts = need!(AeadOperation::encrypt_setup(t, id, alg));
+    need!(parts.set_lengths(8, 4));
+    need!(parts.set_nonce(&nonce));
+    need!(parts.update_ad(&ad));
+    want!(parts.update(&text, &mut sealed), Ok(4));
+    want!(parts.finish(&mut [], &mut tag), Ok((0, 4)));
+    same!(sealed, expected[..4]);
+    same!(tag, expected[4..]);
+    let mut opened = [0; 4];
+    want!(
+        aead_decrypt(&t, id, alg, &nonce, &ad, &expected, &mut opened),
+        Ok(4)
+    );
+    same!(opened, text);
+    need!(destroy_key(&t, id));
     Ok(())
 }
 

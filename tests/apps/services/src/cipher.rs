@@ -4,15 +4,16 @@ use crate::hash::{on, raw};
 use crate::keys::volatile;
 use crate::{Outcome, Rule};
 use psa_client::crypto::{
-    CipherOperation, cipher_decrypt, cipher_encrypt, destroy_key, import_key,
+    CipherOperation, aead_encrypt, cipher_decrypt, cipher_encrypt, destroy_key, import_key,
 };
 use psa_client::{Algorithm, KeyType, Transport};
 use psa_interface::crypto::{CryptoIovec, function as f};
 use psa_interface::key::usage;
 
 /// The rules.
-pub const RULES: [Rule; 8] = [
+pub const RULES: [Rule; 9] = [
     rule("cipher-known", known),
+    rule("cipher-aes-192", aes_192),
     rule("cipher-at-once", at_once),
     rule("cipher-pieces", pieces),
     rule("cipher-iv", iv),
@@ -115,6 +116,50 @@ fn known(t: &dyn Transport) -> Outcome {
         }
         need!(destroy_key(&t, id));
     }
+    Ok(())
+}
+
+/// SP 800-38A §F.1.3, F.2.3, F.5.3: the first block under AES-192, and back.
+fn aes_192(t: &dyn Transport) -> Outcome {
+    let key = [
+        0x8E, 0x73, 0xB0, 0xF7, 0xDA, 0x0E, 0x64, 0x52, 0xC8, 0x10, 0xF3, 0x2B, 0x80, 0x90, 0x79,
+        0xE5, 0x62, 0xF8, 0xEA, 0xD2, 0x52, 0x2C, 0x6B, 0x7B,
+    ];
+    let first = [
+        [
+            0xBD, 0x33, 0x4F, 0x1D, 0x6E, 0x45, 0xF2, 0x5F, 0xF7, 0x12, 0xA2, 0x14, 0x57, 0x1F,
+            0xA5, 0xCC,
+        ],
+        [
+            0x4F, 0x02, 0x1D, 0xB2, 0x43, 0xBC, 0x63, 0x3D, 0x71, 0x78, 0x18, 0x3A, 0x9F, 0xA0,
+            0x71, 0xE8,
+        ],
+        [
+            0x1A, 0xBC, 0x93, 0x24, 0x17, 0x52, 0x1C, 0xA2, 0x4F, 0x2B, 0x04, 0x59, 0xFE, 0x7E,
+            0x6E, 0x0B,
+        ],
+    ];
+    let modes = KNOWN.iter().filter(|k| k.0 != Algorithm::CFB);
+    for ((alg, iv, _), first) in modes.zip(first) {
+        let attributes = volatile(KeyType::AES, 192, BOTH, *alg);
+        let id = need!(import_key(&t, &attributes, &key));
+        let (mut sealed, mut opened) = ([0; 16], [0; 16]);
+        let encrypt = CipherOperation::encrypt_setup(t, id, *alg);
+        same!(run(encrypt, *iv, 16, &TEXT[..16], &mut sealed)?, 16);
+        same!(sealed, first);
+        let decrypt = CipherOperation::decrypt_setup(t, id, *alg);
+        same!(run(decrypt, *iv, 16, &sealed, &mut opened)?, 16);
+        same!(opened, TEXT[..16]);
+        need!(destroy_key(&t, id));
+    }
+    // Not GCM.
+    let attributes = volatile(KeyType::AES, 192, BOTH, Algorithm::GCM);
+    let id = need!(import_key(&t, &attributes, &key));
+    refused!(
+        aead_encrypt(&t, id, Algorithm::GCM, &key[..12], &[], &[], &mut [0; 16]),
+        NOT_SUPPORTED
+    );
+    need!(destroy_key(&t, id));
     Ok(())
 }
 
@@ -259,6 +304,7 @@ fn can_do(t: &dyn Transport) -> Outcome {
         Ok(out[0] == 1)
     };
     for (alg, yes) in [
+        (Algorithm::SHA_224, true),
         (Algorithm::SHA_256, true),
         (Algorithm::SHA_512, true),
         (Algorithm(0x0200_0003), false),

@@ -21,7 +21,8 @@ const fn rule(id: &'static str, run: fn(&dyn Transport) -> Outcome) -> Rule {
 }
 
 /// Hash algorithm, length, and first bytes of the hash of "abc" (FIPS 180-4's examples).
-const KNOWN: [(Algorithm, usize, [u8; 4]); 3] = [
+const KNOWN: [(Algorithm, usize, [u8; 4]); 4] = [
+    (Algorithm::SHA_224, 28, [0x23, 0x09, 0x7D, 0x22]),
     (Algorithm::SHA_256, 32, [0xBA, 0x78, 0x16, 0xBF]),
     (Algorithm::SHA_384, 48, [0xCB, 0x00, 0x75, 0x3F]),
     (Algorithm::SHA_512, 64, [0xDD, 0xAF, 0x35, 0xA1]),

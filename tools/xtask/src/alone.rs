@@ -8,8 +8,9 @@ use crate::provision::{self, Guests, Identity, Issued};
 use crate::system::{Scratch, loader};
 use crate::{apps, flash, paths, setup};
 use anyhow::{Result, anyhow, bail};
+use provisioning::Item;
 use qemu_harness::{Config, FlashFile};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Such a process.
 pub struct Process {
@@ -38,9 +39,7 @@ impl Alone {
     /// # Errors
     /// Of the compiler; names an image that has not been built.
     pub fn new(process: &Process) -> Result<Alone> {
-        let (toolchain, _) = setup::everything()?;
-        let elf = firmware(&toolchain, World::NonSecure, process.package, &[])?;
-        Self::with(process, &elf)
+        Self::with(process, &built(process)?)
     }
 
     /// As [`Alone::new`], of a process that is built.
@@ -48,6 +47,25 @@ impl Alone {
     /// # Errors
     /// Of elf2tab; names an image that has not been built.
     pub fn with(process: &Process, elf: &Path) -> Result<Alone> {
+        let secure = paths::build().join("secure_signed.bin");
+        Self::make(process, elf, &secure, |_| true)
+    }
+
+    /// As [`Alone::new`], on a secure image of the caller's, which is provisioned with the objects
+    /// that are to be kept.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn beside(process: &Process, secure: &Path, keep: impl Fn(&Item) -> bool) -> Result<Alone> {
+        Self::make(process, &built(process)?, secure, keep)
+    }
+
+    fn make(
+        process: &Process,
+        elf: &Path,
+        secure: &Path,
+        keep: impl Fn(&Item) -> bool,
+    ) -> Result<Alone> {
         let name = process.package;
         let map = paths::map()?;
         let base = |name: &str| map.region(name).map_err(|e| anyhow!(e)).map(|r| r.base);
@@ -58,18 +76,15 @@ impl Alone {
         }
         let scratch = Scratch::new(name)?;
         let file = FlashFile::create(&scratch.path().join("flash.bin"), &map)?;
-        for (region, image) in [
-            ("s-primary", "secure_signed.bin"),
-            ("ns-primary", "kernel_signed.bin"),
-        ] {
-            flash::install(&file, region, &paths::build().join(image))?;
-        }
+        flash::install(&file, "s-primary", secure)?;
+        let kernel = paths::build().join("kernel_signed.bin");
+        flash::install(&file, "ns-primary", &kernel)?;
         file.write("flash-pool", 0, &tbf)?;
         let guests = Guests {
             short_ids: vec![process.short_id],
             key_user: None,
         };
-        let issued = provision::write_with(&file, &map, &Identity::offline(name), &guests)?;
+        let issued = provision::write_where(&file, &map, &Identity::offline(name), &guests, keep)?;
         let mut config = Config::new(&loader(), file.path());
         config.network = false;
         Ok(Alone {
@@ -78,4 +93,10 @@ impl Alone {
             _scratch: scratch,
         })
     }
+}
+
+/// The process's ELF.
+fn built(process: &Process) -> Result<PathBuf> {
+    let (toolchain, _) = setup::everything()?;
+    firmware(&toolchain, World::NonSecure, process.package, &[])
 }

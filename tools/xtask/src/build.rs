@@ -89,6 +89,42 @@ pub fn firmware_with(
     features: &str,
     env: &[(&str, String)],
 ) -> Result<PathBuf> {
+    compile(toolchain, world, package, &["--features", features], env)
+}
+
+/// The secure image with TF-M's Medium set and nothing else, signed: for its size, and for a test.
+/// Returns the signed image.
+///
+/// # Errors
+/// Of the compiler, the linker and imgtool.
+pub fn medium() -> Result<PathBuf> {
+    let map = paths::map()?;
+    let (toolchain, _) = setup::everything()?;
+    let package = format!("{}-secure", paths::board_name());
+    let features = ["--no-default-features", "--features", "device,medium"];
+    // As small as TF-M's own figures, which are MinSizeRel's.
+    let env = [("CARGO_PROFILE_FIRMWARE_OPT_LEVEL", "z".to_owned())];
+    let elf = compile(&toolchain, World::Secure, &package, &features, &env)?;
+    let out = |ending: &str| paths::build().join(format!("secure-medium{ending}"));
+    std::fs::copy(&elf, out(".elf"))?;
+    check_veneers(&map, &elf)?;
+    let base = map.region("spe-exec").map_err(|e| anyhow!(e))?.base + map.image_header;
+    std::fs::write(out(".bin"), flatten(&elf, base)?)?;
+    sign::keys()?;
+    let image = sign::Image::Secure;
+    let signed = out("_signed.bin");
+    sign::image_of(&map, image, &out(".bin"), FACTORY, &image.key(), &signed)?;
+    Ok(signed)
+}
+
+/// Compiles with these arguments of cargo that choose features.
+fn compile(
+    toolchain: &Toolchain,
+    world: World,
+    package: &str,
+    features: &[&str],
+    env: &[(&str, String)],
+) -> Result<PathBuf> {
     let (folder, feature) = match world {
         World::Secure if paths::map()?.dsp => ("secure", " -C target-feature=+dsp"),
         World::Secure => ("secure", ""),
@@ -124,7 +160,9 @@ pub fn firmware_with(
             "--target",
             setup::TARGET,
         ])
-        .args(["--package", package, "--features", features, "--target-dir"])
+        .args(["--package", package])
+        .args(features)
+        .arg("--target-dir")
         .arg(&target_dir)
         .current_dir(paths::root())
         .env("RUSTC", &toolchain.rustc)

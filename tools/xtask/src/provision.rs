@@ -139,7 +139,22 @@ pub fn write_with(
     identity: &Identity,
     guests: &Guests,
 ) -> Result<Issued> {
-    let (record, issued) = record(map, identity, guests, |owner, item| (owner, item))?;
+    write_where(flash, map, identity, guests, |_| true)
+}
+
+/// As [`write_with`], with those objects alone that are to be kept: an image with fewer algorithms
+/// takes no keys of the others.
+///
+/// # Errors
+/// See [`write`].
+pub fn write_where(
+    flash: &FlashFile,
+    map: &Map,
+    identity: &Identity,
+    guests: &Guests,
+    keep: impl Fn(&Item) -> bool,
+) -> Result<Issued> {
+    let (record, issued) = record_where(map, identity, guests, |o, i| (o, i), keep)?;
     flash.erase("provisioning")?;
     flash.write("provisioning", 0, &record)?;
     Ok(issued)
@@ -154,6 +169,16 @@ pub fn record(
     identity: &Identity,
     guests: &Guests,
     names: impl Fn(i32, Item) -> (i32, Item),
+) -> Result<(Vec<u8>, Issued)> {
+    record_where(map, identity, guests, names, |_| true)
+}
+
+fn record_where(
+    map: &Map,
+    identity: &Identity,
+    guests: &Guests,
+    names: impl Fn(i32, Item) -> (i32, Item),
+    keep: impl Fn(&Item) -> bool,
 ) -> Result<(Vec<u8>, Issued)> {
     refuse_placeholders(identity)?;
     let client = |app: &str| apps::short_id(map, app).map(|id| KERNEL - id as i32);
@@ -281,6 +306,7 @@ pub fn record(
         let owner = KERNEL - 1 - place as i32;
         objects.push((owner, signing_key(DEVICE_KEY), &identity.key));
     }
+    objects.retain(|(_, item, _)| keep(item));
 
     let mut region = vec![0; map.region("provisioning").map_err(|e| anyhow!(e))?.size as usize];
     let record = Record {

@@ -11,6 +11,8 @@
 
 mod attestation;
 mod cpu;
+#[cfg(feature = "fwu")]
+mod firmware_update;
 mod first_boot;
 mod key_store;
 mod log;

@@ -8,7 +8,7 @@
 use crate::attestation;
 use crate::first_boot::{self, Provisioning};
 use crate::key_store::ItsKeys;
-use crate::memory::{S_PRIMARY_SIZE, STOCK_TFM};
+use crate::memory::STOCK_TFM;
 use crate::otp::Otp;
 use crate::{cpu, log};
 use boot_data::BootData;
@@ -19,7 +19,6 @@ use psa_interface::Status;
 use psa_interface::service::SERVICES;
 use spe_attestation::AttestationService;
 use spe_crypto::{CryptoService, Drbg, Entropy};
-use spe_fwu::{FwuService, Slots};
 use spe_platform::PlatformService;
 use spe_storage::{Its, ItsService, Ps, PsService};
 use spm::{Call, Description, Service, Services, Version};
@@ -54,16 +53,14 @@ pub struct Ready {
     its: ItsService<'static, Its<DdrFlash>>,
     ps: PsService<'static, Ps<DdrFlash, &'static Counters>>,
     attestation: AttestationService<'static, attestation::Root>,
-    fwu: Option<FwuService<DdrFlash, System, System>>,
+    #[cfg(feature = "fwu")]
+    fwu: Option<crate::firmware_update::Fwu>,
     platform: PlatformService<&'static Counters, System>,
 }
 
-/// Whether the map has slots for images; without them there is nothing to update.
-pub const HAS_SLOTS: bool = S_PRIMARY_SIZE != 0;
-
-/// Reset, and the watchdog of a trial boot.
+/// Reset.
 #[derive(Debug)]
-struct System;
+pub struct System;
 
 impl spe_platform::Reset for System {
     fn reset(&mut self) {
@@ -72,9 +69,12 @@ impl spe_platform::Reset for System {
     }
 }
 
-impl spe_fwu::Watchdog for System {
-    fn stop(&mut self) {
-        cpu::stop_watchdog();
+impl Ready {
+    fn has_firmware_update(&self) -> bool {
+        #[cfg(feature = "fwu")]
+        return self.fwu.is_some();
+        #[cfg(not(feature = "fwu"))]
+        false
     }
 }
 
@@ -105,13 +105,10 @@ const ITS_INDEX: u8 = 2;
 const ATTESTATION_INDEX: u8 = 3;
 const FWU_INDEX: u8 = 4;
 const PLATFORM_INDEX: u8 = 5;
-/// What `psa_fwu_query` calls the places of candidates: TF-M's flash area ids.
-const SECONDARY_AREAS: [u32; 2] = [3, 4];
-
 impl Services for Partition {
     fn describe(&self, index: u8) -> Option<Description> {
         let ready = self.ready.as_ref()?;
-        if index == FWU_INDEX && ready.fwu.is_none() {
+        if index == FWU_INDEX && !ready.has_firmware_update() {
             return None;
         }
         let id = SERVICES.get(usize::from(index))?;
@@ -131,6 +128,7 @@ impl Services for Partition {
             PS_INDEX => ready.ps.call(call),
             ITS_INDEX => ready.its.call(call),
             ATTESTATION_INDEX => ready.attestation.call(call),
+            #[cfg(feature = "fwu")]
             FWU_INDEX => match &mut ready.fwu {
                 Some(fwu) => fwu.call(call),
                 None => Status::PROGRAMMER_ERROR.as_i32(),
@@ -141,7 +139,8 @@ impl Services for Partition {
     }
 }
 
-const TWICE: &str = "started twice";
+/// Why a region's flash cannot be had.
+pub const TWICE: &str = "started twice";
 
 fn bring_up() -> Result<Ready, &'static str> {
     use cpu::FlashRegion as R;
@@ -190,11 +189,8 @@ fn bring_up() -> Result<Ready, &'static str> {
         crypto,
         its: ItsService(its),
         ps: PsService(ps),
-        fwu: if HAS_SLOTS {
-            Some(firmware_update(boot_data.as_ref())?)
-        } else {
-            None
-        },
+        #[cfg(feature = "fwu")]
+        fwu: crate::firmware_update::start(boot_data.as_ref())?,
         attestation: AttestationService::new(
             attestation::Root(otp),
             attestation::constants(boot_seed),
@@ -202,34 +198,6 @@ fn bring_up() -> Result<Ready, &'static str> {
         ),
         platform: PlatformService::new(counters, System),
     })
-}
-
-/// The update service over the four slots.
-fn firmware_update(
-    boot_data: Option<&BootData<'_>>,
-) -> Result<FwuService<DdrFlash, System, System>, &'static str> {
-    use cpu::FlashRegion as R;
-    let flash = |region| cpu::flash(region).ok_or(TWICE);
-    let [secure, non_secure] = SECONDARY_AREAS;
-    let slots = [
-        Slots {
-            primary: flash(R::SecurePrimary)?,
-            secondary: flash(R::SecureSecondary)?,
-            location: secure,
-        },
-        Slots {
-            primary: flash(R::NonSecurePrimary)?,
-            secondary: flash(R::NonSecureSecondary)?,
-            location: non_secure,
-        },
-    ];
-    let versions = spe_fwu::versions(boot_data);
-    let fwu = FwuService::new(slots, versions, System, System)
-        .map_err(|_| "the image slots cannot be read")?;
-    if fwu.on_trial() {
-        log::line("an image is on trial").end();
-    }
-    Ok(fwu)
 }
 
 /// Reads both stores now, so that what a power cut left is finished before anybody asks. A store

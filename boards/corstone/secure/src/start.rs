@@ -18,7 +18,7 @@ pub fn main() -> ! {
     cpu::raise_walls(&SAU_REGIONS, &MPC_RANGES, &NON_SECURE);
     match cpu::start_services() {
         Ok(()) => {
-            let fwu = if crate::services::HAS_SLOTS {
+            let fwu = if cfg!(feature = "fwu") && crate::memory::S_PRIMARY_SIZE != 0 {
                 " fwu"
             } else {
                 ""

@@ -4,9 +4,12 @@
 //! package's, whose host test puts them to the same services in portable form; `answers` adds the
 //! known answers of the crypto service.
 
-use super::{Outcome, answers, cases, digest};
+use super::{Case, Outcome, answers, cases, digest};
 use crate::alone::{Alone, Process};
-use anyhow::{Context, Result};
+use crate::build;
+use anyhow::{Context, Result, ensure};
+use provisioning::Item;
+use psa_interface::KeyType;
 use qemu_harness::Device;
 use services::vectors;
 use std::collections::BTreeMap;
@@ -23,6 +26,16 @@ const PROCESS: Process = Process {
 const LIMIT: Duration = Duration::from_secs(240);
 /// The vectors, as a case.
 const VECTORS: &str = "wycheproof";
+
+/// The cases beside the rules.
+const CASES: [Case; 1] = [Case {
+    id: "medium-set",
+    run: medium_set,
+}];
+/// Rules that ask for what TF-M's Medium set has not.
+const BEYOND_MEDIUM: [&str; 4] = ["cipher-", "aead-", "mac-cmac", "agree-x25519"];
+/// Vectors of what it has.
+const OF_MEDIUM: [&str; 3] = ["ecdsa-p256-sha256", "hkdf-sha256", "ecdh-p256"];
 
 /// What a device said.
 struct Said {
@@ -48,7 +61,8 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
     };
     let mut ids: Vec<String> = rules.iter().map(ToString::to_string).collect();
     if !rules.is_empty() || wanted(VECTORS) {
-        let said = play().context("the services on the board")?;
+        let alone = Alone::new(&PROCESS)?;
+        let said = play(&alone).context("the services on the board")?;
         for id in &rules {
             match said.rules.get(*id).map(String::as_str) {
                 Some("ok") => outcome.passed += 1,
@@ -77,7 +91,7 @@ pub fn run(only: Option<&str>) -> Result<Outcome> {
     counters.insert("seed".into(), 0.into());
     let ids = ids.iter().map(String::as_str);
     counters.insert("digest".into(), digest(ids).into());
-    Ok(outcome.and(cases(&[&answers::CASES], only)))
+    Ok(outcome.and(cases(&[&answers::CASES, &CASES], only)))
 }
 
 /// Counts a kind of vectors as a case; how many vectors were put to the device.
@@ -102,8 +116,7 @@ fn count(said: &Said, outcome: &mut Outcome) -> usize {
 }
 
 /// Boots the device and reads what the process says to its end.
-fn play() -> Result<Said> {
-    let alone = Alone::new(&PROCESS)?;
+fn play(alone: &Alone) -> Result<Said> {
     let device = Device::start(&alone.config)?;
     device.console.wait("services: done", LIMIT)?;
     let mut said = Said {
@@ -125,4 +138,37 @@ fn play() -> Result<Said> {
         }
     }
     Ok(said)
+}
+
+/// The image with TF-M's Medium set boots, keeps every rule of what it has, and has no more.
+fn medium_set() -> Result<()> {
+    // Keys of RSA are for an image that has it.
+    let no_rsa = |item: &Item| match item {
+        Item::Key { attributes, .. } => !KeyType(attributes.key_type).is_rsa(),
+        _ => true,
+    };
+    let said = play(&Alone::beside(&PROCESS, &build::medium()?, no_rsa)?)?;
+    let beyond = |id: &str| BEYOND_MEDIUM.iter().any(|b| id.starts_with(b));
+    let (mut wrong, mut kept) = (Vec::new(), 0);
+    for rule in services::rules() {
+        let ok = said.rules.get(rule.id).is_some_and(|s| s == "ok");
+        kept += usize::from(ok);
+        // Not in the set, and yet there (what only asks about states holds without).
+        let asks = !rule.id.ends_with("-states") && rule.id != "cipher-can-do";
+        if ok == beyond(rule.id) && asks {
+            wrong.push(format!("{}: {:?}", rule.id, said.rules.get(rule.id)));
+        }
+    }
+    ensure!(wrong.is_empty(), "{wrong:#?}");
+    for (kind, name) in vectors::KINDS.iter().enumerate() {
+        let there = vectors::all().filter(|v| v.kind == kind).count();
+        let passed = said.passed.get(*name) == Some(&there);
+        ensure!(
+            passed == OF_MEDIUM.contains(name),
+            "{name}: {:?} of {there}",
+            said.passed.get(*name)
+        );
+    }
+    println!("      medium-set: {kept} rules");
+    Ok(())
 }

@@ -87,6 +87,7 @@ pub fn system_reset() -> ! {
 /// Secure flash regions of the map.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
+#[cfg_attr(not(feature = "fwu"), allow(dead_code))]
 pub enum FlashRegion {
     Its,
     Ps,
@@ -132,6 +133,7 @@ pub fn boot_data() -> &'static [u8] {
 }
 
 /// Stops the watchdog that the loader starts for a trial.
+#[cfg_attr(not(feature = "fwu"), allow(dead_code))]
 pub fn stop_watchdog() {
     // SAFETY: its secure address; this world alone drives it.
     unsafe { Watchdog::new(WATCHDOG) }.stop();

@@ -59,12 +59,19 @@ impl<const NUM: u8> AllowRwSize for AllowRwCount<NUM> {
 #[repr(C)]
 struct Pair(Cell<usize>, Cell<usize>);
 
-/// The kernel's part of one allocated grant.
+/// The three kinds of pairs, in the order in which they lie.
+#[derive(Clone, Copy)]
+enum Kind {
+    Upcall,
+    AllowRo,
+    AllowRw,
+}
+
+/// The kernel's part of one allocated grant: a counters word and the pairs behind it.
 #[derive(Clone, Copy)]
 struct KernelPart<'a> {
-    upcalls: &'a [Pair],
-    allow_ro: &'a [Pair],
-    allow_rw: &'a [Pair],
+    counters: NonNull<usize>,
+    _lives: PhantomData<&'a Pair>,
 }
 
 const fn kernel_part_size(up: u8, ro: u8, rw: u8) -> usize {
@@ -94,22 +101,40 @@ impl<'a> KernelPart<'a> {
     /// # Safety
     /// `ptr` came from `initialize` and its memory stays allocated during `'a`.
     unsafe fn from_ptr(ptr: NonNull<u8>) -> Self {
-        // SAFETY: `initialize` wrote the counters word, and as many pairs as it says follow it;
-        // pairs are only ever reached through shared cells.
-        unsafe {
-            let counters = ptr.as_ptr().cast::<usize>().read();
-            let pairs: *const Pair = ptr.as_ptr().add(size_of::<usize>()).cast();
-            let (up, ro, rw) = (
-                counters & 0xff,
-                (counters >> 8) & 0xff,
-                (counters >> 16) & 0xff,
-            );
-            KernelPart {
-                upcalls: core::slice::from_raw_parts(pairs, up),
-                allow_ro: core::slice::from_raw_parts(pairs.add(up), ro),
-                allow_rw: core::slice::from_raw_parts(pairs.add(up + ro), rw),
-            }
+        KernelPart {
+            counters: ptr.cast(),
+            _lives: PhantomData,
         }
+    }
+
+    /// Where the pairs of a kind begin among all, and how many there are.
+    #[inline]
+    fn place(self, kind: Kind) -> (usize, usize) {
+        // SAFETY: `from_ptr`'s contract: `initialize` wrote the word, which nothing changes.
+        let counters = unsafe { self.counters.read() };
+        let count = |i: u32| (counters >> (8 * i)) & 0xff;
+        match kind {
+            Kind::Upcall => (0, count(0)),
+            Kind::AllowRo => (count(0), count(1)),
+            Kind::AllowRw => (count(0) + count(1), count(2)),
+        }
+    }
+
+    /// All pairs of a kind.
+    fn all(self, kind: Kind) -> &'a [Pair] {
+        let (first, count) = self.place(kind);
+        // SAFETY: as many pairs as the counters word says follow it; they are only ever reached
+        // through shared cells.
+        unsafe {
+            let pairs: *const Pair = self.counters.as_ptr().add(1).cast();
+            core::slice::from_raw_parts(pairs.add(first), count)
+        }
+    }
+
+    /// One pair, if there is such a one.
+    #[inline]
+    fn get(self, kind: Kind, i: usize) -> Option<&'a Pair> {
+        self.all(kind).get(i)
     }
 }
 
@@ -124,14 +149,14 @@ pub(crate) unsafe fn print(ptr: NonNull<u8>, driver_num: usize, w: &mut dyn core
     let _ = write!(
         w,
         "  Driver 0x{driver_num:05x}  upcalls {} RO {} RW {}\r\n",
-        part.upcalls.len(),
-        part.allow_ro.len(),
-        part.allow_rw.len()
+        part.all(Kind::Upcall).len(),
+        part.all(Kind::AllowRo).len(),
+        part.all(Kind::AllowRw).len()
     );
     let kinds = [
-        ("upcall", part.upcalls),
-        ("RO allow", part.allow_ro),
-        ("RW allow", part.allow_rw),
+        ("upcall", part.all(Kind::Upcall)),
+        ("RO allow", part.all(Kind::AllowRo)),
+        ("RW allow", part.all(Kind::AllowRw)),
     ];
     for (kind, pairs) in kinds {
         for (i, Pair(first, second)) in pairs.iter().enumerate() {
@@ -151,6 +176,7 @@ pub(crate) unsafe fn print(ptr: NonNull<u8>, driver_num: usize, w: &mut dyn core
 }
 
 /// Runs `f` on the kernel part of the driver's grant in `process`, allocating it if need be.
+#[cfg_attr(target_os = "none", optimize(speed))]
 fn with_kernel_part<R>(
     process: &dyn Process,
     driver: &dyn SyscallDriver,
@@ -186,8 +212,7 @@ pub(crate) fn subscribe(
 ) -> Result<Upcall, ErrorCode> {
     with_kernel_part(process, driver, upcall.upcall_id.driver_num, |part| {
         let saved = part
-            .upcalls
-            .get(upcall.upcall_id.subscribe_num)
+            .get(Kind::Upcall, upcall.upcall_id.subscribe_num)
             .ok_or(ErrorCode::NOSUPPORT)?;
         let appdata = saved.0.replace(upcall.appdata.as_usize());
         let fn_ptr = saved.1.replace(upcall.fn_ptr.addr());
@@ -205,7 +230,7 @@ pub(crate) fn upcall(process: &dyn Process, upcall_id: UpcallId) -> Option<Upcal
     let ptr = process.enter_grant(num.ok()?).ok()?;
     // SAFETY: as in `with_kernel_part`.
     let part = unsafe { KernelPart::from_ptr(ptr) };
-    let saved = part.upcalls.get(upcall_id.subscribe_num);
+    let saved = part.get(Kind::Upcall, upcall_id.subscribe_num);
     let upcall = saved.map(|saved| Upcall {
         upcall_id,
         appdata: saved.0.get().into(),
@@ -224,7 +249,9 @@ pub(crate) fn allow_ro(
     buffer: ReadOnlyProcessBuffer,
 ) -> Result<(*const u8, usize), ErrorCode> {
     with_kernel_part(process, driver, driver_num, |part| {
-        let saved = part.allow_ro.get(allow_num).ok_or(ErrorCode::NOSUPPORT)?;
+        let saved = part
+            .get(Kind::AllowRo, allow_num)
+            .ok_or(ErrorCode::NOSUPPORT)?;
         let (ptr, len) = buffer.consume();
         let ptr = saved.0.replace(ptr.expose_provenance());
         let len = saved.1.replace(len);
@@ -241,7 +268,9 @@ pub(crate) fn allow_rw(
     buffer: ReadWriteProcessBuffer,
 ) -> Result<(*mut u8, usize), ErrorCode> {
     with_kernel_part(process, driver, driver_num, |part| {
-        let saved = part.allow_rw.get(allow_num).ok_or(ErrorCode::NOSUPPORT)?;
+        let saved = part
+            .get(Kind::AllowRw, allow_num)
+            .ok_or(ErrorCode::NOSUPPORT)?;
         let (ptr, len) = buffer.consume();
         let ptr = saved.0.replace(ptr.expose_provenance());
         let len = saved.1.replace(len);
@@ -291,8 +320,7 @@ impl GrantKernelData<'_> {
     ) -> Result<(), UpcallError> {
         let saved = self
             .part
-            .upcalls
-            .get(subscribe_num)
+            .get(Kind::Upcall, subscribe_num)
             .ok_or(UpcallError::InvalidSubscribeNum)?;
         Upcall {
             upcall_id: self.upcall_id(subscribe_num),
@@ -323,8 +351,7 @@ impl GrantKernelData<'_> {
     ) -> Result<ReadOnlyProcessBufferRef<'_>, Error> {
         let saved = self
             .part
-            .allow_ro
-            .get(allow_ro_num)
+            .get(Kind::AllowRo, allow_ro_num)
             .ok_or(Error::AddressOutOfBounds)?;
         // SAFETY: the process checked the range when it was allowed and never gives it up (the
         // allow high-water mark); a reset forgets the grant together with it.
@@ -347,8 +374,7 @@ impl GrantKernelData<'_> {
     ) -> Result<ReadWriteProcessBufferRef<'_>, Error> {
         let saved = self
             .part
-            .allow_rw
-            .get(allow_rw_num)
+            .get(Kind::AllowRw, allow_rw_num)
             .ok_or(Error::AddressOutOfBounds)?;
         // SAFETY: as for read-only buffers, and the range is the process's RAM.
         Ok(unsafe {
@@ -361,21 +387,147 @@ impl GrantKernelData<'_> {
     }
 }
 
+/// A grant without its types: what entering it needs. The code that enters is one for all drivers.
+#[derive(Clone, Copy)]
+struct Untyped {
+    driver_num: usize,
+    grant_num: usize,
+    layout: &'static Layout,
+}
+
+/// What a grant's types say of its memory.
+struct Layout {
+    upcalls: u8,
+    allow_ro: u8,
+    allow_rw: u8,
+    /// Where the driver's part begins.
+    offset: usize,
+    /// All of it, bytes.
+    size: usize,
+    align: usize,
+    /// Writes the driver's default part.
+    ///
+    /// # Safety
+    /// The pointer is to unshared room for it, aligned.
+    default: unsafe fn(NonNull<u8>),
+}
+
+/// A grant that was entered: whoever has this leaves it.
+struct Entered<'a> {
+    kernel_data: GrantKernelData<'a>,
+    /// The driver's part.
+    data: NonNull<u8>,
+    grant_num: usize,
+}
+
+impl Entered<'_> {
+    /// Calls `fun` with the grant, and leaves it.
+    ///
+    /// # Safety
+    /// The driver's part is a `T`.
+    #[inline]
+    unsafe fn run<T, F, R>(self, fun: F) -> R
+    where
+        F: FnOnce(&mut GrantData<T>, &GrantKernelData, &mut GrantRegionAllocator) -> R,
+    {
+        let process = self.kernel_data.process;
+        // SAFETY: a `T` lies there, by the caller's promise, and the process refuses to enter the
+        // grant again until it is left.
+        let data = unsafe { &mut *self.data.cast::<T>().as_ptr() };
+        let mut allocator = GrantRegionAllocator { process };
+        let r = fun(&mut GrantData { data }, &self.kernel_data, &mut allocator);
+        process.leave_grant(self.grant_num);
+        r
+    }
+}
+
+impl Untyped {
+    /// Enters the grant, allocating it first if need be.
+    fn enter_in<'a>(self, process: &'a dyn Process) -> Result<Entered<'a>, Error> {
+        match self.open(process) {
+            // Not allocated.
+            Err(Error::KernelError) => {
+                self.allocate(process)?;
+                self.open(process)
+            }
+            done => done,
+        }
+    }
+
+    /// As [`Self::enter_in`], in the process of that identity.
+    #[inline(never)]
+    #[cfg_attr(target_os = "none", optimize(speed))]
+    fn enter(self, kernel: &'static Kernel, id: ProcessId) -> Result<Entered<'static>, Error> {
+        self.enter_in(kernel.process_ref(id).ok_or(Error::NoSuchApp)?)
+    }
+
+    /// Enters the grant if it is allocated; `KernelError` if it is not.
+    #[inline(never)]
+    #[cfg_attr(target_os = "none", optimize(speed))]
+    fn open<'a>(self, process: &'a dyn Process) -> Result<Entered<'a>, Error> {
+        let ptr = process.enter_grant(self.grant_num)?;
+        // SAFETY: `allocate` initialised the kernel's part and the driver's behind it, which lies in
+        // the same allocation.
+        let (part, data) = unsafe { (KernelPart::from_ptr(ptr), ptr.byte_add(self.layout.offset)) };
+        Ok(Entered {
+            kernel_data: GrantKernelData {
+                part,
+                driver_num: self.driver_num,
+                process,
+            },
+            data,
+            grant_num: self.grant_num,
+        })
+    }
+
+    #[cold]
+    fn allocate(self, process: &dyn Process) -> Result<(), Error> {
+        let layout = self.layout;
+        let ptr = process
+            .allocate_grant(self.grant_num, self.driver_num, layout.size, layout.align)
+            .map_err(|()| Error::OutOfMemory)?;
+        // SAFETY: the process just gave out this many unshared bytes with this alignment; the
+        // driver's part lies at its own alignment behind the kernel's.
+        unsafe {
+            KernelPart::initialize(ptr, layout.upcalls, layout.allow_ro, layout.allow_rw);
+            (layout.default)(ptr.byte_add(layout.offset));
+        }
+        Ok(())
+    }
+}
+
 /// One driver's grant in all processes.
 pub struct Grant<T: Default, Upcalls: UpcallSize, AllowROs: AllowRoSize, AllowRWs: AllowRwSize> {
     pub(crate) kernel: &'static Kernel,
-    driver_num: usize,
-    grant_num: usize,
+    untyped: Untyped,
     #[allow(clippy::type_complexity)]
     _phantom: PhantomData<(T, Upcalls, AllowROs, AllowRWs)>,
 }
 
 impl<T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> Grant<T, U, RO, RW> {
+    const LAYOUT: &'static Layout = &Layout {
+        upcalls: U::COUNT,
+        allow_ro: RO::COUNT,
+        allow_rw: RW::COUNT,
+        offset: offset_of_t::<T>(U::COUNT, RO::COUNT, RW::COUNT),
+        size: offset_of_t::<T>(U::COUNT, RO::COUNT, RW::COUNT) + size_of::<T>(),
+        align: if align_of::<T>() > align_of::<usize>() {
+            align_of::<T>()
+        } else {
+            align_of::<usize>()
+        },
+        // SAFETY: the field's contract is `write`'s.
+        default: |place| unsafe { place.cast::<T>().write(T::default()) },
+    };
+
     pub(crate) fn new(kernel: &'static Kernel, driver_num: usize, grant_num: usize) -> Self {
         Grant {
             kernel,
-            driver_num,
-            grant_num,
+            untyped: Untyped {
+                driver_num,
+                grant_num,
+                layout: Self::LAYOUT,
+            },
             _phantom: PhantomData,
         }
     }
@@ -389,11 +541,9 @@ impl<T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> Grant<T, U, RO
     where
         F: FnOnce(&mut GrantData<T>, &GrantKernelData) -> R,
     {
-        let process = self
-            .kernel
-            .process_ref(process_id)
-            .ok_or(Error::NoSuchApp)?;
-        ProcessGrant::new(self, process)?.access(|d, k, _| fun(d, k))
+        let entered = self.untyped.enter(self.kernel, process_id)?;
+        // SAFETY: `LAYOUT` put a `T` there.
+        Ok(unsafe { entered.run(|d, k, _| fun(d, k)) })
     }
 
     /// As [`Self::enter`], with an allocator of further grant memory.
@@ -404,11 +554,9 @@ impl<T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> Grant<T, U, RO
     where
         F: FnOnce(&mut GrantData<T>, &GrantKernelData, &mut GrantRegionAllocator) -> R,
     {
-        let process = self
-            .kernel
-            .process_ref(process_id)
-            .ok_or(Error::NoSuchApp)?;
-        ProcessGrant::new(self, process)?.access(fun)
+        let entered = self.untyped.enter(self.kernel, process_id)?;
+        // SAFETY: `LAYOUT` put a `T` there.
+        Ok(unsafe { entered.run(fun) })
     }
 
     /// Calls `fun` for every process in which the grant is allocated.
@@ -446,7 +594,7 @@ impl<'a, T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> Iterator
             let process = self.grant.kernel.process_at(self.index);
             self.index += 1;
             if let Some(p) = process
-                && p.grant_is_allocated(self.grant.grant_num) == Some(true)
+                && p.grant_is_allocated(self.grant.untyped.grant_num) == Some(true)
             {
                 return Some(ProcessGrant::known(self.grant, p));
             }
@@ -458,8 +606,7 @@ impl<'a, T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> Iterator
 /// One driver's grant in one process; it is allocated.
 pub struct ProcessGrant<'a, T: 'a, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize> {
     process: &'a dyn Process,
-    driver_num: usize,
-    grant_num: usize,
+    untyped: Untyped,
     #[allow(clippy::type_complexity)]
     _phantom: PhantomData<(T, U, RO, RW)>,
 }
@@ -470,37 +617,9 @@ impl<'a, T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize>
     fn known(grant: &Grant<T, U, RO, RW>, process: &'a dyn Process) -> Self {
         ProcessGrant {
             process,
-            driver_num: grant.driver_num,
-            grant_num: grant.grant_num,
+            untyped: grant.untyped,
             _phantom: PhantomData,
         }
-    }
-
-    fn new(grant: &Grant<T, U, RO, RW>, process: &'a dyn Process) -> Result<Self, Error> {
-        match process.grant_is_allocated(grant.grant_num) {
-            None => return Err(Error::InactiveApp),
-            Some(true) => {}
-            Some(false) => {
-                let (up, ro, rw) = (U::COUNT, RO::COUNT, RW::COUNT);
-                let offset = offset_of_t::<T>(up, ro, rw);
-                let align = align_of::<T>().max(align_of::<usize>());
-                let ptr = process
-                    .allocate_grant(
-                        grant.grant_num,
-                        grant.driver_num,
-                        offset + size_of::<T>(),
-                        align,
-                    )
-                    .map_err(|()| Error::OutOfMemory)?;
-                // SAFETY: the process just gave out this many unshared bytes with this alignment;
-                // `T` lies at its own alignment behind the kernel's part.
-                unsafe {
-                    KernelPart::initialize(ptr, up, ro, rw);
-                    ptr.as_ptr().add(offset).cast::<T>().write(T::default());
-                }
-            }
-        }
-        Ok(Self::known(grant, process))
     }
 
     /// The process.
@@ -548,27 +667,9 @@ impl<'a, T: Default, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize>
     where
         F: FnOnce(&mut GrantData<T>, &GrantKernelData, &mut GrantRegionAllocator) -> R,
     {
-        let ptr = self.process.enter_grant(self.grant_num)?;
-        let offset = offset_of_t::<T>(U::COUNT, RO::COUNT, RW::COUNT);
-        // SAFETY: `new` initialised the kernel's part and the `T` behind it, and `enter_grant`
-        // refuses a second borrow until `leave_grant`.
-        let (part, data) = unsafe {
-            (
-                KernelPart::from_ptr(ptr),
-                &mut *ptr.as_ptr().add(offset).cast::<T>(),
-            )
-        };
-        let mut allocator = GrantRegionAllocator {
-            process: self.process,
-        };
-        let kernel_data = GrantKernelData {
-            part,
-            driver_num: self.driver_num,
-            process: self.process,
-        };
-        let r = fun(&mut GrantData { data }, &kernel_data, &mut allocator);
-        self.process.leave_grant(self.grant_num);
-        Ok(r)
+        let entered = self.untyped.open(self.process)?;
+        // SAFETY: the grant's `LAYOUT` put a `T` there.
+        Ok(unsafe { entered.run(fun) })
     }
 }
 

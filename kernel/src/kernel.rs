@@ -205,6 +205,7 @@ impl Kernel {
     }
 
     /// One turn of the main loop.
+    #[cfg_attr(target_os = "none", optimize(speed))]
     pub fn kernel_loop_operation<KR: KernelResources<C>, C: Chip, const NUM_PROCS: u8>(
         &self,
         resources: &KR,
@@ -259,6 +260,7 @@ impl Kernel {
     }
 
     /// Runs one process, that `id` names, until it waits, ends, or must make room.
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn do_process<KR: KernelResources<C>, C: Chip, const NUM_PROCS: u8>(
         &self,
         resources: &KR,
@@ -397,7 +399,8 @@ impl Kernel {
     }
 
     /// Applies the rules of TRD104 to one call of the process that `id` names.
-    #[inline]
+    // Inside the main loop for a command; the rest is called.
+    #[inline(always)]
     pub(crate) fn handle_syscall<L: SyscallDriverLookup, F: SyscallFilter>(
         &self,
         lookup: &L,
@@ -438,16 +441,14 @@ impl Kernel {
                 match allowed {
                     Err(e) => answer(SyscallReturn::Failure(e)),
                     // Answered from inside, so that the answer is not copied about.
-                    Ok(()) => lookup.with_driver(driver_number, |driver| {
-                        answer(match driver {
-                            Some(d) => SyscallReturn::from_command_return(d.command(
-                                subdriver_number,
-                                arg0,
-                                arg1,
-                                id,
-                            )),
-                            None => SyscallReturn::Failure(ErrorCode::NODEVICE),
-                        });
+                    Ok(()) => lookup.with_driver(driver_number, |driver| match driver {
+                        Some(d) => answer(SyscallReturn::from_command_return(d.command(
+                            subdriver_number,
+                            arg0,
+                            arg1,
+                            id,
+                        ))),
+                        None => answer(SyscallReturn::Failure(ErrorCode::NODEVICE)),
                     }),
                 }
             }
@@ -458,6 +459,7 @@ impl Kernel {
         }
     }
 
+    #[inline(never)]
     fn handle_yield(process: &dyn Process, yield_type: YieldVariant) {
         match yield_type {
             YieldVariant::NoWait { ptr } => {
@@ -481,6 +483,8 @@ impl Kernel {
     }
 
     /// Subscribe and the three allows.
+    #[inline(never)]
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn handle_sharing<L: SyscallDriverLookup, F: SyscallFilter>(
         lookup: &L,
         filter: Option<&F>,

@@ -91,6 +91,7 @@ pub struct ProcessStandard<C: 'static + Chip, D: 'static + ProcessStandardDebug>
 // Addresses from userspace are checked against the process's bounds, never followed as they come.
 #[allow(clippy::not_unsafe_ptr_arg_deref)]
 impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessStandard<C, D> {
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn processid(&self) -> ProcessId {
         self.process_id.get()
     }
@@ -152,6 +153,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
             .and_then(|t| t.remove_first_matching(|task| event_of(task) == Some(upcall_id)))
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn remove_pending_upcalls(&self, upcall_id: UpcallId) -> usize {
         self.tasks.map_or(0, |t| {
             let before = t.len();
@@ -170,6 +172,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }) || self.hears_of_end()
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn get_state(&self) -> State {
         self.state.get()
     }
@@ -185,6 +188,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn is_running(&self) -> bool {
         !matches!(self.state.get(), State::Terminated | State::Faulted)
     }
@@ -341,6 +345,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn build_readwrite_process_buffer(
         &self,
         buf_start_addr: *mut u8,
@@ -361,6 +366,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         Ok(unsafe { ReadWriteProcessBuffer::new(buf_start_addr, size, self.processid()) })
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn build_readonly_process_buffer(
         &self,
         buf_start_addr: *const u8,
@@ -504,6 +510,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         Ok((ProcessCustomGrantIdentifier { offset }, ptr))
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn enter_grant(&self, grant_num: usize) -> Result<NonNull<u8>, Error> {
         if !self.is_running() {
             return Err(Error::InactiveApp);
@@ -532,6 +539,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
             .wrapping_add(at.ok_or(Error::AddressOutOfBounds)?))
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn leave_grant(&self, grant_num: usize) {
         if let Some(entry) = self.grants.get(grant_num) {
             entry.entered.set(false);
@@ -543,6 +551,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
             .then(|| self.grants.iter().filter(|g| g.ptr.get().is_some()).count())
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn lookup_grant_from_driver_num(&self, driver_num: usize) -> Result<usize, Error> {
         if !self.is_running() {
             return Err(Error::InactiveApp);
@@ -553,20 +562,24 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
             .ok_or(Error::NoSuchApp)
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn is_valid_upcall_function_pointer(&self, upcall_fn: *const ()) -> bool {
         let addr = upcall_fn.addr();
         off(Defence::UpcallRange) || self.in_app_flash(addr, 4) || self.in_app_owned_memory(addr, 4)
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn set_syscall_return_value(&self, return_value: SyscallReturn) {
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
-        let done = self.stored(|state| {
-            let boundary = self.chip.userspace_kernel_boundary();
-            // SAFETY: these are this process's bounds.
-            unsafe { boundary.set_syscall_return_value(start, brk, state, return_value) }
-        });
+        let boundary = self.chip.userspace_kernel_boundary();
+        // SAFETY: these are this process's bounds; the boundary does not come back to the process,
+        // and nobody else has its state (`with_context`).
+        let done = unsafe {
+            let (state, _) = &mut *self.context.as_ptr();
+            boundary.set_syscall_return_value(start, brk, state, return_value)
+        };
         match done {
-            Some(Ok(())) => {
+            Ok(()) => {
                 if let State::YieldedFor(_) = self.state.get() {
                     self.state.set(State::Running);
                 }
@@ -589,19 +602,21 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn switch_to(&self) -> Option<ContextSwitchReason> {
         if self.state.get() != State::Running {
             return None;
         }
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
-        let (reason, sp) = self.with_context(|state, config| {
-            let boundary = self.chip.userspace_kernel_boundary();
-            // SAFETY: this process's regions, and then they are in the MPU.
-            unsafe {
-                self.chip.mpu().configure_mpu(config);
-                boundary.switch_to_process(start, brk, state)
-            }
-        })?;
+        let boundary = self.chip.userspace_kernel_boundary();
+        // SAFETY: this process's regions, and then they are in the MPU. Neither the MPU nor the
+        // boundary comes back to the process, and nobody else has its state (`with_context`): the
+        // two ways of each system call go without its mark.
+        let (reason, sp) = unsafe {
+            let (state, config) = &mut *self.context.as_ptr();
+            self.chip.mpu().configure_mpu(config);
+            boundary.switch_to_process(start, brk, state)
+        };
         if let ContextSwitchReason::SyscallFired { .. } = reason {
             self.syscalls.increment();
         }

@@ -39,17 +39,19 @@ pub struct Platform {
 }
 
 impl SyscallDriverLookup for Platform {
-    #[inline]
+    #[inline(always)]
     fn with_driver<F, R>(&self, driver_num: usize, f: F) -> R
     where
         F: FnOnce(Option<&dyn SyscallDriver>) -> R,
     {
-        match driver_num {
-            ipc::DRIVER_NUM => f(Some(&self.ipc)),
-            app_loader::DRIVER_NUM => f(Some(self.app_loader)),
-            supervision::DRIVER_NUM => f(Some(self.supervision)),
-            n => f(self.capsules.driver(n)),
-        }
+        // One call of `f`, which is then part of the main loop.
+        let driver: Option<&dyn SyscallDriver> = match driver_num {
+            ipc::DRIVER_NUM => Some(&self.ipc),
+            app_loader::DRIVER_NUM => Some(self.app_loader),
+            supervision::DRIVER_NUM => Some(self.supervision),
+            n => self.capsules.driver(n),
+        };
+        f(driver)
     }
 }
 

@@ -15,6 +15,8 @@ pub mod poly1305;
 pub mod sha256;
 
 mod erase;
+#[cfg(target_arch = "arm")]
+mod memory;
 mod padded;
 pub use erase::{Erased, erase};
 pub use padded::{Blocks, Padded};

@@ -9,6 +9,10 @@
 #![no_std]
 #![warn(missing_docs)]
 
+// Linked for its memcpy and memset.
+#[cfg(target_os = "none")]
+use symmetric as _;
+
 #[doc(hidden)]
 pub mod border;
 

@@ -39,7 +39,7 @@ const UNSAFE: [(&str, &str); 10] = [
     ("libraries/p256-cm4", "calls its own assembler: P-256"),
     (
         "libraries/symmetric",
-        "calls its own assembler: SHA-256, ChaCha20, Poly1305, AES, GHASH",
+        "calls its own assembler: SHA-256, ChaCha20, Poly1305, AES, GHASH; memcpy and memset",
     ),
     ("libtock/runtime", "system calls, start code, heap"),
     ("tfm-psa-driver", "calls the veneers"),

@@ -41,8 +41,10 @@ use kernel::process::{
     ProcessStandardDebugFull, SequentialProcessLoaderMachine,
 };
 use kernel::{Kernel, create_capability, static_init};
+// Linked for its memcpy and memset.
 use platform::{Chip, Platform};
 use processes::{Announcer, SecureVerifier};
+use symmetric as _;
 
 /// Most processes at a time.
 pub const NUM_PROCS: u8 = 10;

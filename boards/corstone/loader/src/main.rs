@@ -16,11 +16,13 @@ use chip::ddr_flash::DdrFlash;
 use chip::polled_uart::PolledUart;
 use flash::FlashError;
 use hardware::Hardware;
+// Linked for its memcpy and memset.
 use ota_loader::crypto::Software;
 use ota_loader::{BootError, Event, Loader, SecurityCounters, Slots};
 use provisioning::first_boot::{self, FirstBootError};
 use provisioning::otp::{Counter, NvCounters, OtpCounters};
 use provisioning::record::RecordError;
+use symmetric as _;
 
 /// Time that a trial has for confirming itself, seconds (ARCHITECTURE §5).
 const TRIAL_SECONDS: u32 = 180;

@@ -21,6 +21,9 @@ mod record;
 mod services;
 mod start;
 
+// Linked for its memcpy and memset.
+use symmetric as _;
+
 /// Constants from `memory.toml`.
 #[allow(dead_code)]
 mod memory {

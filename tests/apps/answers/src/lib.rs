@@ -1,4 +1,4 @@
-//! Many calls of the crypto service, each row folded into one number.
+//! Many calls of the crypto service, and of memcpy and memset, each row folded into one number.
 //!
 //! Owns the rows and the numbers that they must give. The numbers come from the portable
 //! primitives, which their own tests hold to independent oracles; a device with assembler must
@@ -24,7 +24,12 @@ pub struct Row {
 const MAX: usize = 1100;
 
 /// All rows.
-pub const ROWS: [Row; 6] = [
+pub const ROWS: [Row; 7] = [
+    Row {
+        name: "copies",
+        run: |_| Ok(copies()),
+        expected: 0xEB73_259E_24DC_2B49,
+    },
     Row {
         name: "sha256",
         run: |t| hashes(&t, Algorithm::SHA_256),
@@ -89,6 +94,26 @@ fn pattern(seed: usize, out: &mut [u8]) {
             _ => (state >> 11) as u8,
         };
     }
+}
+
+/// Copies and fills of every length and alignment, around what must stay: the process's memcpy and
+/// memset.
+fn copies() -> u64 {
+    let (mut fold, mut source) = (Fold::new(), [0; 80]);
+    pattern(5, &mut source);
+    for len in 0..=72 {
+        for (to, from) in (0..16).map(|i| (i / 4, i % 4)) {
+            // Nothing is known of the length where the copy is compiled.
+            let len = core::hint::black_box(len);
+            let mut copied = [0xEE; 80];
+            copied[to..to + len].copy_from_slice(&source[from..from + len]);
+            fold.add(&copied);
+            let mut filled = [0xEE; 80];
+            filled[to..to + len].fill(core::hint::black_box(len as u8));
+            fold.add(&filled);
+        }
+    }
+    fold.0
 }
 
 /// Lengths around block and chunk edges.

@@ -282,7 +282,11 @@ impl Kernel {
         let mut runs = process.get_state() == State::Running;
         let reason = loop {
             if runs {
-                if slice.is_some() && !timer.has_more_than_us(MIN_QUANTA_THRESHOLD_US) {
+                let least = match off(Defence::SliceFloor) {
+                    true => 0,
+                    false => MIN_QUANTA_THRESHOLD_US,
+                };
+                if slice.is_some() && !timer.has_more_than_us(least) {
                     process.debug_timeslice_expired();
                     break StoppedExecutingReason::TimesliceExpired;
                 }

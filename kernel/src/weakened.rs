@@ -34,6 +34,10 @@ pub enum Defence {
     Credential = 1 << 11,
     /// Floating point and vectors are off.
     Coprocessor = 1 << 12,
+    /// No process is entered for the last moments of its slice.
+    SliceFloor = 1 << 13,
+    /// A timer interrupt that landed in secure code returns there.
+    SecureReturn = 1 << 14,
 }
 
 /// The word as the board read it. Its name is what the audit looks for.

@@ -418,21 +418,39 @@ pub mod core_switch {
         naked_asm!("b {}", sym back_to_kernel)
     }
 
-    /// SysTick as kernels have had it: privileged, and back to where it came from, whatever that is.
+    /// SysTick, and the end of an interrupt, where switches can make them what they have been in
+    /// kernels: privileged, and back to where it came from, whatever that is; or, of timers, to the
+    /// kernel from any thread with a process stack, without a look at S: whose.
     #[cfg(feature = "weakened")]
     #[unsafe(naked)]
     pub unsafe extern "C" fn systick() {
         naked_asm!(
             "ldr r0, ={word}",
             "ldr r0, [r0]",
-            "tst r0, #{interrupt_return}",
+            "tst r0, #{secure_return}",
+            "beq 2f",
+            "mrs r1, ipsr",
+            "cmp r1, #{timers}",
+            "bhs 2f",
+            "and r1, lr, #0x0C",
+            "cmp r1, #0x0C",
+            "bne 3f",
+            "movs r1, #0",
+            "msr control, r1",
+            "isb",
+            "mvn lr, #0x47",
+            "bx lr",
+            "2: tst r0, #{interrupt_return}",
             "beq {back}",
             "movs r0, #0",
             "msr control, r0",
             "isb",
-            "bx lr",
+            "3: bx lr",
             word = sym kernel::weakened::TOCKSTONE_WEAKENED,
+            secure_return = const kernel::weakened::Defence::SecureReturn as u32,
             interrupt_return = const kernel::weakened::Defence::InterruptReturn as u32,
+            // Devices that talk come behind, and would be heard while the system starts.
+            timers = const 16 + 32,
             back = sym back_to_kernel,
         )
     }

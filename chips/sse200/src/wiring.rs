@@ -7,6 +7,8 @@ use crate::protection::Peripherals;
 
 /// UART0, secure: the secure log, where the console is UART1.
 pub const SECURE_LOG: usize = secure_log(1);
+/// What tells the secure alias of an address.
+pub const SECURE_ALIAS: u32 = 1 << 28;
 /// Clock of the UARTs, Hz.
 pub const UART_CLOCK: u32 = 20_000_000;
 /// The S32K watchdog, secure.
@@ -35,6 +37,14 @@ pub const fn non_secure(console: u32) -> Peripherals {
         } else {
             &[3, 4, 5, 34, 35, 43, 48]
         },
+    }
+}
+
+/// With UART2, which nobody drives, for the other world.
+pub const fn spare(of: Peripherals) -> Peripherals {
+    Peripherals {
+        apb_exp1: of.apb_exp1 | 1 << 7,
+        ..of
     }
 }
 

@@ -8,6 +8,8 @@ use crate::system_counter::{CONTROL_SECURE, FREQUENCY, SystemCounter};
 
 /// UART0, secure: the secure log.
 pub const SECURE_LOG: usize = 0x5930_3000;
+/// What tells the secure alias of an address.
+pub const SECURE_ALIAS: u32 = 1 << 28;
 /// Clock of the UARTs, Hz.
 pub const UART_CLOCK: u32 = 25_000_000;
 /// The S32K watchdog, secure.
@@ -37,6 +39,14 @@ const NON_SECURE: Peripherals = Peripherals {
     // Timers 3, 4; UART1 receive 35, transmit 36, combined 44; Ethernet 49.
     interrupts: &[3, 4, 35, 36, 44, 49],
 };
+
+/// With UART2, which nobody drives, for the other world.
+pub const fn spare(of: Peripherals) -> Peripherals {
+    Peripherals {
+        apb_exp2: of.apb_exp2 | 1 << 5,
+        ..of
+    }
+}
 
 /// Starts the counter that both worlds read as time, if it stands.
 ///

@@ -7,6 +7,8 @@
 //! vector has passed; arithmetic on alleged addresses cannot wrap.
 
 use crate::message::{Input, Output};
+#[cfg(feature = "weakened")]
+use crate::weakened::{Defence, off};
 use core::cell::Cell;
 use psa_interface::Status;
 use psa_interface::service::MAX_IOVEC;
@@ -26,6 +28,12 @@ pub trait Border {
     /// access so, and not a byte of it is secure; `None` otherwise, and whenever the range wraps.
     /// `len` is not 0.
     fn cells(&self, base: u32, len: u32, access: Access) -> Option<&[Cell<u8>]>;
+
+    /// The bytes of a range that nobody has looked at, for `Defence::CopyOnce` turned off.
+    #[cfg(feature = "weakened")]
+    fn unchecked(&self, _base: u32, _len: u32) -> Option<&[Cell<u8>]> {
+        None
+    }
 }
 
 /// `psa_invec` or `psa_outvec` as alleged: 8 bytes, base then length.
@@ -143,7 +151,22 @@ impl<'b> Vectors<'b> {
                 return Err(refused);
             }
         }
+        #[cfg(feature = "weakened")]
+        if off(Defence::CopyOnce) {
+            vectors.fetch_again(border, in_array);
+        }
         Ok(vectors)
+    }
+
+    /// What a border does that keeps pointers to descriptors instead of copies.
+    #[cfg(feature = "weakened")]
+    fn fetch_again(&mut self, border: &'b impl Border, in_array: Option<&[Cell<u8>]>) {
+        let ins = in_array.map(Descriptors::copy_from).unwrap_or_default();
+        for (d, input) in ins.used().iter().zip(&mut self.inputs) {
+            if let Some(cells) = border.unchecked(d.base, d.len) {
+                *input = Input::foreign(cells);
+            }
+        }
     }
 
     /// Inputs (trailing empty ones are absent) and outputs (likewise).

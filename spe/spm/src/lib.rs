@@ -9,6 +9,7 @@ mod client;
 mod copy;
 mod dispatch;
 mod message;
+pub mod weakened;
 
 pub use border::{Access, Border};
 pub use client::{Contexts, NsceStatus};

@@ -20,6 +20,8 @@ mod otp;
 mod record;
 mod services;
 mod start;
+#[cfg(feature = "weakened")]
+mod weak;
 
 // Linked for its memcpy and memset.
 use symmetric as _;

@@ -2,20 +2,28 @@
 //!
 //! Owns the order; which device belongs to whom is the chip's `wiring::non_secure`.
 
-use crate::memory::{CONSOLE_UART, IMAGE_HEADER, KERNEL_EXEC_BASE, MPC_RANGES, SAU_REGIONS};
+use crate::memory::{CONSOLE_UART, IMAGE_HEADER, KERNEL_EXEC_BASE};
+#[cfg(not(feature = "weakened"))]
+use crate::memory::{MPC_RANGES, SAU_REGIONS};
 use crate::{cpu, log};
 use chip::protection::Peripherals;
 use chip::wiring::non_secure;
 
-const NON_SECURE: Peripherals = non_secure(CONSOLE_UART);
+/// What the other world drives.
+pub const NON_SECURE: Peripherals = non_secure(CONSOLE_UART);
 
 /// What reset jumps to, with both stacks ready and memory initialised.
 pub fn main() -> ! {
     cpu::prepare();
+    #[cfg(feature = "weakened")]
+    cpu::read_switches();
     log::line("tockstone spe ")
         .text(env!("CARGO_PKG_VERSION"))
         .end();
+    #[cfg(not(feature = "weakened"))]
     cpu::raise_walls(&SAU_REGIONS, &MPC_RANGES, &NON_SECURE);
+    #[cfg(feature = "weakened")]
+    crate::weak::raise_walls();
     match cpu::start_services() {
         Ok(()) => {
             let fwu = if cfg!(feature = "fwu") && crate::memory::S_PRIMARY_SIZE != 0 {

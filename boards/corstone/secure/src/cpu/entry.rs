@@ -13,7 +13,8 @@ use core::arch::{global_asm, naked_asm};
 use core::sync::atomic::{AtomicBool, Ordering};
 use psa_interface::Status;
 use psa_interface::service::FRAMEWORK_VERSION;
-use spm::{Contexts, RawCall};
+use spm::weakened::{Defence, off};
+use spm::{ClientId, Contexts, RawCall};
 
 global_asm!(
     ".macro veneer name target",
@@ -51,6 +52,7 @@ global_asm!(
 );
 
 /// A PSA function: thread mode and privileged only. `$refused` is the answer in handler mode.
+#[cfg(not(feature = "weakened"))]
 macro_rules! thread_entry {
     ($entry:ident, $target:ident, $refused:literal) => {
         #[unsafe(naked)]
@@ -76,7 +78,48 @@ macro_rules! thread_entry {
     };
 }
 
+/// The same, where a switch can turn either look at the caller off.
+#[cfg(feature = "weakened")]
+macro_rules! thread_entry {
+    ($entry:ident, $target:ident, $refused:literal) => {
+        #[unsafe(naked)]
+        extern "C" fn $entry() {
+            naked_asm!(
+                "mrs r12, ipsr",
+                "cmp r12, #0",
+                "beq 3f",
+                "ldr r12, ={switches}",
+                "ldr r12, [r12]",
+                "tst r12, #{mode}",
+                "beq 2f",
+                "b 4f",
+                "3: mrs r12, control_ns",
+                "tst r12, #1",
+                "beq 4f",
+                "ldr r12, ={switches}",
+                "ldr r12, [r12]",
+                "tst r12, #{privilege}",
+                "beq {refuse}",
+                "4: push {{r4, lr}}",
+                "bl {target}",
+                "pop {{r4, lr}}",
+                "b {leave}",
+                concat!("2: mvn r0, #", $refused),
+                "b {leave}",
+                ".ltorg",
+                switches = sym spm::weakened::TOCKSTONE_WEAKENED_SECURE,
+                mode = const Defence::VeneerMode as u32,
+                privilege = const Defence::VeneerPrivilege as u32,
+                target = sym $target,
+                refuse = sym refuse,
+                leave = sym leave,
+            )
+        }
+    };
+}
+
 /// A client id function: the third argument tells the mode. A process is faulted.
+#[cfg(not(feature = "weakened"))]
 macro_rules! handler_entry {
     ($entry:ident, $target:ident) => {
         #[unsafe(naked)]
@@ -91,6 +134,37 @@ macro_rules! handler_entry {
                 "bl {target}",
                 "pop {{r4, lr}}",
                 "b {leave}",
+                target = sym $target,
+                refuse = sym refuse,
+                leave = sym leave,
+            )
+        }
+    };
+}
+
+/// The same, where a switch can turn the look at the caller off.
+#[cfg(feature = "weakened")]
+macro_rules! handler_entry {
+    ($entry:ident, $target:ident) => {
+        #[unsafe(naked)]
+        extern "C" fn $entry() {
+            naked_asm!(
+                "mrs r2, ipsr",
+                "cbnz r2, 2f",
+                "mrs r12, control_ns",
+                "tst r12, #1",
+                "beq 2f",
+                "ldr r12, ={switches}",
+                "ldr r12, [r12]",
+                "tst r12, #{privilege}",
+                "beq {refuse}",
+                "2: push {{r4, lr}}",
+                "bl {target}",
+                "pop {{r4, lr}}",
+                "b {leave}",
+                ".ltorg",
+                switches = sym spm::weakened::TOCKSTONE_WEAKENED_SECURE,
+                privilege = const Defence::VeneerPrivilege as u32,
                 target = sym $target,
                 refuse = sym refuse,
                 leave = sym leave,
@@ -175,7 +249,11 @@ extern "C" fn call(handle: u32, ctrl: u32, in_vec: u32, out_vec: u32) -> i32 {
         in_vec,
         out_vec,
     };
-    with_partition(|p| spm::call(&NonSecure, p, CONTEXTS.client(), raw))
+    let client = match off(Defence::ClientId) {
+        true => ClientId(-1),
+        false => CONTEXTS.client(),
+    };
+    with_partition(|p| spm::call(&NonSecure, p, client, raw))
 }
 
 extern "C" fn connect(sid: u32, _version: u32) -> i32 {
@@ -184,24 +262,29 @@ extern "C" fn connect(sid: u32, _version: u32) -> i32 {
 
 extern "C" fn close(_handle: u32) {}
 
+/// Whether the caller counts as a handler.
+fn handler(ipsr: u32) -> bool {
+    ipsr != 0 || off(Defence::ClientMode)
+}
+
 extern "C" fn nsce_init(wanted: u32, _: u32, ipsr: u32) -> u32 {
-    CONTEXTS.init(ipsr != 0, wanted)
+    CONTEXTS.init(handler(ipsr), wanted)
 }
 
 extern "C" fn nsce_acquire(group: u32, thread: u32, ipsr: u32) -> u32 {
-    CONTEXTS.acquire(ipsr != 0, group as u8, thread as u8)
+    CONTEXTS.acquire(handler(ipsr), group as u8, thread as u8)
 }
 
 extern "C" fn nsce_release(token: u32, _: u32, ipsr: u32) -> u32 {
-    CONTEXTS.release(ipsr != 0, token) as u32
+    CONTEXTS.release(handler(ipsr), token) as u32
 }
 
 extern "C" fn nsce_load(token: u32, client: i32, ipsr: u32) -> u32 {
-    CONTEXTS.load(ipsr != 0, token, client) as u32
+    CONTEXTS.load(handler(ipsr), token, client) as u32
 }
 
 extern "C" fn nsce_save(token: u32, _: u32, ipsr: u32) -> u32 {
-    CONTEXTS.save(ipsr != 0, token) as u32
+    CONTEXTS.save(handler(ipsr), token) as u32
 }
 
 const _: () = assert!(Status::PROGRAMMER_ERROR.as_i32() == !128);

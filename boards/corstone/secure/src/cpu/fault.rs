@@ -14,6 +14,7 @@ use crate::record::{Cause, Fault, reset};
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::Ordering;
 use spm::Access;
+use spm::weakened::{Defence, off};
 
 /// `TSNF`.
 const MAGIC: u32 = u32::from_le_bytes(*b"TSNF");
@@ -108,7 +109,8 @@ extern "C" fn handle(exc_return: u32, psp: u32, msp: u32) {
     }
     // In TF-M's place as TF-M: whoever caused it, the system resets.
     let kernel_listens = !STOCK_TFM && read(SHCSR_NS) & USGFAULT_ENABLED != 0;
-    if !unprivileged || !kernel_listens || !(3..=7).contains(&fault.exception) {
+    let forwards = kernel_listens && !off(Defence::FaultForward);
+    if !unprivileged || !forwards || !(3..=7).contains(&fault.exception) {
         reset(cause(&fault, Cause::NonSecureFault), &fault)
     }
     bounce(&fault);

@@ -3,6 +3,7 @@
 //! Owns the TT instruction and the only slices over memory that is not secure.
 
 use core::cell::Cell;
+use spm::weakened::{Defence, off};
 use spm::{Access, Border};
 
 /// TT response fields (Armv8-M ARM, TT instruction).
@@ -49,12 +50,18 @@ pub struct NonSecure;
 
 impl Border for NonSecure {
     fn cells(&self, base: u32, len: u32, access: Access) -> Option<&[Cell<u8>]> {
-        if !permitted(base, len, access, true) {
+        if !off(Defence::VectorRange) && !permitted(base, len, access, true) {
             return None;
         }
         // SAFETY: the range is non-null, does not wrap, and lies in one non-secure SAU region of
         // real memory, which holds no Rust object of this image; `Cell<u8>` allows any change
         // and any aliasing.
+        Some(unsafe { core::slice::from_raw_parts(base as *const Cell<u8>, len as usize) })
+    }
+
+    #[cfg(feature = "weakened")]
+    fn unchecked(&self, base: u32, len: u32) -> Option<&[Cell<u8>]> {
+        // SAFETY: none, which is what the attack is to show; never in a product.
         Some(unsafe { core::slice::from_raw_parts(base as *const Cell<u8>, len as usize) })
     }
 }

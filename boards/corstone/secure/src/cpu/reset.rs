@@ -7,6 +7,7 @@ use super::{barrier, read, write};
 use crate::memory::{STOCK_TFM, VENEERS_BASE, VENEERS_SIZE};
 use chip::protection::{self, Peripherals};
 use core::arch::{asm, naked_asm};
+use spm::weakened::{Defence, off};
 
 /// PRIS: non-secure priorities rank below secure ones. SYSRESETREQS: only secure code resets.
 /// BFHFNMINS stays 0: bus faults, hard faults and NMI are ours.
@@ -202,6 +203,9 @@ pub fn raise_walls(sau: &[(u32, u32, bool)], mpc: &[(u32, u32, u32)], peripheral
 /// Starts the image whose vector table lies at `vectors`; its secure caller is gone for good.
 pub fn start_non_secure(vectors: u32) -> ! {
     let (stack, entry) = (read(vectors), read(vectors + 4));
+    if off(Defence::StackSeal) {
+        unseal();
+    }
     write(VTOR_NS, vectors);
     barrier();
     // SAFETY: the thread stack is reset to its base, which nothing refers to any more; every
@@ -231,5 +235,17 @@ pub fn start_non_secure(vectors: u32) -> ! {
             in("r1") entry,
             options(noreturn),
         )
+    }
+}
+
+/// Leaves on the stacks' ends what a stack that was never sealed has there: anything.
+fn unseal() {
+    unsafe extern "C" {
+        static thread_stack_seal: u32;
+    }
+    for seal in [&raw const handler_stack_seal, &raw const thread_stack_seal] {
+        for word in 0..4 {
+            write(seal.addr() as u32 + 4 * word, 0);
+        }
     }
 }

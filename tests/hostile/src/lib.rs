@@ -16,6 +16,8 @@ use libtock::console::Console;
 
 pub use libtock::runtime::attack;
 
+#[cfg(target_os = "none")]
+mod border;
 pub mod keys;
 pub mod plan;
 #[cfg(target_os = "none")]

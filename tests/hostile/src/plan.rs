@@ -112,6 +112,26 @@ coded! {
         Claim,
         /// Reads behind its break what it had there a moment ago.
         ReadReturned,
+        /// Loads the word at `a`, which is not zero in a device that is there.
+        ReadDevice,
+        /// Calls the veneer at `a` itself.
+        Veneer,
+        /// As a handler, calls the veneer at `a`: number `n` of the page.
+        VeneerInHandler,
+        /// As a thread, selects a client id.
+        SelectClient,
+        /// Has the secure world read 16 bytes at `a` for it.
+        VectorIn,
+        /// Has the secure world write 16 bytes at `a` for it.
+        VectorOut,
+        /// Has the secure world take its descriptors from `a`.
+        VectorsAt,
+        /// Changes a descriptor while the secure world looks at it, `n` times: to `a`.
+        Redirect,
+        /// Calls the secure world itself for `n` slices, and looks at its privilege.
+        SecureCalls,
+        /// `n` calls of veneers with random registers and vectors, seed `a`.
+        FuzzVeneers,
         /// Notifies every process through IPC, itself too, `n` times; none asked for it.
         NotifyAll,
     }

@@ -149,6 +149,14 @@ fn make(op: Op, a: usize, entry: &Entry) {
             control(attack::read(own_at) == 0x5AFE);
             breached("read", attack::read(a));
         }
+        Op::ReadDevice => {
+            control(attack::read(own_at) == 0x5AFE);
+            match attack::read(a) {
+                // What a peripheral controller gives who may not.
+                0 => say(name, format_args!("refused reads zero")),
+                word => breached("read", word),
+            }
+        }
         Op::Write => {
             attack::write(own_at, 0xDEAD);
             control(attack::read(own_at) == 0xDEAD);
@@ -339,6 +347,8 @@ fn make(op: Op, a: usize, entry: &Entry) {
         Op::Flood => {
             let own = callee as *const () as u32;
             control(svc(SUBSCRIBE, [ALARM, 0, own, 0])[0] >= SUCCESS);
+            // Other attacks of this life had some.
+            UPCALLS.store(0, core::sync::atomic::Ordering::Relaxed);
             for _ in 0..n {
                 // Command 5: an alarm so many ticks from now. The call after it lets it fire.
                 svc(COMMAND, [ALARM, 5, 1, 0]);
@@ -438,6 +448,15 @@ fn make(op: Op, a: usize, entry: &Entry) {
                 Err(e) => say(name, format_args!("refused {e}")),
             }
         }
+        Op::Veneer
+        | Op::VeneerInHandler
+        | Op::SelectClient
+        | Op::VectorIn
+        | Op::VectorOut
+        | Op::VectorsAt
+        | Op::Redirect
+        | Op::SecureCalls
+        | Op::FuzzVeneers => crate::border::make(op, a, entry),
         Op::NotifyAll => {
             control(svc(COMMAND, [IPC, 0, 0, 0])[0] >= SUCCESS);
             let mut told = 0u32;

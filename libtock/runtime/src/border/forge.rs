@@ -1,9 +1,11 @@
 //! What an attacker can do to the core's state, for `tests/` alone (feature `attack`).
 //!
-//! Owns stack pointers, exception returns and special registers, as `attack` owns wild memory. The
-//! same holds: sound for the rest of the system exactly when its defences hold.
+//! Owns stack pointers, exception returns, special registers and vectors, as `attack` owns wild
+//! memory. The same holds: sound for the rest of the system exactly when its defences hold.
 
+use super::attack::{call, read, write};
 use core::arch::asm;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Calls `svc 0` (Yield-NoWait, no result) with this stack pointer; comes back if the kernel lets it.
 pub fn svc_at(sp: usize) {
@@ -142,4 +144,93 @@ pub fn main_stack() -> u32 {
 pub fn undefined() {
     // SAFETY: the kernel must fault this process.
     unsafe { asm!("udf #1", options(nostack)) }
+}
+
+/// What a handler of the attacker's own does: calls `HANDLER[0]` with the four words behind it,
+/// puts what comes back into `HANDLER[5]`.
+static HANDLER: [AtomicU32; 6] = [const { AtomicU32::new(0) }; 6];
+const VTOR: usize = 0xE000_ED08;
+const ICSR: usize = 0xE000_ED04;
+const PENDSVSET: u32 = 1 << 28;
+const PENDSV: usize = 14;
+const SYSTICK: usize = 15;
+
+/// Calls a function from handler mode, by a vector of the kernel's that it takes over for so long:
+/// what privileged code can do. r0 on return.
+pub fn call_in_handler(target: usize, arguments: [u32; 4]) -> u32 {
+    #[unsafe(naked)]
+    unsafe extern "C" fn handler() {
+        core::arch::naked_asm!(
+            "push {{r4, lr}}",
+            "ldr r4, ={cells}",
+            "ldr r12, [r4]",
+            "ldr r0, [r4, #4]",
+            "ldr r1, [r4, #8]",
+            "ldr r2, [r4, #12]",
+            "ldr r3, [r4, #16]",
+            "blx r12",
+            "str r0, [r4, #20]",
+            "pop {{r4, pc}}",
+            cells = sym HANDLER,
+        )
+    }
+    let words = [target as u32].into_iter().chain(arguments);
+    for (cell, word) in HANDLER.iter().zip(words) {
+        cell.store(word, Relaxed);
+    }
+    with_vector(PENDSV, handler as *const () as u32, || {
+        write(ICSR, PENDSVSET);
+        // SAFETY: waits until the exception was taken.
+        unsafe { asm!("dsb", "isb", options(nostack)) };
+    });
+    HANDLER.get(5).map_or(0, |c| c.load(Relaxed))
+}
+
+/// Has `value` written to `at` by an interrupt so many ticks from now, and calls meanwhile.
+pub fn write_during(ticks: u32, at: usize, value: u32, target: usize, arguments: [u32; 4]) -> u32 {
+    const CSR: usize = 0xE000_E010;
+    const RVR: usize = 0xE000_E014;
+    const CVR: usize = 0xE000_E018;
+    #[unsafe(naked)]
+    unsafe extern "C" fn handler() {
+        core::arch::naked_asm!(
+            "ldr r0, ={cells}",
+            "ldr r1, [r0]",
+            "ldr r2, [r0, #4]",
+            "str r2, [r1]",
+            "ldr r0, =0xE000E010",
+            "movs r1, #0",
+            "str r1, [r0]",
+            "bx lr",
+            cells = sym HANDLER,
+        )
+    }
+    for (cell, word) in HANDLER.iter().zip([at as u32, value]) {
+        cell.store(word, Relaxed);
+    }
+    with_vector(SYSTICK, handler as *const () as u32, || {
+        let before = (read(CSR), read(RVR));
+        write(CSR, 0);
+        write(RVR, ticks);
+        write(CVR, 0);
+        write(CSR, 7);
+        let answer = call(target, arguments);
+        write(CSR, 0);
+        write(RVR, before.1);
+        write(CVR, 0);
+        write(CSR, before.0 & 7);
+        answer
+    })
+}
+
+/// Does something while a vector of the kernel's is another.
+fn with_vector<R>(number: usize, handler: u32, f: impl FnOnce() -> R) -> R {
+    let at = read(VTOR) as usize + 4 * number;
+    let vector = read(at);
+    write(at, handler | 1);
+    // SAFETY: barriers touch no state of the program.
+    unsafe { asm!("dsb", "isb", options(nostack)) };
+    let result = f();
+    write(at, vector);
+    result
 }

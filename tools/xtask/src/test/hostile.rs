@@ -8,9 +8,11 @@
 mod names;
 pub mod release;
 mod stages;
+mod switches;
 mod table;
 mod tbf;
 mod trace;
+mod walls;
 
 use super::{Outcome, digest};
 use crate::build::{World, firmware};
@@ -174,20 +176,32 @@ pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
     });
     let mut negative: Vec<String> = Vec::new();
     verdicts.extend(tbf::play(&map, wanted));
-    if !planned.is_empty() || names::ids().iter().any(|id| wanted(id)) {
-        let weakened = super::kernel::kernel_with(&map, "device,weakened", "kernel-weakened")?;
-        let judged = stages::play(&map, &planned, &weakened)?;
-        let fuzz = judged.iter().find_map(|j| fuzzed(&j.said));
-        if let Some((calls, digest)) = fuzz {
-            let counters = &mut outcome.counters;
-            counters.insert("fuzz_calls".into(), calls.into());
-            counters.insert("fuzz_calls_seed".into(), table::SEED.into());
-            counters.insert("fuzz_calls_digest".into(), digest.into());
+    if !planned.is_empty() || names::any(wanted) {
+        let kernel = super::kernel::kernel_with(&map, "device,weakened", "kernel-weakened")?;
+        let image = crate::sign::Image::Secure;
+        let secure = super::kernel::image_with(&map, image, "device,weakened", "secure-weakened")?;
+        let weakened = stages::Weakened {
+            kernel: &kernel,
+            secure: &secure,
+        };
+        let judged = stages::play(&map, &planned, weakened)?;
+        for of in ["fuzz-calls", "fuzz-veneers"] {
+            let said = judged.iter().filter(|j| j.stopped);
+            if let Some((calls, digest)) = said.into_iter().find_map(|j| fuzzed(of, &j.said)) {
+                let key = of.replace('-', "_");
+                outcome.counters.insert(key.clone(), calls.into());
+                outcome
+                    .counters
+                    .insert(format!("{key}_seed"), table::SEED.into());
+                outcome
+                    .counters
+                    .insert(format!("{key}_digest"), digest.into());
+            }
         }
         let (of_stages, got_through) = stages::verdicts(judged);
         verdicts.extend(of_stages);
         negative.extend(got_through);
-        let (of_names, got_through) = names::play(&map, &weakened, wanted)?;
+        let (of_names, got_through) = names::play(&map, weakened, wanted)?;
         verdicts.extend(of_names);
         negative.extend(got_through);
         verdicts.push(Verdict {
@@ -230,8 +244,9 @@ pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
 }
 
 /// Calls and their digest, of the line that ends the fuzzing.
-fn fuzzed(line: &str) -> Option<(u64, String)> {
-    let said = without_prompt(line).strip_prefix("hostile: fuzz-calls alive ")?;
+fn fuzzed(id: &str, line: &str) -> Option<(u64, String)> {
+    let said = without_prompt(line).strip_prefix("hostile: ")?;
+    let said = said.strip_prefix(id)?.strip_prefix(" alive ")?;
     let calls = said.split(' ').next()?.parse().ok()?;
     Some((calls, said.split_once(" digest ")?.1.to_owned()))
 }

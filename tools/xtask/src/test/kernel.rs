@@ -142,20 +142,31 @@ pub fn tested_kernel(map: &Map) -> Result<PathBuf> {
 /// # Errors
 /// Of the compiler and imgtool.
 pub fn kernel_with(map: &Map, features: &str, stem: &str) -> Result<PathBuf> {
-    // All builds of the package leave their ELF in one place.
+    image_with(map, sign::Image::NonSecure, features, stem)
+}
+
+/// As [`kernel_with`], of either image.
+///
+/// # Errors
+/// Of the compiler and imgtool.
+pub fn image_with(map: &Map, image: sign::Image, features: &str, stem: &str) -> Result<PathBuf> {
+    // All builds of a package leave their ELF in one place.
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let one = ONE.lock();
     let (toolchain, _) = setup::everything()?;
-    let package = format!("{}-kernel", paths::board_name());
-    let elf = firmware_with(&toolchain, World::NonSecure, &package, features, &[])?;
+    let (world, role, region) = match image {
+        sign::Image::Secure => (World::Secure, "secure", "spe-exec"),
+        sign::Image::NonSecure => (World::NonSecure, "kernel", "kernel-exec"),
+    };
+    let package = format!("{}-{role}", paths::board_name());
+    let elf = firmware_with(&toolchain, world, &package, features, &[])?;
     // For who looks into it.
     std::fs::copy(&elf, paths::build().join(format!("{stem}.elf")))?;
     let out = paths::build().join(format!("{stem}_signed.bin"));
     let bare = paths::build().join(format!("{stem}.bin"));
-    let base = map.region("kernel-exec").map_err(|e| anyhow!(e))?.base + map.image_header;
+    let base = map.region(region).map_err(|e| anyhow!(e))?.base + map.image_header;
     std::fs::write(&bare, build::flatten(&elf, base)?)?;
     drop(one);
-    let image = sign::Image::NonSecure;
     sign::image_of(map, image, &bare, build::FACTORY, &image.key(), &out)?;
     Ok(out)
 }

@@ -3,21 +3,21 @@
 //! Owns two processes of one name, a credential that nobody gave, and a loop that never ends; each
 //! on the device as it ships, and with the one defence off.
 
-use super::stages::{pack, set_switches};
+use super::stages::{Weakened, pack};
+use super::switches::{self, Wall, kernel, secure};
 use super::{
     HELLO_SHORT_ID, LIMIT, Verdict, device_flash, others_live, put, start, start_of, without_prompt,
 };
 use crate::build::{World, firmware};
 use crate::provision::{self, Guests, Identity};
+use crate::setup;
 use crate::system::Scratch;
-use crate::{flash, setup};
 use anyhow::{Context, Result, bail, ensure};
 use hostile::STAGES;
 use hostile::plan::{Base, ENTRIES, Entry, Op};
 use kernel::weakened::Defence;
 use memory_map::Map;
 use qemu_harness::Device;
-use std::path::Path;
 use std::time::Duration;
 
 /// ShortId of `net-mqtt`, which this device does not hold; the factory gave it a thing name.
@@ -29,7 +29,8 @@ const HELLO_SILENT: Duration = Duration::from_secs(4);
 
 struct Attack {
     id: &'static str,
-    defence: Defence,
+    /// Switches.
+    defence: u64,
     run: fn(&Device, weakened: bool) -> Result<()>,
     /// What its device holds besides `hello`.
     holds: Holds,
@@ -40,34 +41,64 @@ enum Holds {
     Twice,
     /// A stage that claims a product's ShortId, with a signature that the board's key did not make.
     Forged,
-    /// A case.
-    Case(&'static str),
+    /// Cases; the first attacks.
+    Cases(&'static [&'static str]),
 }
 
-const ATTACKS: [Attack; 3] = [
+const ATTACKS: [Attack; 7] = [
     Attack {
         id: "short-id-twice",
-        defence: Defence::UniqueShortId,
+        defence: kernel(Defence::UniqueShortId),
         run: twice,
         holds: Holds::Twice,
     },
     Attack {
         id: "credential-forged",
-        defence: Defence::Credential,
+        defence: kernel(Defence::Credential),
         run: forged,
         holds: Holds::Forged,
     },
     Attack {
         id: "endless-loop-alone",
-        defence: Defence::TimeSlice,
+        defence: kernel(Defence::TimeSlice),
         run: endless,
-        holds: Holds::Case("endless_loop"),
+        holds: Holds::Cases(&["endless_loop"]),
+    },
+    Attack {
+        id: "direct_sg",
+        defence: secure(Wall::VeneerPrivilege),
+        run: |device, _| breaches(device, "direct_sg"),
+        holds: Holds::Cases(&["direct_sg"]),
+    },
+    Attack {
+        id: "key_thief",
+        defence: secure(Wall::ClientId),
+        run: |device, _| breaches(device, "key_thief"),
+        holds: Holds::Cases(&["key_thief", "key_keeper"]),
+    },
+    Attack {
+        id: "sign_sealed",
+        defence: secure(Wall::KeyPolicy),
+        run: |device, _| breaches(device, "sign_sealed"),
+        holds: Holds::Cases(&["sign_sealed"]),
+    },
+    Attack {
+        id: "bad_allow",
+        defence: kernel(Defence::BufferRange),
+        run: |device, _| breaches(device, "bad_allow"),
+        holds: Holds::Cases(&["bad_allow"]),
     },
 ];
 
-/// Every id, in order.
+/// Every id, in order, but those that the layer plays as it ships itself.
 pub fn ids() -> Vec<String> {
-    ATTACKS.iter().map(|a| a.id.to_owned()).collect()
+    let own = ATTACKS.iter().filter(|a| a.ships());
+    own.map(|a| a.id.to_owned()).collect()
+}
+
+/// Whether any of them is chosen.
+pub fn any(wanted: impl Fn(&str) -> bool) -> bool {
+    ATTACKS.iter().any(|a| wanted(a.id))
 }
 
 /// Plays those that `wanted` chooses; also which got through without their defence.
@@ -76,22 +107,26 @@ pub fn ids() -> Vec<String> {
 /// Of the compiler.
 pub fn play(
     map: &Map,
-    weakened: &Path,
+    weakened: Weakened<'_>,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<(Vec<Verdict>, Vec<String>)> {
     let (mut verdicts, mut through) = (Vec::new(), Vec::new());
     for attack in ATTACKS.iter().filter(|a| wanted(a.id)) {
-        for kernel in [None, Some(weakened)] {
-            let result = attack.play(map, kernel);
-            if kernel.is_some() && result.is_ok() {
-                through.push(attack.id.to_owned());
+        for switches in [0, attack.defence] {
+            if switches == 0 && !attack.ships() {
+                continue;
+            }
+            let result = attack.play(map, weakened, switches);
+            let name = match switches {
+                0 => attack.id.to_owned(),
+                off => format!("{} (without {})", attack.id, switches::names(off)),
+            };
+            if switches != 0 && result.is_ok() {
+                through.push(name.clone());
             }
             verdicts.push(Verdict {
-                name: match kernel {
-                    None => attack.id.to_owned(),
-                    Some(_) => format!("{} (weakened)", attack.id),
-                },
-                controls: usize::from(kernel.is_none() && result.is_ok()),
+                name,
+                controls: usize::from(switches == 0 && result.is_ok()),
                 result,
             });
         }
@@ -100,17 +135,19 @@ pub fn play(
 }
 
 impl Attack {
-    fn play(&self, map: &Map, weakened: Option<&Path>) -> Result<()> {
+    /// Whether it is played on a device as it ships here, and not with the layer's others.
+    fn ships(&self) -> bool {
+        !super::ATTACKS.iter().any(|a| a.name == self.id)
+    }
+
+    fn play(&self, map: &Map, weakened: Weakened<'_>, switches: u64) -> Result<()> {
         let scratch = Scratch::new("hostile")?;
         let cases: &[&str] = match self.holds {
-            Holds::Case(name) => &[name],
+            Holds::Cases(names) => names,
             _ => &[],
         };
         let flash = device_flash(&scratch, map, cases)?;
-        if let Some(kernel) = weakened {
-            flash::install(&flash, "ns-primary", kernel)?;
-            set_switches(&flash, map, self.defence as u32)?;
-        }
+        weakened.install(&flash, map, switches)?;
         let (toolchain, _) = setup::everything()?;
         let folder = firmware(&toolchain, World::NonSecure, "hostile", &[])?;
         let entry = |op, n| {
@@ -146,11 +183,19 @@ impl Attack {
                 spoil_signature(&mut object)?;
                 put(&flash, &STAGES[0], &object)?;
             }
-            Holds::Case(name) => guests.short_ids.push(super::short_id(name)?),
+            Holds::Cases(names) => {
+                for name in names {
+                    let short_id = super::short_id(name)?;
+                    guests.short_ids.push(short_id);
+                    if *name == "sign_sealed" {
+                        guests.key_user = Some(short_id);
+                    }
+                }
+            }
         }
         provision::write_with(&flash, map, &Identity::offline("hostile"), &guests)?;
         let device = start(&flash)?;
-        (self.run)(&device, weakened.is_some()).with_context(|| start_of(&device))
+        (self.run)(&device, switches != 0).with_context(|| start_of(&device))
     }
 }
 
@@ -181,6 +226,14 @@ fn says(device: &Device, id: &str, what: &str) -> Result<()> {
     let (_, line) = device.console.wait_from(0, LIMIT, ends, what)?;
     let said = without_prompt(&line.text);
     ensure!(said.starts_with(&format!("{own}{what}")), "`{said}`");
+    Ok(())
+}
+
+/// A case gets through.
+fn breaches(device: &Device, id: &str) -> Result<()> {
+    let own = format!("hostile: {id} ");
+    let breach = |l: &str| without_prompt(l).starts_with(&own) && l.contains("breached");
+    device.console.wait_from(0, LIMIT, breach, "breached")?;
     Ok(())
 }
 

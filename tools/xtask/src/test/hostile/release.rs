@@ -1,13 +1,13 @@
 //! A release holds no switch: neither the word that turns defences off, nor code that asks for it.
 //!
-//! Owns what is looked for; the audit asks, too. The weakened kernel is the control: there it is
+//! Owns what is looked for; the audit asks, too. The weakened images are the control: there it is
 //! found.
 
 use crate::paths;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
-/// Name of the switch word.
+/// How the names of both switch words begin.
 const SYMBOL: &[u8] = b"TOCKSTONE_WEAKENED";
 /// What ships.
 const IMAGES: [&str; 3] = ["loader.elf", "secure.elf", "kernel.elf"];
@@ -24,8 +24,10 @@ pub fn holds_no_switch() -> Result<()> {
     if looked_at != IMAGES.len() {
         bail!("{looked_at} of {} images are built", IMAGES.len());
     }
-    if !names_switches(&paths::build().join("kernel-weakened.elf"))? {
-        bail!("the switches are not found where they are");
+    for image in ["kernel-weakened.elf", "secure-weakened.elf"] {
+        if !names_switches(&paths::build().join(image))? {
+            bail!("{image}: the switches are not found where they are");
+        }
     }
     Ok(())
 }

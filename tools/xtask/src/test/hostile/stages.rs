@@ -1,9 +1,11 @@
 //! Plays the planned attacks: on a device as it ships, and with single defences off.
 //!
 //! Owns what a stage's binary is given and how what comes of it is judged. A stage has four lives:
-//! so many attacks that end in a fault, each in a process of its own making. In the second play
-//! the kernel is the `weakened` one, a boot a set of switches; there an attack must get through.
+//! so many attacks that end in a fault, each in a process of its own making. In the other plays
+//! kernel or secure image, or both, are the `weakened` ones, a boot a set of switches; there an
+//! attack must get through, or meet what stands behind.
 
+use super::switches::{self, KERNEL};
 use super::table::{Attack, Control, End};
 use super::trace;
 use super::{
@@ -16,7 +18,7 @@ use crate::provision::{self, Guests, Identity};
 use crate::system::Scratch;
 use crate::{flash, paths, setup};
 use anyhow::{Context, Result, anyhow, bail};
-use hostile::plan::{ENTRIES, Entry, MAGIC};
+use hostile::plan::{ENTRIES, Entry, MAGIC, Op};
 use hostile::{Case, STAGES};
 use memory_map::Map;
 use qemu_harness::{Device, FlashFile};
@@ -34,46 +36,124 @@ const LONG: Duration = Duration::from_secs(240);
 /// Boots at a time: each waits for its device much of the time.
 const AT_ONCE: usize = 3;
 
-/// One boot: which kernel, which switches, who attacks.
+/// The images with switches.
+#[derive(Clone, Copy)]
+pub struct Weakened<'a> {
+    pub kernel: &'a Path,
+    pub secure: &'a Path,
+}
+
+impl Weakened<'_> {
+    /// Installs the images that a boot with these switches needs: what has none off is as it ships.
+    pub fn install(self, flash: &FlashFile, map: &Map, switches: u64) -> Result<()> {
+        let image = |weakened: &Path, bits: u64, ships: &str| match bits {
+            0 => paths::build().join(ships),
+            _ => weakened.to_owned(),
+        };
+        let secure = image(self.secure, switches & !KERNEL, "secure_signed.bin");
+        let kernel = image(self.kernel, switches & KERNEL, "kernel_signed.bin");
+        flash::install(flash, "s-primary", &secure)?;
+        flash::install(flash, "ns-primary", &kernel)?;
+        match switches {
+            0 => Ok(()),
+            _ => switches::set(flash, map, switches),
+        }
+    }
+}
+
+/// What must come of an attack in a boot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    /// It ends as the table says.
+    Stopped,
+    /// It gets through.
+    Through,
+    /// Something else stops it, and it ends so.
+    Doubled(End),
+    /// It takes the system with it.
+    Resets,
+}
+
+/// An attack in a boot.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    attack: &'a Attack,
+    expect: Expect,
+}
+
+impl Task<'_> {
+    /// Whether it ends a life of its process.
+    fn fatal(self) -> bool {
+        match self.expect {
+            Expect::Stopped => matches!(self.attack.end, End::Fault(_)),
+            Expect::Doubled(end) => matches!(end, End::Fault(_)),
+            Expect::Through | Expect::Resets => false,
+        }
+    }
+
+    /// Whether its process can do nothing more.
+    fn alone(self) -> bool {
+        match self.expect {
+            Expect::Through => self.attack.spoils(),
+            Expect::Resets => true,
+            _ => self.attack.op == Op::FuzzVeneers,
+        }
+    }
+}
+
+/// One boot: which switches, who attacks.
 struct Boot<'a> {
-    switches: Option<u32>,
+    switches: u64,
     /// Time is counted in instructions, and every exception is recorded.
     traced: bool,
-    attacks: Vec<Vec<&'a Attack>>,
+    attacks: Vec<Vec<Task<'a>>>,
 }
 
 /// What one attack came to.
 pub struct Judged {
     pub name: String,
-    /// With defences off?
-    pub weakened: bool,
+    /// Which switches were off.
+    pub switches: u64,
     pub control: bool,
-    /// With the defence off something else still stops it.
-    pub doubled: bool,
+    /// It got through, as it must here.
+    pub through: bool,
+    /// It was to be stopped by what it is stopped by on a device as it ships.
+    pub stopped: bool,
     /// The line that it ended with.
     pub said: String,
     pub result: Result<()>,
 }
 
-/// Plays these attacks on the product's kernel, and on the weakened one where that says more.
+/// Plays these attacks on the product, and on the weakened images where that says more.
 ///
 /// # Errors
 /// When a device or a stage cannot be made.
-pub fn play(map: &Map, attacks: &[Attack], weakened: &Path) -> Result<Vec<Judged>> {
+pub fn play(map: &Map, attacks: &[Attack], weakened: Weakened<'_>) -> Result<Vec<Judged>> {
     let (toolchain, _) = setup::everything()?;
     let folder = firmware(&toolchain, World::NonSecure, "hostile", &[])?;
     let mut boots = Vec::new();
     // The traced ones take longest: first.
     for traced in [true, false] {
-        let mut by_switch: BTreeMap<Option<u32>, Vec<&Attack>> = BTreeMap::new();
+        let mut boots_of: BTreeMap<(u64, u8), Vec<Task<'_>>> = BTreeMap::new();
         for attack in attacks.iter().filter(|a| a.traced() == traced) {
-            by_switch.entry(None).or_default().push(attack);
-            if let Some(bits) = attack.switches() {
-                by_switch.entry(Some(bits)).or_default().push(attack);
+            let mut add = |switches, kind, expect| {
+                let tasks = boots_of.entry((switches, kind)).or_default();
+                tasks.push(Task { attack, expect });
+            };
+            add(attack.given, 0, Expect::Stopped);
+            for control in &attack.controls {
+                match *control {
+                    Control::Without(bits) => add(bits, 1, Expect::Through),
+                    Control::Doubled(bits, end) => add(bits, 2, Expect::Doubled(end)),
+                    Control::Resets(bits) => add(bits, 3, Expect::Resets),
+                    Control::None(_) => {}
+                }
             }
         }
-        for (switches, list) in by_switch {
-            for batch in plans(list, switches.is_some()).chunks(STAGES.len()) {
+        for ((switches, kind), tasks) in boots_of {
+            // Who takes the system along has it alone.
+            let stages = if kind == 3 { 1 } else { STAGES.len() };
+            for batch in plans(tasks).chunks(stages) {
                 boots.push(Boot {
                     switches,
                     traced,
@@ -99,97 +179,104 @@ pub fn play(map: &Map, attacks: &[Attack], weakened: &Path) -> Result<Vec<Judged
 }
 
 /// What each stage makes: as many as it has lives for, and as a plan holds.
-fn plans(attacks: Vec<&Attack>, weakened: bool) -> Vec<Vec<&Attack>> {
-    let mut all: Vec<Vec<&Attack>> = Vec::new();
-    for attack in attacks {
-        let deaths = |list: &[&Attack]| list.iter().filter(|a| a.fatal(weakened)).count();
-        let alone = |a: &Attack| weakened && a.spoils();
+fn plans(tasks: Vec<Task<'_>>) -> Vec<Vec<Task<'_>>> {
+    let mut all: Vec<Vec<Task<'_>>> = Vec::new();
+    for task in tasks {
+        let deaths = |list: &[Task<'_>]| list.iter().filter(|t| t.fatal()).count();
         match all.last_mut() {
             Some(list)
                 if list.len() < ENTRIES
                     && deaths(list) < LIVES
-                    && !alone(attack)
-                    && !list.iter().any(|a| alone(a)) =>
+                    && !task.alone()
+                    && !list.iter().any(|t| t.alone()) =>
             {
-                list.push(attack);
+                list.push(task);
             }
-            _ => all.push(vec![attack]),
+            _ => all.push(vec![task]),
         }
     }
     all
 }
 
 impl Boot<'_> {
-    fn play(&self, map: &Map, folder: &Path, weakened: &Path) -> Vec<Judged> {
+    fn play(&self, map: &Map, folder: &Path, weakened: Weakened<'_>) -> Vec<Judged> {
         let mut judged = Vec::new();
         let failed = self.run(map, folder, weakened, &mut judged).err();
         if let Some(e) = failed {
-            for attack in self.attacks.iter().flatten() {
-                if !judged.iter().any(|j| j.name == attack.name) {
-                    judged.push(Judged {
-                        name: attack.name.clone(),
-                        weakened: self.switches.is_some(),
-                        control: false,
-                        doubled: false,
-                        said: String::new(),
-                        result: Err(anyhow!("{e:#}")),
-                    });
+            for task in self.attacks.iter().flatten() {
+                if !judged.iter().any(|j| j.name == task.attack.name) {
+                    judged.push(self.judged(*task, false, Err(anyhow!("{e:#}"))));
                 }
             }
         }
         judged
     }
 
+    fn judged(&self, task: Task<'_>, control: bool, result: Result<String>) -> Judged {
+        Judged {
+            name: task.attack.name.clone(),
+            switches: self.switches,
+            control,
+            through: matches!(task.expect, Expect::Through | Expect::Resets),
+            stopped: task.expect == Expect::Stopped,
+            said: result.as_ref().map_or(String::new(), String::clone),
+            result: result.map(drop),
+        }
+    }
+
     fn run(
         &self,
         map: &Map,
         folder: &Path,
-        weakened: &Path,
+        weakened: Weakened<'_>,
         judged: &mut Vec<Judged>,
     ) -> Result<()> {
         let scratch = Scratch::new("hostile")?;
-        let kernel = match self.switches {
-            Some(_) => weakened.to_owned(),
-            None => paths::build().join("kernel_signed.bin"),
-        };
-        let flash = self.device_flash(&scratch, map, folder, &kernel)?;
+        let flash = self.device_flash(&scratch, map, folder, weakened)?;
         let log = scratch.path().join("exceptions.log");
-        let device = match self.traced {
+        let mut device = match self.traced {
             true => trace::start(&flash, &log)?,
             false => start(&flash)?,
         };
-        for (stage, attacks) in STAGES.iter().zip(&self.attacks) {
+        for (stage, tasks) in STAGES.iter().zip(&self.attacks) {
             let mut position = 0;
             let mut lost = false;
-            for attack in attacks {
+            for task in tasks {
+                let attack = task.attack;
                 let mut control = false;
-                let result = if lost {
-                    Err(anyhow!("not reached"))
-                } else if self.switches.is_some() {
-                    gets_through(&device, stage.name, attack, &mut position)
-                } else {
-                    stopped(&device, stage.name, attack, &mut position, &mut control)
+                let result = match task.expect {
+                    _ if lost => Err(anyhow!("not reached")),
+                    Expect::Stopped => {
+                        stopped(&device, stage.name, attack, &mut position, &mut control)
+                    }
+                    Expect::Through => gets_through(&device, stage.name, attack, &mut position),
+                    Expect::Doubled(end) => {
+                        doubled(&device, stage.name, attack, end, &mut position)
+                    }
+                    Expect::Resets => resets(&device, attack),
                 };
                 let result = result.with_context(|| start_of(&device));
                 lost |= result.is_err();
-                let said = result.as_ref().map_or(String::new(), String::clone);
-                judged.push(Judged {
-                    name: attack.name.clone(),
-                    weakened: self.switches.is_some(),
-                    control,
-                    doubled: matches!(attack.control, Control::Doubled(..)),
-                    said,
-                    result: result.map(drop),
-                });
+                judged.push(self.judged(*task, control, result));
             }
         }
-        if self.switches.is_none() {
+        let ships = self
+            .attacks
+            .iter()
+            .flatten()
+            .all(|t| t.expect == Expect::Stopped);
+        if ships {
             let names: Vec<&str> = STAGES.iter().map(|s| s.name).collect();
-            if let Err(e) = others_live(&device, &names) {
+            let fuzzed = |t: &Task<'_>| t.attack.op == Op::FuzzVeneers;
+            let whole = match self.attacks.iter().flatten().any(fuzzed) {
+                true => untouched(&mut device, map),
+                false => Ok(()),
+            };
+            if let Err(e) = whole.and_then(|()| others_live(&device, &names)) {
                 judged.clear();
                 return Err(e.context(start_of(&device)));
             }
-            if self.traced {
+            if self.traced && self.switches == 0 {
                 drop(device);
                 if let Err(e) = trace::Exceptions::read(&log).and_then(|e| e.enough()) {
                     judged.clear();
@@ -206,44 +293,40 @@ impl Boot<'_> {
         scratch: &Scratch,
         map: &Map,
         folder: &Path,
-        kernel: &Path,
+        weakened: Weakened<'_>,
     ) -> Result<FlashFile> {
         let flash = FlashFile::create(&scratch.path().join("flash.bin"), map)?;
-        flash::install(
-            &flash,
-            "s-primary",
-            &paths::build().join("secure_signed.bin"),
-        )?;
-        flash::install(&flash, "ns-primary", kernel)?;
+        weakened.install(&flash, map, self.switches)?;
         flash.write("flash-pool", 0, &std::fs::read(tbf(HELLO))?)?;
         let mut guests = Guests {
             short_ids: vec![HELLO_SHORT_ID],
             key_user: None,
         };
-        for (i, (stage, attacks)) in (0..).zip(STAGES.iter().zip(&self.attacks)) {
+        for (i, (stage, tasks)) in (0..).zip(STAGES.iter().zip(&self.attacks)) {
             let short_id = FIRST_SHORT_ID + i;
-            let entries: Vec<Entry> = attacks
+            let entries: Vec<Entry> = tasks
                 .iter()
-                .map(|a| a.entry(self.switches.is_some()))
+                .map(|t| t.attack.entry(t.expect == Expect::Through))
                 .collect();
             let tbf = pack(scratch, map, folder, stage, short_id, &entries)?;
             super::put(&flash, stage, &std::fs::read(tbf)?)?;
             guests.short_ids.push(short_id);
-        }
-        if let Some(switches) = self.switches {
-            set_switches(&flash, map, switches)?;
         }
         provision::write_with(&flash, map, &Identity::offline("hostile"), &guests)?;
         Ok(flash)
     }
 }
 
-/// Leaves the switches for the weakened kernel, where its board looks for them.
-pub fn set_switches(flash: &FlashFile, map: &Map, switches: u32) -> Result<()> {
-    let rom = map.region("audio-rom").map_err(|e| anyhow!(e))?;
-    let mut words = *b"WEAK\0\0\0\0";
-    words[4..].copy_from_slice(&switches.to_le_bytes());
-    flash.write("audio-rom", rom.size - 8, &words)
+/// The code of the secure image is what was built: nobody wrote there. Looks while the processor
+/// is in that world, where the process that fuzzed it goes on calling.
+fn untouched(device: &mut Device, map: &Map) -> Result<()> {
+    let built = std::fs::read(paths::build().join("secure.bin"))?;
+    let base = map.region("spe-exec").map_err(|e| anyhow!(e))?.base + map.image_header;
+    let found = device.read_memory_as_processor(base, built.len() as u32)?;
+    match found.iter().zip(&built).position(|(a, b)| a != b) {
+        Some(at) => bail!("the secure image differs at {at:#x}"),
+        None => Ok(()),
+    }
 }
 
 /// A stage's TBF with this plan in it.
@@ -341,7 +424,7 @@ fn is_fault(line: &str, stage: &str) -> bool {
     is_kernels(line) && line.contains(&faulted)
 }
 
-/// The attack says that it got through, or what stands behind the defence stops it.
+/// The attack says that it got through.
 fn gets_through(
     device: &Device,
     stage: &str,
@@ -349,6 +432,36 @@ fn gets_through(
     position: &mut usize,
 ) -> Result<String> {
     let breached = format!("hostile: {} breached", attack.name);
+    let line = end_of(device, stage, attack, position)?;
+    if !without_prompt(&line).starts_with(&breached) {
+        bail!("`{line}`");
+    }
+    Ok(line)
+}
+
+/// What stands behind the defence stops it.
+fn doubled(
+    device: &Device,
+    stage: &str,
+    attack: &Attack,
+    end: End,
+    position: &mut usize,
+) -> Result<String> {
+    let line = end_of(device, stage, attack, position)?;
+    let right = match end {
+        End::Fault(why) => is_fault(&line, stage) && line.contains(why),
+        End::Says(what) => {
+            without_prompt(&line).starts_with(&format!("hostile: {} {what}", attack.name))
+        }
+    };
+    if !right {
+        bail!("not stopped by what stands behind it: `{line}`");
+    }
+    Ok(line)
+}
+
+/// The line with which the attack ends, or its process.
+fn end_of(device: &Device, stage: &str, attack: &Attack, position: &mut usize) -> Result<String> {
     let own = format!("hostile: {} ", attack.name);
     let ends = |l: &str| {
         is_fault(l, stage)
@@ -357,35 +470,36 @@ fn gets_through(
                 && !l.ends_with(" control-ok")
                 && !l.ends_with(" the control failed")
     };
-    let (next, line) = device.console.wait_from(*position, LONG, ends, &breached)?;
+    let (next, line) = device.console.wait_from(*position, LONG, ends, &own)?;
     *position = next;
-    match attack.control {
-        Control::Doubled(_, why) => {
-            if !is_fault(&line.text, stage) || !line.text.contains(why) {
-                bail!("not stopped by what stands behind it: `{}`", line.text);
-            }
-        }
-        _ if without_prompt(&line.text).starts_with(&breached) => {}
-        _ => bail!("`{}`", line.text),
-    }
+    Ok(line.text)
+}
+
+/// The attack began, and then the system did.
+fn resets(device: &Device, attack: &Attack) -> Result<String> {
+    let begins = format!("hostile: {} control-ok", attack.name);
+    let began = |l: &str| without_prompt(l) == begins;
+    let (next, _) = device.console.wait_from(0, LONG, began, &begins)?;
+    let boots = |l: &str| without_prompt(l).starts_with("kernel: tockstone ");
+    let (_, line) = device.console.wait_from(next, LIMIT, boots, "a reset")?;
     Ok(line.text)
 }
 
 /// The verdicts of a layer, and which attacks got through.
 pub fn verdicts(judged: Vec<Judged>) -> (Vec<Verdict>, Vec<String>) {
-    let broken = |j: &&Judged| j.weakened && j.result.is_ok() && !j.doubled;
+    let name = |j: &Judged| match j.switches {
+        0 => j.name.clone(),
+        off => format!("{} (without {})", j.name, switches::names(off)),
+    };
     let mut controls: Vec<String> = judged
         .iter()
-        .filter(broken)
-        .map(|j| j.name.clone())
+        .filter(|j| j.through && j.result.is_ok())
+        .map(name)
         .collect();
     // Boots end in any order.
     controls.sort();
     let verdicts = judged.into_iter().map(|j| Verdict {
-        name: match j.weakened {
-            true => format!("{} (weakened)", j.name),
-            false => j.name,
-        },
+        name: name(&j),
         controls: usize::from(j.control),
         result: j.result,
     });

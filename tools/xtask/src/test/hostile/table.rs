@@ -3,6 +3,8 @@
 //! Owns the attacks that stages make. Those on memory come from the board's map: every region, its
 //! first and its last word, read, written and executed.
 
+use super::switches::{Wall, kernel, secure};
+use super::walls;
 use anyhow::{Result, anyhow};
 use hostile::plan::{Base, Entry, NAME, Op};
 use kernel::weakened::Defence;
@@ -17,13 +19,15 @@ pub enum End {
     Says(&'static str),
 }
 
-/// What shows that a defence is what the attack fails against.
+/// What shows that a defence is what the attack fails against. Switches are bits of [`super::switches`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// With these defences off, by their bits, it says `breached`.
-    Without(u32),
-    /// With these off something else still stops it: the kernel says `faulted`, for this reason.
-    Doubled(u32, &'static str),
+    /// With these defences off it says `breached`.
+    Without(u64),
+    /// With these off something else still stops it, and this is how it ends then.
+    Doubled(u64, End),
+    /// With these off it takes the whole system with it.
+    Resets(u64),
     /// There is none, since this.
     None(&'static str),
 }
@@ -38,48 +42,37 @@ pub struct Attack {
     pub offset: u32,
     pub n: u32,
     pub end: End,
-    pub control: Control,
+    /// Defences that are off to begin with: without them nobody could try.
+    pub given: u64,
+    pub controls: Vec<Control>,
 }
 
 impl Attack {
-    /// Whether it ends a life of its process, with defences off or without.
-    pub fn fatal(&self, weakened: bool) -> bool {
-        match weakened {
-            true => matches!(self.control, Control::Doubled(..)),
-            false => matches!(self.end, End::Fault(_)),
-        }
-    }
-
     /// Whether a process that gets through with it can do nothing more.
     pub fn spoils(&self) -> bool {
-        matches!(self.op, Op::Break | Op::MoveBreak | Op::BreakBelowLent)
+        matches!(
+            self.op,
+            Op::Break | Op::MoveBreak | Op::BreakBelowLent | Op::SelectClient
+        )
     }
 
     /// Whether it needs time counted in instructions, and a record of exceptions.
     pub fn traced(&self) -> bool {
         matches!(
             self.op,
-            Op::CallAtSliceEnd | Op::CallAtInterrupt | Op::InterruptSecure
+            Op::CallAtSliceEnd | Op::CallAtInterrupt | Op::InterruptSecure | Op::Redirect
         )
     }
 
-    /// Which switches its control needs.
-    pub fn switches(&self) -> Option<u32> {
-        match self.control {
-            Control::Without(bits) | Control::Doubled(bits, _) => Some(bits),
-            Control::None(_) => None,
-        }
-    }
-
-    /// As a stage reads it. Where defences are off it leaves behind what it found, so that the
-    /// next attack finds the system whole.
-    pub fn entry(&self, weakened: bool) -> Entry {
+    /// As a stage reads it. Where it gets through it leaves behind what it found, so that the next
+    /// attack finds the system whole.
+    pub fn entry(&self, gets_through: bool) -> Entry {
         let op = match self.op {
-            Op::Write if weakened => Op::WriteBack,
-            Op::Execute if weakened => Op::ExecuteBack,
-            Op::SvcAt if weakened => Op::SvcAtBack,
-            Op::PushDown if weakened => Op::PushDownBack,
-            Op::YieldTo if weakened => Op::YieldToBack,
+            Op::Write if gets_through => Op::WriteBack,
+            Op::Execute if gets_through => Op::ExecuteBack,
+            Op::SvcAt if gets_through => Op::SvcAtBack,
+            Op::PushDown if gets_through => Op::PushDownBack,
+            Op::YieldTo if gets_through => Op::YieldToBack,
             op => op,
         };
         let mut name = [0; NAME];
@@ -96,9 +89,8 @@ impl Attack {
     }
 }
 
-const SECURE: Control = Control::None("the secure image's walls have no switch");
-/// The system map above 0xF000_0000: no memory, never executed.
-const NO_MEMORY: Control = Control::Doubled(Defence::Mpu as u32 | Defence::StackRange as u32, "");
+/// No memory, or another's: the kernel looks there, and takes the system along.
+const NO_MEMORY: Control = Control::Resets(kernel(Defence::Mpu) | kernel(Defence::StackRange));
 const FINITE: Control = Control::None("the store is an array: there is no more of it");
 const MPU: Control = without(&[Defence::Mpu]);
 const RANGE: Control = without(&[Defence::BufferRange]);
@@ -113,13 +105,13 @@ const LOST: Control = without(&[
     Defence::BufferRange,
 ]);
 const PRIVILEGE: Control = without(&[Defence::Unprivileged]);
-const ANY_FAULT: End = End::Fault("");
+pub const ANY_FAULT: End = End::Fault("");
 
 const fn without(defences: &[Defence]) -> Control {
     let mut bits = 0;
     let mut i = 0;
     while i < defences.len() {
-        bits |= defences[i] as u32;
+        bits |= kernel(defences[i]);
         i += 1;
     }
     Control::Without(bits)
@@ -137,18 +129,19 @@ pub fn attacks(map: &Map, first_word: u32, long: bool) -> Result<Vec<Attack>> {
     all.extend(own());
     all.extend(core(map)?);
     all.extend(calls(map, long)?);
+    all.extend(walls::attacks(map, long)?);
     Ok(all)
 }
 
 /// A word's first address, by its name in ids.
-const EDGES: [(&str, bool); 2] = [("first", false), ("last", true)];
-const WAYS: [(&str, Op); 3] = [
+pub const EDGES: [(&str, bool); 2] = [("first", false), ("last", true)];
+pub const WAYS: [(&str, Op); 3] = [
     ("read", Op::Read),
     ("write", Op::Write),
     ("run", Op::Execute),
 ];
 
-fn attack(name: &str, op: Op, base: Base, offset: u32, end: End, control: Control) -> Attack {
+pub fn attack(name: &str, op: Op, base: Base, offset: u32, end: End, control: Control) -> Attack {
     Attack {
         name: name.to_owned(),
         op,
@@ -156,23 +149,20 @@ fn attack(name: &str, op: Op, base: Base, offset: u32, end: End, control: Contro
         offset,
         n: 0,
         end,
-        control,
+        given: 0,
+        controls: vec![control],
     }
 }
 
-/// Every region of the map, in its own world's view; what is secure by its other alias, too.
+/// Every non-secure region of the map.
 fn memory(map: &Map, first_word: u32) -> Vec<Attack> {
     let mut all = Vec::new();
-    for (region, r) in &map.region {
+    for (region, r) in map.region.iter().filter(|(_, r)| r.world == World::NS) {
         for (edge, last) in EDGES {
             let address = if last { r.base + (r.size - 4) } else { r.base };
             for (way, op) in WAYS {
-                let control = match (r.world, op) {
-                    (World::NS, _) => MPU,
-                    _ => SECURE,
-                };
                 let name = format!("{way}-{region}-{edge}");
-                let mut a = attack(&name, op, Base::Absolute, address, ANY_FAULT, control);
+                let mut a = attack(&name, op, Base::Absolute, address, ANY_FAULT, MPU);
                 if region == "flash-pool" && !last {
                     a.n = first_word;
                 }
@@ -180,28 +170,11 @@ fn memory(map: &Map, first_word: u32) -> Vec<Attack> {
             }
         }
     }
-    // The same bytes under the other alias: kernel RAM as secure, secure RAM as non-secure.
-    for region in ["kernel-ram", "kernel-exec", "spe-ram", "spe-exec"] {
-        let found = map.region.get(region);
-        let Some((r, bit)) = found.and_then(|r| Some((r, map.store.get(&r.store)?.alias_bit)))
-        else {
-            continue;
-        };
-        for (way, op) in WAYS {
-            let name = format!("{way}-{region}-alias");
-            let address = r.base ^ bit;
-            all.push(attack(
-                &name,
-                op,
-                Base::Absolute,
-                address,
-                ANY_FAULT,
-                SECURE,
-            ));
-        }
-    }
     all
 }
+
+/// Powers of two, from the size of a stage's RAM.
+const STRIDES: std::ops::Range<u32> = 14..32;
 
 /// What is the process's own, and yet not for it.
 fn own() -> Vec<Attack> {
@@ -236,6 +209,14 @@ fn own() -> Vec<Attack> {
             ANY_FAULT,
             MPU,
         ));
+    }
+    // The whole address space in strides, from its own RAM's end on.
+    let edges = Control::None("the edges of regions have theirs");
+    for k in STRIDES {
+        for (way, op) in WAYS {
+            let name = format!("{way}-stride-{k}");
+            all.push(attack(&name, op, Base::RamStart, 1 << k, ANY_FAULT, edges));
+        }
     }
     let flash = without(&[Defence::FlashReadOnly]);
     let ram = without(&[Defence::RamNeverExecuted]);
@@ -318,6 +299,9 @@ const INTERRUPT_SWEEP: u32 = 3000;
 /// Signatures with an interrupt somewhere.
 const SIGNATURES: u32 = 40;
 
+/// A return to secure code.
+const FNC_RETURN: u32 = 0xFEFF_FFFF;
+
 /// Stack, exception returns, special registers, coprocessors, system registers.
 fn core(map: &Map) -> Result<Vec<Attack>> {
     let base = |name: &str| map.region(name).map(|r| r.base).map_err(|e| anyhow!(e));
@@ -340,7 +324,6 @@ fn core(map: &Map) -> Result<Vec<Attack>> {
         at("svc-at-own-grant", Base::Grants, 32, STACK),
         at("svc-half-below-own-ram", Base::RamStart, 16, STACK),
         at("svc-at-own-flash", Base::FlashEnd, 0, STACK),
-        at("svc-at-secure-ram", abs, base("spe-ram")? + 64, SECURE),
         at("svc-at-zero", abs, 0, NO_MEMORY),
         at("svc-at-top", abs, 0xFFFF_FFF8, NO_MEMORY),
     ];
@@ -366,10 +349,14 @@ fn core(map: &Map) -> Result<Vec<Attack>> {
                 thread,
             );
             a.n = value;
+            if value >> 1 == FNC_RETURN >> 1 {
+                // The secure stack that it would return by is sealed.
+                a.controls = vec![Control::Resets(secure(Wall::StackSeal))];
+            }
             all.push(a);
         }
     }
-    let coprocessor = Control::Doubled(Defence::Coprocessor as u32, "");
+    let coprocessor = Control::Doubled(kernel(Defence::Coprocessor), ANY_FAULT);
     let unprivileged = End::Says("refused unprivileged");
     all.extend([
         attack("floating-point", Op::Float, abs, 0, ANY_FAULT, coprocessor),
@@ -411,9 +398,7 @@ fn core(map: &Map) -> Result<Vec<Attack>> {
             SLICE,
             SLICE_SWEEP,
             Op::CallAtSliceEnd,
-            Control::None(
-                "no process is entered with less than 500 us left, whatever a handler does",
-            ),
+            without(&[Defence::SliceFloor, Defence::InterruptReturn]),
         ),
         (
             "call-at-interrupt",
@@ -427,11 +412,18 @@ fn core(map: &Map) -> Result<Vec<Attack>> {
             0,
             SIGNATURES,
             Op::InterruptSecure,
-            Control::None("no process is the caller of secure code: veneers refuse it"),
+            // The kernel is the caller, and EXC_RETURN.SPSEL its own; where a process is, see
+            // `interrupt-in-own-secure-call`.
+            Control::Doubled(kernel(Defence::SecureReturn), unprivileged),
         ),
     ] {
         let mut a = attack(name, op, abs, offset, unprivileged, control);
         a.n = n;
+        if op == Op::CallAtSliceEnd {
+            // Where slices have no floor, handlers still return as they came.
+            let floor = kernel(Defence::SliceFloor);
+            a.controls.push(Control::Doubled(floor, unprivileged));
+        }
         all.push(a);
     }
     let nothing = Control::None("no register there");
@@ -444,8 +436,6 @@ fn core(map: &Map) -> Result<Vec<Attack>> {
         ("ppb-last", 0xE00F_FFFC, nothing),
         ("device-first", 0x4000_0000, nothing),
         ("device-last", 0x4FFF_FFFC, nothing),
-        ("secure-device-first", 0x5000_0000, SECURE),
-        ("secure-device-last", 0x5FFF_FFFC, SECURE),
     ] {
         for (way, op) in WAYS {
             let control = if op == Op::Read { control } else { nothing };

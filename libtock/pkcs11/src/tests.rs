@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 mod model;
 mod reference;
+mod templates;
 
 /// The secure world: crypto, and Protected Storage as a map.
 #[derive(Clone)]

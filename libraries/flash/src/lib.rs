@@ -49,3 +49,31 @@ pub trait Flash {
         None
     }
 }
+
+/// Whether every byte is as an erase leaves it. By double words: at each boot some ten thousand
+/// bytes are asked about.
+#[must_use]
+pub fn erased(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks();
+    words.iter().all(|w| u64::from_ne_bytes(*w) == u64::MAX) && rest.iter().all(|b| *b == 0xFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::erased;
+
+    #[test]
+    fn one_cleared_bit_anywhere_is_found() {
+        let mut bytes = [0xFF; 35];
+        for start in 0..8 {
+            for end in start..35 {
+                assert!(erased(&bytes[start..end]));
+                for at in 0..35 {
+                    bytes[at] = !(1 << (at % 8));
+                    assert_eq!(erased(&bytes[start..end]), !(start..end).contains(&at));
+                    bytes[at] = 0xFF;
+                }
+            }
+        }
+    }
+}

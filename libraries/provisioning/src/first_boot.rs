@@ -205,7 +205,7 @@ fn is_erased<P: Flash>(provisioning: &P) -> Result<bool, FlashError> {
             return Ok(false);
         };
         provisioning.read(at, part)?;
-        if part.iter().any(|b| *b != 0xFF) {
+        if !flash::erased(part) {
             return Ok(false);
         }
         at += n;

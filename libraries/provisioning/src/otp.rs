@@ -367,7 +367,7 @@ impl Counters {
             let base = self.sector * flash.erase_size();
             for at in (ENTRY..=flash.erase_size() - ENTRY).step_by(ENTRY as usize) {
                 flash.read(base + at, &mut buf)?;
-                if buf == [0xFF; ENTRY as usize] {
+                if flash::erased(&buf) {
                     continue;
                 }
                 // Behind anything that was ever touched, torn entries included.

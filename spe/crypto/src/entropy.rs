@@ -1,11 +1,11 @@
 //! Randomness: the trait that the service draws from, and a generator over a stored seed.
 //!
-//! Does not own the seed: who stores it gets the next one together with the generator, and writes
-//! it before the first byte is served.
+//! Does not own the seed: who stores it derives the next boot's, and writes it before the generator
+//! is made.
 
 use psa_interface::Status;
 use symmetric::chacha20::ChaCha20;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::primitives::hash::{self, HashAlg};
 use crate::primitives::hmac::hmac;
@@ -32,11 +32,9 @@ pub struct Drbg {
 }
 
 impl Drbg {
-    /// From a stored 64-byte seed and other inputs (boot counter, device id): the generator, and
-    /// the seed that must replace the stored one **before** the generator is used. Neither can be
-    /// computed from the other.
-    pub fn from_seed(seed: &[u8; 64], inputs: &[&[u8]]) -> (Self, Zeroizing<[u8; 64]>) {
-        // HKDF-Extract over length-prefixed inputs, keyed by the seed; then one label each.
+    /// From the seed of this boot, 64 bytes, and other inputs (boot counter, device id).
+    pub fn from_seed(seed: &[u8; 64], inputs: &[&[u8]]) -> Self {
+        // HKDF-Extract over length-prefixed inputs, keyed by the seed; then a label.
         let mut extract = crate::primitives::hmac::Hmac::new(HashAlg::Sha512, seed);
         for input in inputs {
             extract.update(&(input.len() as u64).to_le_bytes());
@@ -48,12 +46,7 @@ impl Drbg {
         for (to, byte) in key.iter_mut().zip(derived.iter()) {
             *to = *byte;
         }
-        let mut next = Zeroizing::new([0; 64]);
-        let derived = hmac(HashAlg::Sha512, &root, &[b"next seed"]);
-        for (to, byte) in next.iter_mut().zip(derived.iter()) {
-            *to = *byte;
-        }
-        (Drbg { key }, next)
+        Drbg { key }
     }
 
     /// Mixes in fresh entropy; never makes the state weaker.
@@ -89,11 +82,11 @@ mod tests {
 
     #[test]
     fn streams_differ_and_never_repeat() {
-        let (mut a, next) = Drbg::from_seed(&[7; 64], &[b"boot 1"]);
-        let (mut same, _) = Drbg::from_seed(&[7; 64], &[b"boot 1"]);
-        let (mut other_input, _) = Drbg::from_seed(&[7; 64], &[b"boot 2"]);
-        let (mut split_input, _) = Drbg::from_seed(&[7; 64], &[b"boot", b" 1"]);
-        let (mut after, _) = Drbg::from_seed(&next, &[b"boot 1"]);
+        let mut a = Drbg::from_seed(&[7; 64], &[b"boot 1"]);
+        let mut same = Drbg::from_seed(&[7; 64], &[b"boot 1"]);
+        let mut other_input = Drbg::from_seed(&[7; 64], &[b"boot 2"]);
+        let mut split_input = Drbg::from_seed(&[7; 64], &[b"boot", b" 1"]);
+        let mut other_seed = Drbg::from_seed(&[8; 64], &[b"boot 1"]);
         let draw = |d: &mut Drbg| {
             let mut out = [0; 48];
             d.fill(&mut out).unwrap();
@@ -105,7 +98,7 @@ mod tests {
             draw(&mut a),
             draw(&mut other_input),
             draw(&mut split_input),
-            draw(&mut after),
+            draw(&mut other_seed),
         ];
         for (i, other) in others.iter().enumerate() {
             assert_ne!(*other, first);

@@ -54,7 +54,7 @@ impl HostCrypto {
     pub fn new(seed: u64) -> Self {
         let mut bytes = [0; 64];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let (drbg, _) = Drbg::from_seed(&bytes, &[b"host"]);
+        let drbg = Drbg::from_seed(&bytes, &[b"host"]);
         let service = CryptoService::new(MemoryKeyStore::default(), drbg);
         HostCrypto {
             service: Arc::new(Mutex::new(service)),

@@ -14,7 +14,7 @@
 //! younger block goes. At rest at least one block is free. After any error the RAM index is
 //! `stale` and is read again before the next use.
 
-use flash::{Flash, FlashError};
+use flash::{Flash, FlashError, erased};
 use provisioning::crc::{Crc32, crc32};
 use psa_interface::Status;
 
@@ -399,7 +399,7 @@ impl<F: Flash, const N: usize> Journal<F, N> {
                 }
             } else {
                 self.free |= 1 << block;
-                if header.iter().any(|b| *b != 0xFF) {
+                if !erased(&header) {
                     self.erase(block)?;
                 }
             }
@@ -433,8 +433,7 @@ impl<F: Flash, const N: usize> Journal<F, N> {
             let mut header = [0; HEADER as usize];
             self.flash.read(at, &mut header)?;
             let Some(new) = decode_header(&header) else {
-                let erased = header.iter().all(|b| *b == 0xFF);
-                return Ok(if erased { offset } else { BLOCK });
+                return Ok(if erased(&header) { offset } else { BLOCK });
             };
             let next = offset + HEADER + padded(new.len) + FOOTER;
             if next > BLOCK {
@@ -525,7 +524,7 @@ impl<F: Flash, const N: usize> Journal<F, N> {
     fn is_erased(&self, at: u32, len: u32) -> Result<bool, JournalError> {
         if let Some(mapped) = self.flash.mapped() {
             let range = mapped.get(at as usize..(at + len) as usize);
-            return Ok(range.is_some_and(|r| r.iter().all(|b| *b == 0xFF)));
+            return Ok(range.is_some_and(erased));
         }
         let mut buf = [0; CHUNK];
         let mut done = 0;
@@ -533,7 +532,7 @@ impl<F: Flash, const N: usize> Journal<F, N> {
             let n = (len - done).min(CHUNK as u32);
             let part = buf.get_mut(..n as usize).ok_or(JournalError::Corrupt)?;
             self.flash.read(at + done, part)?;
-            if part.iter().any(|b| *b != 0xFF) {
+            if !erased(part) {
                 return Ok(false);
             }
             done += n;

@@ -67,7 +67,8 @@ unsafe extern "C" fn reset() {
         "4:",
         "cmp r0, r1",
         "bhs 5f",
-        "str r2, [r0], #4",
+        // Both ends are multiples of eight (link.ld.in).
+        "strd r2, r2, [r0], #8",
         "b 4b",
         "5:",
         "bl {main}",

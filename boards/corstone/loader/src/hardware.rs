@@ -23,6 +23,9 @@ const SECURE_ALIAS: u32 = 0x1000_0000;
 // TLVs behind them land in the reserve.
 const _: () = assert!(map::SPE_EXEC_BASE + map::SPE_EXEC_SIZE == map::VENEERS_BASE);
 const _: () = assert!(map::VENEERS_BASE + map::VENEERS_SIZE == map::SPE_RESERVE_BASE);
+// `leave` wipes eight words at a time.
+const _: () =
+    assert!(map::LOADER_RAM_BASE.is_multiple_of(32) && map::LOADER_RAM_SIZE.is_multiple_of(32));
 
 /// What the loader uses of the machine.
 pub struct Hardware {
@@ -119,9 +122,16 @@ pub fn launch(entry: Entry) -> ! {
 unsafe extern "C" fn leave(stack_pointer: u32, target: u32) -> ! {
     naked_asm!(
         "movs r4, #0",
+        "movs r5, #0",
+        "movs r6, #0",
+        "movs r7, #0",
+        "mov r8, r4",
+        "mov r9, r4",
+        "mov r10, r4",
+        "mov r11, r4",
         "ldr r2, ={ram}",
         "ldr r3, ={end}",
-        "1: str r4, [r2], #4",
+        "1: stm r2!, {{r4-r11}}",
         "cmp r2, r3",
         "blo 1b",
         "msr msplim, r4",
@@ -131,13 +141,6 @@ unsafe extern "C" fn leave(stack_pointer: u32, target: u32) -> ! {
         "movs r0, #0",
         "movs r2, #0",
         "movs r3, #0",
-        "movs r5, #0",
-        "movs r6, #0",
-        "movs r7, #0",
-        "mov r8, r0",
-        "mov r9, r0",
-        "mov r10, r0",
-        "mov r11, r0",
         "mov r12, r0",
         "mov lr, r0",
         "msr apsr_nzcvq, r0",

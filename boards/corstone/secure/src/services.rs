@@ -179,7 +179,7 @@ fn bring_up() -> Result<Ready, &'static str> {
     let device = root.device_id();
     let boot = nv::take_seed(&mut nv, &device).map_err(|_| "there is no seed")?;
     let count = boot.boot_count.to_le_bytes();
-    let (mut drbg, _) = Drbg::from_seed(&boot.seed, &[&device, &count]);
+    let mut drbg = Drbg::from_seed(&boot.seed, &[&device, &count]);
     let mut boot_seed = [0; 32];
     drbg.fill(&mut boot_seed)
         .map_err(|_| "there is no randomness")?;

@@ -74,6 +74,8 @@ pub mod commands {
     pub const HAND: u32 = 18;
     /// Of [`crate::numbers::SECURE`], (n): n calls of the secure world that the service refuses.
     pub const REFUSED: u32 = 1;
+    /// Of [`crate::numbers::SECURE`], (n): 64 bytes stored in ITS, read n times, removed.
+    pub const GET_64: u32 = 2;
 }
 
 /// A word that a process can name.

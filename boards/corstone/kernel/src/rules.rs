@@ -11,11 +11,12 @@ use kernel::hil::time::{Alarm, AlarmClient, ConvertTicks, Time};
 use kernel::process::Error;
 use kernel::syscall::{CommandReturn, SyscallDriver};
 use kernel::{ErrorCode, Kernel, ProcessId, static_init};
+use psa_client::its;
 use psa_interface::Status;
 use psa_interface::service::ATTESTATION_HANDLE;
 use syscall_rules::driver::{self, GrantlessDriver, OtherDriver, RulesDriver};
 use syscall_rules::{commands, numbers};
-use tfm_psa_driver::{ClientId, Spe, Veneers};
+use tfm_psa_driver::{ClientId, KernelClient, Spe, Veneers};
 
 /// What the tested driver may do.
 struct Capability;
@@ -46,9 +47,28 @@ struct SecureCalls(&'static Spe<Veneers>);
 /// A type that the attestation service does not know (its own are 1001 and 1002).
 const UNKNOWN: i16 = 99;
 
+/// The object that is read over and over.
+const UID: u64 = 0x5255_4C45;
+
+impl SecureCalls {
+    /// Stores 64 bytes as the kernel's own, reads them so often, and removes them.
+    fn get_64(&self, times: usize) -> Result<(), Status> {
+        let client = KernelClient(self.0);
+        its::set(&client, UID, &[0xA5; 64], 0)?;
+        let mut read = [0; 64];
+        for _ in 0..times {
+            if its::get(&client, UID, 0, &mut read)? != read.len() {
+                return Err(Status::GENERIC_ERROR);
+            }
+        }
+        its::remove(&client, UID)
+    }
+}
+
 impl SyscallDriver for SecureCalls {
     fn command(&self, number: usize, times: usize, _: usize, _: ProcessId) -> CommandReturn {
         const REFUSED: usize = commands::REFUSED as usize;
+        const GET_64: usize = commands::GET_64 as usize;
         match number {
             0 => CommandReturn::success(),
             REFUSED => {
@@ -67,6 +87,10 @@ impl SyscallDriver for SecureCalls {
                 }
                 CommandReturn::success()
             }
+            GET_64 => match self.get_64(times) {
+                Ok(()) => CommandReturn::success(),
+                Err(status) => CommandReturn::failure_u32(ErrorCode::FAIL, status.0 as u32),
+            },
             _ => CommandReturn::failure(ErrorCode::NOSUPPORT),
         }
     }

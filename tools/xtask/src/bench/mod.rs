@@ -215,6 +215,7 @@ fn kernel_rows(rows: &mut Vec<Row>) -> Result<()> {
         "yield_wait_upcall",
         "ipc_round_trip",
         "psa_noop_kernel",
+        "its_get64_kernel",
     ] {
         rows.push(row(name, each(name)?.round() as u64, how)?);
     }

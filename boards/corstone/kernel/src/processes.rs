@@ -238,7 +238,7 @@ impl ProcessLoadingAsyncClient for Announcer {
                 }
             }
             // Had its line by address: it has no name.
-            Err(ProcessLoadError::BinaryError(_)) => {}
+            Err(ProcessLoadError::BinaryError(e)) if e != ProcessBinaryError::Superseded => {}
             Err(e) => debug!("kernel: not loaded: {} {:?}", name, e),
         }
     }

@@ -29,8 +29,6 @@ fn leak<T>(t: T) -> &'static mut T {
     Box::leak(Box::new(t))
 }
 
-type Bytes = &'static mut [u8];
-
 /// The simulator behind the kernel's traits, and a copy of its content where the kernel sees it.
 struct Nor {
     sim: RefCell<SimFlash>,
@@ -39,8 +37,6 @@ struct Nor {
     pages: Cell<Option<&'static dyn hil_flash::Client<Nor>>>,
     written: RefCell<Option<(&'static mut [u8], usize)>>,
     erased: Cell<Option<bool>>,
-    /// Takes nothing.
-    refuses: Cell<bool>,
     call: DeferredCall,
 }
 
@@ -59,13 +55,10 @@ impl NonvolatileStorage<'static> for Nor {
     fn set_client(&self, client: &'static dyn NonvolatileStorageClient) {
         self.client.set(Some(client));
     }
-    fn read(&self, buffer: Bytes, _: usize, _: usize) -> Result<(), (ErrorCode, Bytes)> {
-        Err((ErrorCode::NOSUPPORT, buffer))
+    fn read(&self, _: &'static mut [u8], _: usize, _: usize) -> Result<(), ErrorCode> {
+        Err(ErrorCode::NOSUPPORT)
     }
-    fn write(&self, buffer: Bytes, address: usize, n: usize) -> Result<(), (ErrorCode, Bytes)> {
-        if self.refuses.get() {
-            return Err((ErrorCode::OFF, buffer));
-        }
+    fn write(&self, buffer: &'static mut [u8], address: usize, n: usize) -> Result<(), ErrorCode> {
         let at = address - self.seen.addr();
         let done = self.sim.borrow_mut().program(at as u32, &buffer[..n]);
         self.copy();
@@ -301,7 +294,6 @@ impl Rig {
             pages: Cell::new(None),
             written: RefCell::new(None),
             erased: Cell::new(None),
-            refuses: Cell::new(false),
             call: DeferredCall::new(),
         });
         nor.register();
@@ -644,25 +636,6 @@ fn one_copy_is_taken_away_by_its_handle() {
         let old = take(rig.address(1));
         assert_eq!(old, Err(ErrorCode::BUSY), "what the trial falls back to");
     });
-}
-
-/// Flash that takes nothing for a while costs neither the caller's buffer nor the storage's own.
-#[test]
-fn a_refused_write_loses_no_buffer() {
-    let after = Device::factory().boot(None, |rig| {
-        let piece = || SubSliceMut::new(rig.log.buffer.take().unwrap());
-        let setup = rig.storage.setup_at(rig.address(3), 0x2400);
-        assert!(rig.ok(setup.map(|_| ()), "setup"));
-        rig.nor.refuses.set(true);
-        assert!(!rig.write(piece(), 0x1000));
-        assert_eq!(rig.log.said.borrow().last().unwrap(), "write OFF");
-        assert!(!rig.ok(rig.storage.abort(), "abort"));
-        rig.nor.refuses.set(false);
-        let _ = rig.ok(rig.storage.abort(), "abort");
-        let object = app(0x2400, "app", 3, APP);
-        assert!(rig.store(Some(3), &object) && rig.ok(rig.storage.load(), "load"));
-    });
-    assert_eq!(versions(&after, "app"), [3], "{:?}", after.said);
 }
 
 #[test]

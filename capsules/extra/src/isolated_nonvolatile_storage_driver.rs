@@ -170,15 +170,7 @@ impl<'a, const APP_REGION_SIZE: usize> IsolatedNonvolatileStorage<'a, APP_REGION
 
     fn read(&self, address: usize, length: usize) -> Result<(), ErrorCode> {
         let buffer = self.buffer.take().ok_or(ErrorCode::FAIL)?;
-        self.kept(self.driver.read(buffer, address, length))
-    }
-
-    /// Keeps the buffer of a request that was refused.
-    fn kept(&self, asked: Result<(), (ErrorCode, &'static mut [u8])>) -> Result<(), ErrorCode> {
-        asked.map_err(|(error, buffer)| {
-            self.buffer.replace(buffer);
-            error
-        })
+        self.driver.read(buffer, address, length)
     }
 
     /// Writes `length` bytes that `fill` puts into the buffer.
@@ -196,7 +188,7 @@ impl<'a, const APP_REGION_SIZE: usize> IsolatedNonvolatileStorage<'a, APP_REGION
                 return Err(ErrorCode::SIZE);
             }
         }
-        self.kept(self.driver.write(buffer, address, length))
+        self.driver.write(buffer, address, length)
     }
 
     /// What was at a header's place.
@@ -287,7 +279,7 @@ impl<'a, const APP_REGION_SIZE: usize> IsolatedNonvolatileStorage<'a, APP_REGION
                     self.buffer.replace(buffer);
                     return Err(ErrorCode::SIZE);
                 }
-                self.kept(self.driver.write(buffer, address, n))
+                self.driver.write(buffer, address, n)
             }
         }
     }

@@ -144,14 +144,9 @@ impl<'a> NonvolatileStorage<'a> {
     fn serve_queue(&self) {
         while self.current.is_none() {
             if let Some(request) = self.kernel_waits.take() {
-                let write = request.write;
-                if let Err((_, buffer)) = self.start_kernel(request) {
-                    self.tell_kernel(write, buffer, 0);
-                }
+                // Refused, it is lost with its buffer: the HIL has no way to give it back.
+                let _ = self.start_kernel(request);
                 continue;
-            }
-            if self.buffer.is_none() {
-                return;
             }
             let next = self.apps.iter().find_map(|app| {
                 let process_id = app.processid();
@@ -173,7 +168,7 @@ impl<'a> NonvolatileStorage<'a> {
         let address = self.start + request.offset;
         if !request.write {
             self.current.set(User::App(process_id, request));
-            return self.kept(self.driver.read(buffer, address, request.length));
+            return self.driver.read(buffer, address, request.length);
         }
         let copied = self.apps.enter(process_id, |_, kernel_data| {
             kernel_data
@@ -194,7 +189,7 @@ impl<'a> NonvolatileStorage<'a> {
             Ok(Ok(n)) if n > 0 => {
                 request.length = n;
                 self.current.set(User::App(process_id, request));
-                self.kept(self.driver.write(buffer, address, n))
+                self.driver.write(buffer, address, n)
             }
             _ => {
                 self.buffer.replace(buffer);
@@ -203,25 +198,17 @@ impl<'a> NonvolatileStorage<'a> {
         }
     }
 
-    /// Keeps the buffer of a request that was refused.
-    fn kept(&self, asked: Result<(), (ErrorCode, Bytes)>) -> Result<(), ErrorCode> {
-        asked.map_err(|(error, buffer)| {
-            self.buffer.replace(buffer);
-            error
-        })
-    }
-
-    fn kernel_request(&self, request: KernelRequest) -> Result<(), (ErrorCode, Bytes)> {
+    fn kernel_request(&self, request: KernelRequest) -> Result<(), ErrorCode> {
         let from = request.address.checked_sub(self.kernel_start);
         let end = from.and_then(|from| from.checked_add(request.length));
         if end.is_none_or(|end| end > self.kernel_length) {
-            return Err((ErrorCode::INVAL, request.buffer));
+            return Err(ErrorCode::INVAL);
         }
         if request.length > request.buffer.len() {
-            return Err((ErrorCode::SIZE, request.buffer));
+            return Err(ErrorCode::SIZE);
         }
         if self.kernel_waits.is_some() || self.current.contains(&User::Kernel) {
-            return Err((ErrorCode::BUSY, request.buffer));
+            return Err(ErrorCode::BUSY);
         }
         if self.current.is_none() {
             return self.start_kernel(request);
@@ -230,7 +217,7 @@ impl<'a> NonvolatileStorage<'a> {
         Ok(())
     }
 
-    fn start_kernel(&self, request: KernelRequest) -> Result<(), (ErrorCode, Bytes)> {
+    fn start_kernel(&self, request: KernelRequest) -> Result<(), ErrorCode> {
         let KernelRequest {
             write,
             buffer,
@@ -315,7 +302,7 @@ impl<'a> hil::NonvolatileStorage<'a> for NonvolatileStorage<'a> {
         self.kernel_client.set(client);
     }
 
-    fn read(&self, buffer: Bytes, address: usize, length: usize) -> Result<(), (ErrorCode, Bytes)> {
+    fn read(&self, buffer: Bytes, address: usize, length: usize) -> Result<(), ErrorCode> {
         self.kernel_request(KernelRequest {
             write: false,
             buffer,
@@ -324,12 +311,7 @@ impl<'a> hil::NonvolatileStorage<'a> for NonvolatileStorage<'a> {
         })
     }
 
-    fn write(
-        &self,
-        buffer: Bytes,
-        address: usize,
-        length: usize,
-    ) -> Result<(), (ErrorCode, Bytes)> {
+    fn write(&self, buffer: Bytes, address: usize, length: usize) -> Result<(), ErrorCode> {
         self.kernel_request(KernelRequest {
             write: true,
             buffer,

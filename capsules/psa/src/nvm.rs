@@ -26,8 +26,6 @@ enum Kind {
     Write,
 }
 
-type Bytes = &'static mut [u8];
-
 struct Request {
     kind: Kind,
     buffer: &'static mut [u8],
@@ -73,16 +71,16 @@ impl<'a, G: Gate> PsaNvm<'a, G> {
     fn accept(
         &self,
         kind: Kind,
-        buffer: Bytes,
+        buffer: &'static mut [u8],
         address: usize,
         length: usize,
-    ) -> Result<(), (ErrorCode, Bytes)> {
+    ) -> Result<(), ErrorCode> {
         let end = address.checked_add(length);
         if end.is_none_or(|end| end > self.length) || length > buffer.len() {
-            return Err((ErrorCode::INVAL, buffer));
+            return Err(ErrorCode::INVAL);
         }
         if self.busy.replace(true) {
-            return Err((ErrorCode::BUSY, buffer));
+            return Err(ErrorCode::BUSY);
         }
         self.request.put(Request {
             kind,
@@ -172,16 +170,21 @@ impl<'a, G: Gate> NonvolatileStorage<'a> for PsaNvm<'a, G> {
         self.client.set(client);
     }
 
-    fn read(&self, buffer: Bytes, address: usize, length: usize) -> Result<(), (ErrorCode, Bytes)> {
+    fn read(
+        &self,
+        buffer: &'static mut [u8],
+        address: usize,
+        length: usize,
+    ) -> Result<(), ErrorCode> {
         self.accept(Kind::Read, buffer, address, length)
     }
 
     fn write(
         &self,
-        buffer: Bytes,
+        buffer: &'static mut [u8],
         address: usize,
         length: usize,
-    ) -> Result<(), (ErrorCode, Bytes)> {
+    ) -> Result<(), ErrorCode> {
         self.accept(Kind::Write, buffer, address, length)
     }
 }

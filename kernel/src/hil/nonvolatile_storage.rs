@@ -3,8 +3,6 @@
 //! Owns upstream's traits (`reference/tock.md` §4.8). A driver on NOR flash only clears bits when it
 //! writes; a write that failed is told by a length that is too small.
 
-use crate::ErrorCode;
-
 /// Reads and writes bytes.
 pub trait NonvolatileStorage<'a> {
     /// Whom to call back.
@@ -12,23 +10,23 @@ pub trait NonvolatileStorage<'a> {
     /// Reads `length` bytes at `address` to the start of the buffer; `read_done` later.
     ///
     /// # Errors
-    /// Comes back with the buffer, and no callback follows.
+    /// The buffer is lost: bounds and business are the caller's to know.
     fn read(
         &self,
         buffer: &'static mut [u8],
         address: usize,
         length: usize,
-    ) -> Result<(), (ErrorCode, &'static mut [u8])>;
+    ) -> Result<(), crate::ErrorCode>;
     /// Writes the first `length` bytes of the buffer to `address`; `write_done` later.
     ///
     /// # Errors
-    /// Comes back with the buffer, and no callback follows.
+    /// The buffer is lost: bounds and business are the caller's to know.
     fn write(
         &self,
         buffer: &'static mut [u8],
         address: usize,
         length: usize,
-    ) -> Result<(), (ErrorCode, &'static mut [u8])>;
+    ) -> Result<(), crate::ErrorCode>;
 }
 
 /// Hears of bytes.

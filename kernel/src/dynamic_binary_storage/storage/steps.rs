@@ -69,13 +69,8 @@ where
                     return Err(ErrorCode::SIZE);
                 };
                 place.copy_from_slice(bytes);
-                match self.driver.write(buffer, self.base() + at, len) {
-                    Ok(()) => Ok(true),
-                    Err((error, buffer)) => {
-                        self.buffer.put(Some(buffer));
-                        Err(error)
-                    }
-                }
+                self.driver.write(buffer, self.base() + at, len)?;
+                Ok(true)
             }
             Step::Erase { from, to } => {
                 let page = self.area.page;
@@ -129,15 +124,8 @@ where
                 let Some(chunk) = self.chunk.take() else {
                     return Err(ErrorCode::FAIL);
                 };
-                match self.driver.write(chunk.take(), self.base() + at, len) {
-                    Ok(()) => Ok(true),
-                    Err((error, bytes)) => {
-                        let mut chunk = SubSliceMut::new(bytes);
-                        chunk.slice(..len);
-                        self.chunk.put(chunk);
-                        Err(error)
-                    }
-                }
+                self.driver.write(chunk.take(), self.base() + at, len)?;
+                Ok(true)
             }
             Step::Mend(from) => {
                 self.mend(from);

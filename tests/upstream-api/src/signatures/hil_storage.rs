@@ -1,6 +1,6 @@
 //! Flash, non-volatile storage, key-value stores, permissions.
 
-use super::{Buffer, Kept, R, Sb};
+use super::{Buffer, R, Sb};
 use kernel::ErrorCode;
 use kernel::capabilities::{ApplicationStorageCapability, KerneluserStorageCapability};
 use kernel::hil::{flash, kv, nonvolatile_storage as nvm};
@@ -32,7 +32,7 @@ pub fn stores<
     D: kv::KVClient,
 >() {
     let _: fn(&N, &'static dyn nvm::NonvolatileStorageClient) = N::set_client;
-    let _: [fn(&N, Sb, usize, usize) -> Kept<Sb>; 2] = [N::read, N::write];
+    let _: [fn(&N, Sb, usize, usize) -> R; 2] = [N::read, N::write];
     let _: [fn(&C, Sb, usize); 2] = [C::read_done, C::write_done];
     type Pair = Result<(), (Buffer, Buffer, ErrorCode)>;
     let _: [fn(&P, Buffer, Buffer, StoragePermissions) -> Pair; 4] =

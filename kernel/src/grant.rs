@@ -108,7 +108,7 @@ impl<'a> KernelPart<'a> {
     }
 
     /// Where the pairs of a kind begin among all, and how many there are.
-    #[inline]
+    #[inline(always)]
     fn place(self, kind: Kind) -> (usize, usize) {
         // SAFETY: `from_ptr`'s contract: `initialize` wrote the word, which nothing changes.
         let counters = unsafe { self.counters.read() };
@@ -121,6 +121,7 @@ impl<'a> KernelPart<'a> {
     }
 
     /// All pairs of a kind.
+    #[inline(always)]
     fn all(self, kind: Kind) -> &'a [Pair] {
         let (first, count) = self.place(kind);
         // SAFETY: as many pairs as the counters word says follow it; they are only ever reached
@@ -132,7 +133,7 @@ impl<'a> KernelPart<'a> {
     }
 
     /// One pair, if there is such a one.
-    #[inline]
+    #[inline(always)]
     fn get(self, kind: Kind, i: usize) -> Option<&'a Pair> {
         self.all(kind).get(i)
     }
@@ -313,6 +314,7 @@ impl GrantKernelData<'_> {
     ///
     /// # Errors
     /// [`UpcallError`]. With no function subscribed the event is queued for Yield-WaitFor alone.
+    #[cfg_attr(target_os = "none", optimize(speed))]
     pub fn schedule_upcall(
         &self,
         subscribe_num: usize,
@@ -345,6 +347,7 @@ impl GrantKernelData<'_> {
     ///
     /// # Errors
     /// `AddressOutOfBounds`: the driver has no such buffer.
+    #[cfg_attr(target_os = "none", optimize(speed))]
     pub fn get_readonly_processbuffer(
         &self,
         allow_ro_num: usize,
@@ -368,6 +371,7 @@ impl GrantKernelData<'_> {
     ///
     /// # Errors
     /// `AddressOutOfBounds`: the driver has no such buffer.
+    #[cfg_attr(target_os = "none", optimize(speed))]
     pub fn get_readwrite_processbuffer(
         &self,
         allow_rw_num: usize,

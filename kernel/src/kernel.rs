@@ -64,10 +64,12 @@ impl Kernel {
         self.slots.iter().position(|s| s.get().is_none())
     }
 
+    #[inline(always)]
     pub(crate) fn process_at(&self, index: usize) -> Option<&'static dyn Process> {
         self.slots.get(index)?.get()
     }
 
+    #[inline(always)]
     pub(crate) fn process_ref(&self, id: ProcessId) -> Option<&'static dyn Process> {
         self.process_at(id.slot()).filter(|p| p.processid() == id)
     }
@@ -463,7 +465,7 @@ impl Kernel {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn handle_yield(process: &dyn Process, yield_type: YieldVariant) {
         match yield_type {
             YieldVariant::NoWait { ptr } => {

@@ -24,6 +24,7 @@ impl<'a, T: Copy> RingBuffer<'a, T> {
         self.ring.len() - self.len
     }
 
+    #[inline(always)]
     fn slot(&self, i: usize) -> usize {
         let at = self.head + i;
         if at >= self.ring.len() {
@@ -34,6 +35,7 @@ impl<'a, T: Copy> RingBuffer<'a, T> {
     }
 
     /// The `i`-th oldest.
+    #[inline(always)]
     pub fn get(&self, i: usize) -> Option<&T> {
         if i < self.len {
             self.ring.get(self.slot(i))
@@ -61,15 +63,19 @@ impl<'a, T: Copy> RingBuffer<'a, T> {
 }
 
 impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
+    #[inline(always)]
     fn has_elements(&self) -> bool {
         self.len != 0
     }
+    #[inline(always)]
     fn is_full(&self) -> bool {
         self.len == self.ring.len()
     }
+    #[inline(always)]
     fn len(&self) -> usize {
         self.len
     }
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn enqueue(&mut self, val: T) -> bool {
         if self.is_full() {
             return false;
@@ -89,6 +95,7 @@ impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
         self.enqueue(val);
         old
     }
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn dequeue(&mut self) -> Option<T> {
         let val = *self.get(0)?;
         self.head = self.slot(1);
@@ -109,6 +116,7 @@ impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
         self.head = 0;
         self.len = 0;
     }
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn retain<F: FnMut(&T) -> bool>(&mut self, mut f: F) {
         let mut kept = 0;
         for i in 0..self.len {

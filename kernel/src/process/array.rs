@@ -16,7 +16,7 @@ impl ProcessSlot {
         }
     }
     /// Its process, if that is ready to run: all that a scheduler needs to know.
-    #[inline]
+    #[inline(always)]
     pub fn ready(&self) -> Option<super::ProcessId> {
         let process = self.proc.get()?;
         process.ready().then(|| process.processid())

@@ -118,6 +118,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         self.tasks.map_or(0, |t| t.len())
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn enqueue_task(&self, task: Task) -> Result<(), ErrorCode> {
         if !self.is_running() {
             return Err(ErrorCode::NODEVICE);
@@ -139,6 +140,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn dequeue_task(&self) -> Option<Task> {
         if self.ended_shares.get() > 0
             && let Some(call) = self.next_ended()
@@ -148,6 +150,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         self.tasks.and_then(|t| t.dequeue())
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn remove_upcall(&self, upcall_id: UpcallId) -> Option<Task> {
         self.tasks
             .and_then(|t| t.remove_first_matching(|task| event_of(task) == Some(upcall_id)))
@@ -165,6 +168,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         })
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn purge_null_tasks(&self) -> bool {
         self.tasks.map_or(false, |t| {
             t.retain(|task| !matches!(task, Task::ReturnValue(_)));
@@ -177,6 +181,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         self.state.get()
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn ready(&self) -> bool {
         match self.state.get() {
             State::Running => true,
@@ -193,12 +198,14 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         !matches!(self.state.get(), State::Terminated | State::Faulted)
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn set_yielded_state(&self) {
         if self.state.get() == State::Running {
             self.state.set(State::Yielded);
         }
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn set_yielded_for_state(&self, upcall_id: UpcallId) {
         if self.state.get() == State::Running {
             self.state.set(State::YieldedFor(upcall_id));
@@ -468,6 +475,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         self.start_if_free();
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn allocate_grant(
         &self,
         grant_num: usize,
@@ -490,6 +498,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         Ok(ptr)
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn grant_is_allocated(&self, grant_num: usize) -> Option<bool> {
         if !self.is_running() {
             return None;
@@ -589,6 +598,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn set_process_function(&self, callback: FunctionCall) {
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
         let done = self.stored(|state| {

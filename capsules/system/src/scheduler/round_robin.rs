@@ -51,6 +51,7 @@ impl RoundRobinSched {
     }
 
     /// Whether each process that is ready has run since the last slow call.
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn slow_call_may_come(&self) -> bool {
         let had_turn = self.had_turn.get();
         let mut slots = self.slots.iter().enumerate();
@@ -58,13 +59,14 @@ impl RoundRobinSched {
     }
 
     /// Whether a deferred call comes before processes.
-    #[inline]
+    #[inline(always)]
     fn deferred_now(&self) -> bool {
         DeferredCall::has_tasks() && (DeferredCall::has_prompt_tasks() || self.slow_call_may_come())
     }
 }
 
 /// Of a slot; none behind the 32nd, which no slow call waits for.
+#[inline(always)]
 fn bit(slot: usize) -> u32 {
     u32::try_from(slot)
         .ok()
@@ -73,6 +75,7 @@ fn bit(slot: usize) -> u32 {
 }
 
 impl<C: Chip> Scheduler<C> for RoundRobinSched {
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn next(&self) -> SchedulingDecision {
         let (last, left) = (self.last.get(), self.left_us.get());
         if left > 0
@@ -98,6 +101,7 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         SchedulingDecision::TrySleep
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn result(&self, result: StoppedExecutingReason, execution_time_us: Option<u32>) {
         let left = match result {
             StoppedExecutingReason::KernelPreemption => self
@@ -114,6 +118,7 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         }
     }
 
+    #[cfg_attr(target_os = "none", optimize(speed))]
     fn execute_kernel_work(&self, chip: &C) {
         chip.service_pending_interrupts();
         while !chip.has_pending_interrupts() && DeferredCall::service_next_prompt().is_some() {}
@@ -125,11 +130,12 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         }
     }
 
+    #[inline(always)]
     fn do_kernel_work_now(&self, chip: &C) -> bool {
         chip.has_pending_interrupts() || self.deferred_now()
     }
 
-    #[inline]
+    #[inline(always)]
     fn continue_process(&self, _id: ProcessId, chip: &C) -> bool {
         let go_on = !(chip.has_pending_interrupts() || self.deferred_now());
         if go_on {

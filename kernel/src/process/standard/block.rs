@@ -242,12 +242,15 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
         Some(f(state, config))
     }
 
+    #[inline(always)]
     pub(super) fn flash_start(&self) -> usize {
         self.flash.as_ptr().addr()
     }
+    #[inline(always)]
     pub(super) fn flash_end(&self) -> usize {
         self.flash_start() + self.flash.len()
     }
+    #[inline(always)]
     pub(super) fn flash_non_protected_start(&self) -> usize {
         self.flash_start() + self.header.get_protected_size() as usize
     }
@@ -256,9 +259,11 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
     }
 
     /// Whether `[addr, addr + size)` lies in `[start, end)`; never true when it wraps.
+    #[inline(always)]
     pub(super) fn within(addr: usize, size: usize, start: usize, end: usize) -> bool {
         addr >= start && addr.checked_add(size).is_some_and(|e| e <= end)
     }
+    #[inline(always)]
     pub(super) fn in_app_owned_memory(&self, addr: usize, size: usize) -> bool {
         off(Defence::BufferRange)
             || Self::within(
@@ -268,6 +273,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
                 self.app_break.get().addr(),
             )
     }
+    #[inline(always)]
     pub(super) fn in_app_flash(&self, addr: usize, size: usize) -> bool {
         Self::within(
             addr,
@@ -276,6 +282,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
             self.flash_end(),
         )
     }
+    #[inline(always)]
     pub(super) fn raise_high_water(&self, end: usize) {
         if !off(Defence::BufferRange) && end > self.allow_high_water_mark.get().addr() {
             self.allow_high_water_mark.set(

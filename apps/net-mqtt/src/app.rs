@@ -111,6 +111,10 @@ pub struct Shared<'b, S, E, M> {
     /// The claim has become an identity.
     pub(crate) claimed: Cell<bool>,
     pub(crate) key_id: u32,
+    /// The process has to start anew: with a new identity, or with the one that was tried.
+    pub(crate) restart: Cell<bool>,
+    /// Nothing is connected any more, and nothing will be.
+    pub(crate) over: Cell<bool>,
     /// Data is expected until this time, microseconds.
     pub(crate) expecting_until: Cell<u64>,
     /// Addresses of the endpoint's name.
@@ -152,7 +156,7 @@ impl fmt::Display for StartError {
 pub type App<'b, S, E, M> = Shared<'b, S, E, M>;
 
 impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
-    /// Puts the process together; `key_id` is the device key, `floor` the earliest wall time,
+    /// Puts the process together; `key_id` is the device key's as the console names it, `floor` the earliest wall time,
     /// seconds since 1970.
     ///
     /// # Errors
@@ -167,7 +171,7 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         memory: Memory<'b>,
     ) -> Result<Self, StartError> {
         let wall = Arc::new(clock::WallClock::default());
-        let tls = tls::client_config(&config, key_id, &provider, &wall)?;
+        let tls = tls::client_config(&config, &provider, &wall)?;
         let name = ServerName::try_from(config.endpoint.host.clone())
             .map_err(|_| StartError::Tls(Why::Local("endpoint name")))?;
         // A clock that lags behind what was known before runs on from there.
@@ -196,6 +200,8 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
             busy: Cell::new(false),
             online: Cell::new(false),
             claimed: Cell::new(false),
+            restart: Cell::new(false),
+            over: Cell::new(false),
             key_id,
             expecting_until: Cell::new(0),
             addresses: RefCell::default(),
@@ -225,9 +231,10 @@ impl<'b, S: Stream, E: Environment, M: PageMemory> Shared<'b, S, E, M> {
         session::claim(self, claim, psa, mqtt)
     }
 
-    /// Whether the claim has become an identity: the process has to start anew with it.
-    pub fn is_claimed(&self) -> bool {
-        self.claimed.get()
+    /// Whether the process has to start anew, with its connection closed: the claim has become an
+    /// identity, or the identity changes.
+    pub fn is_over(&self) -> bool {
+        self.claimed.get() || self.over.get()
     }
 
     /// The clients of the IPC service.

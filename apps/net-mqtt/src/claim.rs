@@ -14,7 +14,7 @@
 
 use crate::Why;
 use crate::config::{Config, ConfigError, UID_SERIAL, UID_TEMPLATE, UID_THING, is_thing, name};
-use crate::identity::Token;
+use crate::identity::{DEVICE, Token};
 use crate::mqtt::{Client, Event, Refusal, Settings};
 use crate::service::Service;
 use crate::session::Conversation;
@@ -34,7 +34,7 @@ pub const CLAIM_KEY: u32 = 2;
 /// PS uid of the claim's certificate.
 const UID_CLAIM_CERTIFICATE: u64 = 11;
 /// Topic of the certificate's request.
-const CERTIFICATES: &str = "$aws/certificates/create-from-csr/cbor";
+pub(crate) const CERTIFICATES: &str = "$aws/certificates/create-from-csr/cbor";
 /// How long the cloud may take for an answer, microseconds.
 const ANSWER_US: u64 = 30_000_000;
 /// Keep-alive, seconds; nothing here takes that long.
@@ -218,7 +218,7 @@ impl<'b> Claiming<'b> {
 
     fn ask_certificate(&mut self, now_us: u64) -> Result<(), Why> {
         let token = Token::open(self.psa);
-        let request = token.and_then(|mut token| token.request(&self.claim.serial));
+        let request = token.and_then(|mut token| token.request(&DEVICE, &self.claim.serial));
         let request = request.map_err(|code| Why::Claim(format!("certificate request: {code}")))?;
         let mut pem = String::new();
         // A String takes everything.
@@ -285,7 +285,7 @@ fn store(psa: &dyn Transport, thing: &str, certificate: &[u8]) -> Result<(), Why
     let stored = ps::set(&psa, UID_THING, thing.as_bytes(), 0);
     stored.map_err(|status| Why::Claim(format!("thing name (PS {UID_THING}): PSA {status}")))?;
     let accepted = match Token::open(psa) {
-        Ok(mut token) => token.accept(certificate),
+        Ok(mut token) => token.accept(&DEVICE, certificate),
         Err(code) => Err(code.into()),
     };
     accepted.map_err(|why| Why::Claim(format!("the cloud's certificate is refused: {why}")))?;
@@ -366,6 +366,11 @@ fn not_sent(refusal: Refusal) -> Why {
 
 /// `{statusCode, errorCode, errorMessage}`, in words.
 fn rejection(payload: &[u8]) -> Why {
+    Why::Claim(why_rejected(payload))
+}
+
+/// The same, as text.
+pub(crate) fn why_rejected(payload: &[u8]) -> String {
     let [code, message] = fields(payload, ["errorCode", "errorMessage"]).unwrap_or_default();
     let mut words = String::from("refused");
     for part in [code, message].into_iter().flatten() {
@@ -373,11 +378,11 @@ fn rejection(payload: &[u8]) -> Why {
         // Of the cloud, but for the console all the same: one line of printable characters.
         words.extend(part.escape_default().take(MAX_WORDS));
     }
-    Why::Claim(words)
+    words
 }
 
 /// A CBOR map of texts, and one such map in it.
-fn object(texts: &[(&str, &str)], inner: Option<(&str, &[(&str, &str)])>) -> Vec<u8> {
+pub(crate) fn object(texts: &[(&str, &str)], inner: Option<(&str, &[(&str, &str)])>) -> Vec<u8> {
     let mut e = Encoder::new(Vec::new());
     // A Vec takes everything.
     let _ = e.map(texts.len() as u64 + u64::from(inner.is_some()));
@@ -394,7 +399,10 @@ fn object(texts: &[(&str, &str)], inner: Option<(&str, &[(&str, &str)])>) -> Vec
 }
 
 /// The texts of these names in a CBOR map, definite or not; `None` if it is none.
-fn fields<'p, const N: usize>(payload: &'p [u8], names: [&str; N]) -> Option<[Option<&'p str>; N]> {
+pub(crate) fn fields<'p, const N: usize>(
+    payload: &'p [u8],
+    names: [&str; N],
+) -> Option<[Option<&'p str>; N]> {
     let mut found = [None; N];
     let mut d = Decoder::new(payload);
     let mut left = d.map().ok()?;

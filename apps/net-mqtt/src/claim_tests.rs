@@ -303,6 +303,7 @@ fn assert_dropped(world: &World) {
     for uid in [UID_CLAIM_CERTIFICATE, UID_TEMPLATE, UID_SERIAL] {
         assert!(!ps.contains_key(&uid), "PS {uid} is left");
     }
+    drop(ps);
     let mut token = Token::open(world).unwrap();
     assert_eq!(token.find(CLAIM_PRIVATE_KEY), Ok(None));
 }

@@ -10,7 +10,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
-use pkcs11::objects::{DEVICE_CERTIFICATE, DEVICE_PRIVATE_KEY, ROOT_CERTIFICATE};
+use pkcs11::objects::{
+    DEVICE_CERTIFICATE, DEVICE_PRIVATE_KEY, NEXT_CERTIFICATE, NEXT_PRIVATE_KEY, ROOT_CERTIFICATE,
+};
 use pkcs11::types::{
     CKA_EXTRACTABLE, CKA_VALUE, CKR_FUNCTION_FAILED, CKR_OBJECT_HANDLE_INVALID, CkRv,
 };
@@ -21,8 +23,12 @@ use rustls::pki_types::{CertificateDer, ServerName};
 
 /// Id of the device's key pair in the SPE.
 pub const DEVICE_KEY: u32 = 1;
+/// The same, of a device whose certificate was changed an odd number of times.
+pub const SECOND_KEY: u32 = 3;
 /// PS uid of the device certificate: PEM or DER, chain in order.
 pub const UID_CERTIFICATE: u64 = 5;
+/// PS uid of a device certificate that another took the place of, and of that other.
+const UID_SECOND_CERTIFICATE: u64 = 15;
 /// PS uid of the root certificates: PEM or DER, one after another.
 pub const UID_ROOTS: u64 = 7;
 /// PS uid of the endpoint: `host:port` or `host:port:ipv4`.
@@ -60,6 +66,10 @@ pub struct Config {
     pub thing: String,
     /// Our certificate chain, leaf first.
     pub certificates: Vec<CertificateDer<'static>>,
+    /// Label of its private key.
+    pub key: &'static str,
+    /// The identity is a new one that has to prove itself (`rotate.rs`).
+    pub trial: bool,
     /// Time server, where DHCP names none.
     pub time_server: Option<String>,
     /// Roots that a server's chain must end in.
@@ -93,7 +103,7 @@ impl fmt::Display for ConfigError {
             }
         };
         let name = match uid {
-            UID_CERTIFICATE => "device certificate",
+            UID_CERTIFICATE | UID_SECOND_CERTIFICATE => "device certificate",
             UID_ROOTS => "root certificates",
             UID_ENDPOINT => "endpoint",
             UID_THING => "thing name",
@@ -133,6 +143,18 @@ impl Config {
         }
     }
 
+    /// The same with the identity that the device changes to.
+    ///
+    /// # Errors
+    /// Which object is missing or malformed.
+    pub fn next(transport: &dyn Transport) -> Result<Config, ConfigError> {
+        let thing = name(transport, UID_THING)?;
+        let next = (NEXT_CERTIFICATE, UID_SECOND_CERTIFICATE, NEXT_PRIVATE_KEY);
+        let mut config = Config::of(transport, thing, next)?;
+        config.trial = true;
+        Ok(config)
+    }
+
     /// The rest, for a client of that name with that certificate and key.
     pub(crate) fn of(
         transport: &dyn Transport,
@@ -161,6 +183,8 @@ impl Config {
             Err(code) => return Err(ConfigError::Token(key, code)),
         }
         Ok(Config {
+            key,
+            trial: false,
             time_server,
             endpoint,
             thing,

@@ -12,6 +12,7 @@ use crate::app::{Environment, Shared};
 use crate::exchange::Exchange;
 use crate::mqtt::reason_name;
 use crate::request::{Nonce, Refusal};
+use crate::rotation::{self, Rotation};
 use crate::service::PACKET_OVERHEAD;
 use crate::{Stream, crash, diagnostics};
 use alloc::format;
@@ -36,6 +37,8 @@ pub(crate) enum Own {
     Diagnostics,
     /// The subscription to requests.
     Requests,
+    /// Of a change of certificate.
+    Rotation,
 }
 
 /// What went over the connections since the start.
@@ -84,6 +87,7 @@ pub(crate) struct Desk {
     /// There was no room for the answer: not before then.
     answer_us: u64,
     pub(crate) counts: Counts,
+    pub(crate) rotation: Rotation,
 }
 
 impl Desk {
@@ -91,6 +95,7 @@ impl Desk {
     pub(crate) fn new(thing: &str) -> Self {
         Desk {
             requests_topic: format!("{thing}/{DIAGNOSTICS}/request"),
+            rotation: Rotation::new(thing),
             ..Desk::default()
         }
     }
@@ -107,11 +112,12 @@ impl Desk {
         if !known {
             self.requests = Requests::Wanted;
         }
+        self.rotation.connected(known);
     }
 
     /// A packet of ours came to its end.
     pub(crate) fn done(&mut self, own: Own, reason: Option<u8>) {
-        if own != Own::Requests {
+        if matches!(own, Own::Crash(_) | Own::Diagnostics) {
             self.published(reason);
         }
         self.ended = Some((own, reason));
@@ -140,7 +146,7 @@ impl Desk {
         if ours {
             self.request = Some(Nonce::parse(payload));
         }
-        ours
+        ours || self.rotation.takes(topic, payload)
     }
 
     /// A process publishes on `topic`.
@@ -176,6 +182,10 @@ pub(crate) fn turn<S: Stream, E: Environment, M: Memory>(
     if exchange.desk().request.is_some() {
         return answer(shared, exchange);
     }
+    if rotation::turn(shared, exchange) {
+        exchange.desk().sent = Some(Own::Rotation);
+        return true;
+    }
     report(shared, exchange)
 }
 
@@ -187,10 +197,14 @@ fn ended<S: Stream, E: Environment, M: Memory>(
     reason: Option<u8>,
 ) {
     desk.sent = None;
+    if own == Own::Rotation {
+        desk.rotation.done(reason);
+    }
     let what = match own {
         Own::Crash(_) => "crash report",
         Own::Diagnostics => "diagnostics",
         Own::Requests => "requests for diagnostics",
+        Own::Rotation => "change of certificate",
     };
     match (own, reason) {
         (_, Some(reason)) if reason >= 0x80 => {

@@ -11,7 +11,7 @@ use super::print_line;
 use alloc::vec::Vec;
 use core::fmt;
 use libtock::console::Console;
-use net_mqtt::identity::{Refused, Token};
+use net_mqtt::identity::{DEVICE, Refused, Token};
 use pkcs11::types::CkRv;
 use psa_client::Transport;
 
@@ -26,14 +26,14 @@ const PIECE: usize = 48;
 /// Of the token, when it cannot make the key or the request.
 pub fn enrol(psa: &dyn Transport, thing: &str) -> Result<(), CkRv> {
     let mut token = Token::open(psa)?;
-    let request = token.request(thing)?;
+    let request = token.request(&DEVICE, thing)?;
     loop {
         for piece in request.chunks(PIECE) {
             print_line(format_args!("net-mqtt: request {}", Hex(piece)));
         }
         print_line(format_args!("net-mqtt: request end"));
         let outcome = match read_answer() {
-            Some(certificate) => token.accept(&certificate),
+            Some(certificate) => token.accept(&DEVICE, &certificate),
             None => Err(Refused::Malformed),
         };
         match outcome {

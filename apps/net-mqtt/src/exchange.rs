@@ -357,6 +357,10 @@ impl Conversation for Exchange<'_> {
         self.turn(service, now_us)
     }
 
+    fn leave(&mut self) {
+        self.session.say_goodbye(0);
+    }
+
     fn of_its_own<S: Stream, E: Environment, M: Memory>(
         &mut self,
         shared: &Shared<'_, S, E, M>,

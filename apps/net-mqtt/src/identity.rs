@@ -8,13 +8,39 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use pkcs11::Pkcs11;
-use pkcs11::objects::{DEVICE_CERTIFICATE, DEVICE_PRIVATE_KEY, DEVICE_PUBLIC_KEY};
+use pkcs11::objects::{
+    DEVICE_CERTIFICATE, DEVICE_PRIVATE_KEY, DEVICE_PUBLIC_KEY, NEXT_CERTIFICATE, NEXT_PRIVATE_KEY,
+    NEXT_PUBLIC_KEY,
+};
 use pkcs11::types::*;
 use pkcs11::utils;
 use psa_client::Transport;
 
 /// Longest certificate that is read or taken, bytes.
 const MAX_CERTIFICATE: u32 = 8192;
+
+/// Labels of an identity's objects.
+pub struct Labels {
+    /// Private key.
+    pub private: &'static str,
+    /// Its public half.
+    pub public: &'static str,
+    /// Certificate.
+    pub certificate: &'static str,
+}
+
+/// The device's own.
+pub const DEVICE: Labels = Labels {
+    private: DEVICE_PRIVATE_KEY,
+    public: DEVICE_PUBLIC_KEY,
+    certificate: DEVICE_CERTIFICATE,
+};
+/// The one that it changes to (`rotate.rs`).
+pub const NEXT: Labels = Labels {
+    private: NEXT_PRIVATE_KEY,
+    public: NEXT_PUBLIC_KEY,
+    certificate: NEXT_CERTIFICATE,
+};
 
 /// An open session.
 pub struct Token<'a> {
@@ -94,16 +120,16 @@ impl<'a> Token<'a> {
         Ok(value)
     }
 
-    /// A certificate request (PKCS#10, DER) for `name`, signed by the device's key, which is made
-    /// now if there is none.
+    /// A certificate request (PKCS#10, DER) for `name`, signed by that identity's key, which is
+    /// made now if there is none.
     ///
     /// # Errors
     /// Of the token.
-    pub fn request(&mut self, name: &str) -> Result<Vec<u8>, CkRv> {
-        if self.find(DEVICE_PRIVATE_KEY)?.is_none() {
-            self.generate()?;
+    pub fn request(&mut self, of: &Labels, name: &str) -> Result<Vec<u8>, CkRv> {
+        if self.find(of.private)?.is_none() {
+            self.generate(of)?;
         }
-        let point = self.point()?;
+        let point = self.point(of)?;
         let algorithm = tlv(0x30, &[&EC_PUBLIC_KEY, &P256_PARAMS]);
         let public = tlv(0x30, &[&algorithm, &tlv(0x03, &[&[0], &point])]);
         let common_name = tlv(0x30, &[&COMMON_NAME, &tlv(0x0C, &[name.as_bytes()])]);
@@ -113,7 +139,7 @@ impl<'a> Token<'a> {
 
         let digest = self.digest(&info)?;
         let ecdsa = Mechanism::plain(CKM_ECDSA);
-        let signature = self.sign(DEVICE_PRIVATE_KEY, ecdsa, &digest)?;
+        let signature = self.sign(of.private, ecdsa, &digest)?;
         let algorithm = tlv(0x30, &[&ECDSA_WITH_SHA256]);
         Ok(tlv(
             0x30,
@@ -121,16 +147,16 @@ impl<'a> Token<'a> {
         ))
     }
 
-    /// Stores the device's certificate, DER. Once: the token refuses a second one.
+    /// Stores that identity's certificate, DER. Once: the token refuses a second one.
     ///
     /// # Errors
     /// [`Refused`]; nothing is stored then.
-    pub fn accept(&mut self, certificate: &[u8]) -> Result<(), Refused> {
+    pub fn accept(&mut self, of: &Labels, certificate: &[u8]) -> Result<(), Refused> {
         let one = crate::pem::certificates(certificate).is_some_and(|all| all.len() == 1);
         if certificate.first() != Some(&0x30) || !one {
             return Err(Refused::Malformed);
         }
-        let point = self.point()?;
+        let point = self.point(of)?;
         if !certificate.windows(point.len()).any(|w| w == point) {
             return Err(Refused::OtherKey);
         }
@@ -139,7 +165,7 @@ impl<'a> Token<'a> {
         let template = [
             attribute(CKA_CLASS, &words[0][..]),
             attribute(CKA_CERTIFICATE_TYPE, &words[1]),
-            attribute(CKA_LABEL, DEVICE_CERTIFICATE.as_bytes()),
+            attribute(CKA_LABEL, of.certificate.as_bytes()),
             attribute(CKA_TOKEN, &[1]),
             attribute(CKA_VALUE, certificate),
         ];
@@ -202,15 +228,15 @@ impl<'a> Token<'a> {
         }
     }
 
-    fn generate(&mut self) -> Result<(), CkRv> {
+    fn generate(&mut self, of: &Labels) -> Result<(), CkRv> {
         let attribute = |kind, value| Attribute { kind, value };
         let public = [
-            attribute(CKA_LABEL, DEVICE_PUBLIC_KEY.as_bytes()),
+            attribute(CKA_LABEL, of.public.as_bytes()),
             attribute(CKA_EC_PARAMS, &P256_PARAMS),
             attribute(CKA_VERIFY, &[1]),
         ];
         let private = [
-            attribute(CKA_LABEL, DEVICE_PRIVATE_KEY.as_bytes()),
+            attribute(CKA_LABEL, of.private.as_bytes()),
             attribute(CKA_PRIVATE, &[1]),
             attribute(CKA_SIGN, &[1]),
             attribute(CKA_EXTRACTABLE, &[0]),
@@ -221,9 +247,9 @@ impl<'a> Token<'a> {
         made.map(drop)
     }
 
-    /// Our public point, 65 bytes.
-    fn point(&mut self) -> Result<Vec<u8>, CkRv> {
-        let wrapped = self.read(DEVICE_PUBLIC_KEY, CKA_EC_POINT)?;
+    /// Its public point, 65 bytes.
+    fn point(&mut self, of: &Labels) -> Result<Vec<u8>, CkRv> {
+        let wrapped = self.read(of.public, CKA_EC_POINT)?;
         let point = wrapped.get(2..).ok_or(CKR_DEVICE_ERROR)?;
         Ok(point.to_vec())
     }

@@ -37,6 +37,8 @@ mod link;
 pub mod mqtt;
 pub mod pem;
 pub mod request;
+pub mod rotate;
+mod rotation;
 pub mod service;
 mod session;
 pub mod sntp;

@@ -26,8 +26,9 @@ use libtock::runtime::TockSyscalls;
 use libtock::supervision::{CrashReport, ImageVersion, ProcessInfo, Supervision};
 use libtock::{heap, set_main, stack_size};
 use net_mqtt::claim::CLAIM_KEY;
-use net_mqtt::config::{DEVICE_KEY, UID_THING};
+use net_mqtt::config::UID_THING;
 use net_mqtt::floor::Floor;
+use net_mqtt::rotate;
 use net_mqtt::service::MAX_CLIENTS;
 use net_mqtt::stack::{
     FRAME, FRAMES, FrameDevice, SOCKETS, Stack, StackBuffers, TCP_RECEIVE, TCP_SEND, UdpBuffers,
@@ -123,7 +124,10 @@ fn start() -> Result<(&'static Device, Option<Claim>), &'static str> {
         },
         pool: MQTT_POOL.take().ok_or("memory")?,
     };
-    let key = claim.as_ref().map_or(DEVICE_KEY, |_| CLAIM_KEY);
+    let key = match &claim {
+        None => rotate::key_id(&PSA, config.trial),
+        Some(_) => CLAIM_KEY,
+    };
     match Shared::new(config, key, TIME_FLOOR, provider, stack, system, memory) {
         Ok(shared) => Ok((Box::leak(Box::new(shared)), claim)),
         Err(error) => {
@@ -137,6 +141,20 @@ fn start() -> Result<(&'static Device, Option<Claim>), &'static str> {
 #[inline(never)]
 fn identity() -> (Config, Option<Claim>) {
     loop {
+        match rotate::start(&PSA) {
+            Ok(rotate::Start::Device) => {}
+            Ok(rotate::Start::Next) => match Config::next(&PSA) {
+                Ok(config) => return (config, None),
+                Err(error) => {
+                    print_line(format_args!("net-mqtt: the new identity: {error}"));
+                    // What cannot be written ends by its count.
+                    let _ = rotate::give_up(&PSA, rotate::Reason::Token);
+                    continue;
+                }
+            },
+            // The identity in use is what it is.
+            Err(status) => print_line(format_args!("net-mqtt: record of changes: PSA {status}")),
+        }
         match Config::load(&PSA) {
             Ok(config) => {
                 match Claim::forget(&PSA) {
@@ -190,7 +208,8 @@ fn run() -> Result<(), &'static str> {
 
 #[inline(never)]
 fn serve(shared: &'static Device, mqtt: MqttBuffers<'static>) -> Result<(), &'static str> {
-    turns(shared, pin!(shared.session(mqtt)))
+    turns(shared, pin!(shared.session(mqtt)))?;
+    TockSyscalls::exit_restart(0)
 }
 
 /// Fleet provisioning; then the process starts anew, with nothing of the claim in its memory.
@@ -204,13 +223,13 @@ fn become_somebody(
     TockSyscalls::exit_restart(0)
 }
 
-/// The loop; ends when a claim has become an identity.
+/// The loop; ends when the process has to start anew: with an identity, or with another.
 fn turns(
     shared: &'static Device,
     mut session: Pin<&mut dyn Future<Output = ()>>,
 ) -> Result<(), &'static str> {
     let mut online = false;
-    while !shared.is_claimed() {
+    while !shared.is_over() {
         // Lowered before the step that empties the buffers, so that no frame is slept over.
         let _ = FRAME_ARRIVED.take();
         while let Some(notice) = INBOX.take() {

@@ -5,10 +5,11 @@
 //! over MQTT is `exchange.rs`'s affair.
 
 use crate::app::{Environment, Shared};
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, Class};
 use crate::claim::{Claim, Claiming};
 use crate::dns::{DnsError, Lookup, Socket, dynamic_port};
 use crate::exchange::Exchange;
+use crate::rotate;
 use crate::service::Service;
 use crate::{Channel, Stream, StreamState, Why};
 use alloc::sync::Arc;
@@ -47,6 +48,8 @@ pub(crate) trait Conversation {
     fn is_over(&self) -> bool {
         false
     }
+    /// Says goodbye: the process starts anew.
+    fn leave(&mut self) {}
     /// What to write next.
     fn output(&mut self, now_us: u64) -> &[u8];
     /// `len` bytes of it were written.
@@ -81,8 +84,20 @@ pub(crate) async fn serve<S: Stream, E: Environment, M: Memory>(
             "net-mqtt: mqtt connected as {}",
             shared.config.thing
         ));
+        if shared.config.trial {
+            // From here on it is the device's; the next start drops the old one.
+            match rotate::accepted(shared.provider.psa().transport()) {
+                Ok(()) => shared.line(format_args!("net-mqtt: the new certificate connects")),
+                Err(status) => {
+                    shared.line(format_args!("net-mqtt: record of changes: PSA {status}"));
+                }
+            }
+            shared.restart.set(true);
+        }
     })
     .await;
+    shared.over.set(true);
+    core::future::pending::<()>().await;
 }
 
 /// A claim, until it has become an identity; then nothing more, for ever.
@@ -126,6 +141,9 @@ async fn run<S: Stream, E: Environment, M: Memory, C: Conversation>(
         shared.online.set(false);
         shared.link.borrow_mut().drop_connection();
         let Some(why) = end else {
+            if shared.restart.get() {
+                allowed(shared, &backoff).await;
+            }
             return;
         };
         if let Some(since) = online_since {
@@ -136,6 +154,14 @@ async fn run<S: Stream, E: Environment, M: Memory, C: Conversation>(
         }
         let [refused, lost] = C::FAILED;
         let outcome = online_since.map_or(refused, |_| lost);
+        if shared.config.trial && why.class() == Class::Refused {
+            let psa = shared.provider.psa().transport();
+            shared.line(format_args!("net-mqtt: the new certificate: {why}"));
+            if let Err(status) = rotate::give_up(psa, rotate::Reason::Refused) {
+                shared.line(format_args!("net-mqtt: record of changes: PSA {status}"));
+            }
+            return allowed(shared, &backoff).await;
+        }
         let delay_ms = backoff.next(why.class(), shared.now_us(), random(shared));
         shared.line(format_args!(
             "net-mqtt: {outcome}: {why}, retry in {delay_ms} ms"
@@ -146,7 +172,23 @@ async fn run<S: Stream, E: Environment, M: Memory, C: Conversation>(
             false => Poll::Pending,
         })
         .await;
+        if shared.config.trial {
+            // Each try is a start of its own, which counts it.
+            return allowed(shared, &backoff).await;
+        }
     }
+}
+
+/// Until another CONNECT may be made: the next process does not know when the last one was.
+async fn allowed<S: Stream, E: Environment, M: Memory>(
+    shared: &Shared<'_, S, E, M>,
+    backoff: &Backoff,
+) {
+    poll_fn(|_| match backoff.may_connect(shared.now_us()) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
 }
 
 /// One connection from start to end; why it ended, if not because all is said. `online_since` is
@@ -162,11 +204,7 @@ async fn attempt<S: Stream, E: Environment, M: Memory, C: Conversation>(
         return Some(why);
     }
     // However quick the handshake was: AWS takes one CONNECT a second of a client.
-    poll_fn(|_| match backoff.may_connect(shared.now_us()) {
-        true => Poll::Ready(()),
-        false => Poll::Pending,
-    })
-    .await;
+    allowed(shared, backoff).await;
     backoff.connects(shared.now_us());
     exchange.connect(shared.now_us());
     let why = loop {
@@ -174,6 +212,10 @@ async fn attempt<S: Stream, E: Environment, M: Memory, C: Conversation>(
             break Some(why);
         }
         if exchange.is_over() {
+            break None;
+        }
+        if shared.restart.get() {
+            exchange.leave();
             break None;
         }
         if exchange.is_up() && online_since.is_none() {

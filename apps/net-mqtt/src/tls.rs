@@ -9,13 +9,11 @@
 //! for a state in which it encrypts: a reader that is busy writing never blocks itself.
 
 use crate::app::StartError;
-use crate::claim::CLAIM_KEY;
 use crate::config::{Config, Endpoint};
 use crate::key::TokenKey;
 use crate::{Stream, Why};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use pkcs11::objects::{CLAIM_PRIVATE_KEY, DEVICE_PRIVATE_KEY};
 use rustls::client::{ClientConfig, Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
@@ -45,16 +43,11 @@ const RECORD: usize = 1400;
 /// What is wrong with key or certificates.
 pub(crate) fn client_config(
     config: &Config,
-    key_id: u32,
     provider: &Provider,
     wall: &Arc<impl TimeProvider + 'static>,
 ) -> Result<Arc<ClientConfig>, StartError> {
     let tls_error = |error: TlsError| StartError::Tls(error.into());
-    let label = match key_id {
-        CLAIM_KEY => CLAIM_PRIVATE_KEY,
-        _ => DEVICE_PRIVATE_KEY,
-    };
-    let key = TokenKey::open(provider.psa().transport(), label).map_err(StartError::Key)?;
+    let key = TokenKey::open(provider.psa().transport(), config.key).map_err(StartError::Key)?;
     let certified = CertifiedKey::new(config.certificates.clone(), Arc::new(key));
     match certified.keys_match() {
         Ok(()) => {}

@@ -30,7 +30,7 @@ mod template;
 pub mod types;
 pub mod utils;
 
-use objects::{POINT, Place, by_handle, failure};
+use objects::{POINT, Place, Table, by_handle, failure};
 use psa_client::{KeyAttributes, Transport, crypto, ps};
 use session::{Session, Sessions, Under};
 use template::{Kind, Template};
@@ -87,6 +87,7 @@ pub fn C_GetFunctionList() -> FunctionList {
 /// The token, as one process sees it.
 pub struct Pkcs11<T: Transport + Clone> {
     psa: T,
+    table: Table,
     sessions: Option<Sessions<T>>,
 }
 
@@ -95,16 +96,20 @@ impl<T: Transport + Clone> Pkcs11<T> {
     pub const fn new(psa: T) -> Self {
         Pkcs11 {
             psa,
+            table: Table { second: false },
             sessions: None,
         }
     }
 
+    /// Looks which of the two places of the device's identity is in use.
+    ///
     /// # Errors
-    /// CKR_CRYPTOKI_ALREADY_INITIALIZED.
+    /// CKR_CRYPTOKI_ALREADY_INITIALIZED, CKR_DEVICE_ERROR.
     pub fn C_Initialize(&mut self) -> Result<(), CkRv> {
         if self.sessions.is_some() {
             return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED);
         }
+        self.table = Table::read(&self.psa)?;
         self.sessions = Some(Sessions::new());
         Ok(())
     }
@@ -238,7 +243,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
 
     fn create_certificate(&self, template: Template<'_, '_>) -> Result<ObjectHandle, CkRv> {
         let value = template.required(CKA_VALUE)?;
-        let (handle, place) = template.label(CKO_CERTIFICATE)?;
+        let (handle, place) = template.label(self.table, CKO_CERTIFICATE)?;
         let mut der = [0; MAX_PEM];
         let value = if pem::is_pem(value) {
             let len = pem::decode(value, &mut der).ok_or(CKR_ATTRIBUTE_VALUE_INVALID)?;
@@ -261,7 +266,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
         &self,
         (template, kind): (Template<'_, '_>, Kind),
     ) -> Result<ObjectHandle, CkRv> {
-        let (handle, place) = template.label(CKO_PRIVATE_KEY)?;
+        let (handle, place) = template.label(self.table, CKO_PRIVATE_KEY)?;
         let Place::Private(id) = place else {
             return Err(CKR_TEMPLATE_INCONSISTENT);
         };
@@ -294,7 +299,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
         &self,
         (template, kind): (Template<'_, '_>, Kind),
     ) -> Result<ObjectHandle, CkRv> {
-        let (handle, place) = template.label(CKO_PUBLIC_KEY)?;
+        let (handle, place) = template.label(self.table, CKO_PUBLIC_KEY)?;
         let mut room = [0; der::MAX_RSA_PUBLIC];
         let value = match kind {
             // An OCTET STRING of the point.
@@ -414,8 +419,8 @@ impl<T: Transport + Clone> Pkcs11<T> {
         self.session(session)?.idle()?;
         // Found now, handed out later: what is made or destroyed meanwhile changes nothing.
         let mut found = 0u32;
-        for (place, (label, what)) in objects::OBJECTS.iter().enumerate() {
-            if self.matches(label, *what, template)? {
+        for (place, (label, what)) in self.table.all().enumerate() {
+            if self.matches(label, what, template)? {
                 found |= 1 << place;
             }
         }
@@ -495,7 +500,7 @@ impl<T: Transport + Clone> Pkcs11<T> {
     }
 
     fn object(&self, handle: ObjectHandle) -> Result<(&'static str, Place), CkRv> {
-        let (label, place) = by_handle(handle).ok_or(CKR_OBJECT_HANDLE_INVALID)?;
+        let (label, place) = by_handle(self.table, handle).ok_or(CKR_OBJECT_HANDLE_INVALID)?;
         match place.exists(&self.psa)? {
             true => Ok((label, place)),
             false => Err(CKR_OBJECT_HANDLE_INVALID),

@@ -29,6 +29,18 @@ pub const CLAIM_CERTIFICATE: &str = "Claim Cert";
 /// `pkcs11configLABEL_CLAIM_PRIVATE_KEY`: PSA key 2 (ours).
 pub const CLAIM_PRIVATE_KEY: &str = "Claim Key";
 
+/// Ours: the identity that a device changes to, in the place that is not in use. Which place that
+/// is says the first byte of PS [`SLOT_UID`].
+pub const NEXT_PRIVATE_KEY: &str = "Next Priv TLS Key";
+/// The other half of it.
+pub const NEXT_PUBLIC_KEY: &str = "Next Pub TLS Key";
+/// Its certificate.
+pub const NEXT_CERTIFICATE: &str = "Next Cert";
+/// PS uid of the record that says which identity is in use: byte 0, 0 or 1; without it the first.
+pub const SLOT_UID: u64 = 16;
+/// The two places of an identity: key pair, public half by itself, certificate.
+const PLACES: [(u32, u32, u64); 2] = [(1, 0x10, 5), (3, 0x12, 15)];
+
 /// Of the P-256 keys.
 pub const ECDSA: Algorithm = Algorithm::ecdsa(Algorithm::SHA_256);
 /// CKM_RSA_PKCS_PSS with [`RsaPkcsPssParams::SHA256`].
@@ -54,7 +66,7 @@ pub enum Place {
 }
 
 /// Every object that there can be; its handle is its place, from 1.
-pub const OBJECTS: [(&str, Place); 8] = [
+const OBJECTS: [(&str, Place); 11] = [
     (DEVICE_PRIVATE_KEY, Place::Private(1)),
     (DEVICE_PUBLIC_KEY, Place::PublicOf(1, 0x10)),
     (DEVICE_CERTIFICATE, Place::Certificate(5)),
@@ -63,7 +75,41 @@ pub const OBJECTS: [(&str, Place); 8] = [
     (CODE_VERIFICATION_KEY, Place::Public(0x11)),
     (CLAIM_CERTIFICATE, Place::Certificate(11)),
     (CLAIM_PRIVATE_KEY, Place::Private(2)),
+    (NEXT_PRIVATE_KEY, Place::Private(3)),
+    (NEXT_PUBLIC_KEY, Place::PublicOf(3, 0x12)),
+    (NEXT_CERTIFICATE, Place::Certificate(15)),
 ];
+
+/// The objects as they are now: the device's labels and the next identity's stand for the place
+/// that is in use and the other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// The device's identity lies in the second place.
+    pub second: bool,
+}
+
+impl Table {
+    /// As the record says.
+    pub fn read(psa: &impl Transport) -> Result<Table, CkRv> {
+        let mut first = [0];
+        match ps::get(psa, SLOT_UID, 0, &mut first) {
+            Ok(1) => Ok(Table {
+                second: first == [1],
+            }),
+            Ok(_) => Err(CKR_DEVICE_ERROR),
+            Err(Status::DOES_NOT_EXIST) => Ok(Table { second: false }),
+            Err(status) => Err(failure(status)),
+        }
+    }
+
+    /// All labels and what stands behind them, in the order of their handles.
+    pub fn all(self) -> impl Iterator<Item = (&'static str, Place)> {
+        OBJECTS.iter().map(move |(label, place)| match self.second {
+            true => (*label, place.other()),
+            false => (*label, *place),
+        })
+    }
+}
 
 impl Place {
     /// `CKA_CLASS`.
@@ -72,6 +118,25 @@ impl Place {
             Place::Private(_) => CKO_PRIVATE_KEY,
             Place::PublicOf(..) | Place::Public(_) => CKO_PUBLIC_KEY,
             Place::Certificate(_) => CKO_CERTIFICATE,
+        }
+    }
+
+    /// The same in the other of the two places of an identity.
+    fn other(self) -> Place {
+        let [first, second] = PLACES;
+        let swap = |id: u32, (a, b): (u32, u32)| match id {
+            id if id == a => b,
+            id if id == b => a,
+            id => id,
+        };
+        let key = |id| swap(swap(id, (first.0, second.0)), (first.1, second.1));
+        match self {
+            Place::Private(id) => Place::Private(key(id)),
+            Place::PublicOf(pair, alone) => Place::PublicOf(key(pair), key(alone)),
+            Place::Public(id) => Place::Public(id),
+            Place::Certificate(uid) if uid == first.2 => Place::Certificate(second.2),
+            Place::Certificate(uid) if uid == second.2 => Place::Certificate(first.2),
+            Place::Certificate(uid) => Place::Certificate(uid),
         }
     }
 
@@ -110,10 +175,10 @@ pub fn there<T>(found: Result<T, Status>) -> Result<bool, CkRv> {
 }
 
 /// Handle and place of a label.
-pub fn by_label(label: &[u8]) -> Option<(ObjectHandle, Place)> {
-    let place = OBJECTS.iter().position(|(l, _)| l.as_bytes() == label)?;
-    let (_, what) = OBJECTS.get(place)?;
-    Some((place as u32 + 1, *what))
+pub fn by_label(table: Table, label: &[u8]) -> Option<(ObjectHandle, Place)> {
+    let mut all = table.all().enumerate();
+    let (at, (_, place)) = all.find(|(_, (l, _))| l.as_bytes() == label)?;
+    Some((at as u32 + 1, place))
 }
 
 /// Place of the public half of a pair, if it has a label.
@@ -123,9 +188,9 @@ pub fn public_of(pair: u32) -> Option<Place> {
 }
 
 /// Label and place of a handle.
-pub fn by_handle(handle: ObjectHandle) -> Option<(&'static str, Place)> {
-    let place = usize::try_from(handle).ok()?.checked_sub(1)?;
-    OBJECTS.get(place).copied()
+pub fn by_handle(table: Table, handle: ObjectHandle) -> Option<(&'static str, Place)> {
+    let at = usize::try_from(handle).ok()?.checked_sub(1)?;
+    table.all().nth(at)
 }
 
 /// Longest value that is held in full.

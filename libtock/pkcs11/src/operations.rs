@@ -208,8 +208,8 @@ impl<T: Transport + Clone> Pkcs11<T> {
         parameter(mechanism)?;
         let private = Template::made_private(private)?;
         let public = Template::made_public(public)?;
-        let (private_handle, of_private) = private.label(CKO_PRIVATE_KEY)?;
-        let (public_handle, of_public) = public.label(CKO_PUBLIC_KEY)?;
+        let (private_handle, of_private) = private.label(self.table, CKO_PRIVATE_KEY)?;
+        let (public_handle, of_public) = public.label(self.table, CKO_PUBLIC_KEY)?;
         let id = match (of_public, of_private) {
             (Place::PublicOf(a, _), Place::Private(b)) if a == b => a,
             _ => return Err(CKR_TEMPLATE_INCONSISTENT),

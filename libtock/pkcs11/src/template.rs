@@ -6,7 +6,7 @@
 //! reference's attributes, CKA_PRIVATE, CKA_SENSITIVE and CKA_EXTRACTABLE may say what is so anyway.
 //! A template that names an attribute twice is CKR_TEMPLATE_INCONSISTENT.
 
-use crate::objects::{self, Place};
+use crate::objects::{self, Place, Table};
 use crate::types::*;
 
 /// What a template may say of one attribute.
@@ -151,13 +151,13 @@ impl<'t, 'a> Template<'t, 'a> {
     }
 
     /// Handle and place of the label; `class` is what the template says it is.
-    pub fn label(self, class: u32) -> Result<(ObjectHandle, Place), CkRv> {
+    pub fn label(self, table: Table, class: u32) -> Result<(ObjectHandle, Place), CkRv> {
         let label = self.required(CKA_LABEL)?;
         if label.len() > MAX_LABEL {
             return Err(CKR_DATA_LEN_RANGE);
         }
         // There is no room for an object that is not in the table.
-        let (handle, place) = objects::by_label(label).ok_or(CKR_DEVICE_MEMORY)?;
+        let (handle, place) = objects::by_label(table, label).ok_or(CKR_DEVICE_MEMORY)?;
         match place.class() == class {
             true => Ok((handle, place)),
             false => Err(CKR_TEMPLATE_INCONSISTENT),

@@ -537,6 +537,50 @@ fn handles_states_and_short_buffers_are_the_standards() {
     assert_eq!(p.C_CloseSession(next), Err(CKR_SESSION_HANDLE_INVALID));
 }
 
+/// An identity is made beside the one in use; the record's first byte makes it the device's, and
+/// the old one is what may go.
+#[test]
+fn labels_follow_the_identity_in_use() {
+    let (mut p, world, s) = token();
+    let all = [DEVICE_PRIVATE_KEY, DEVICE_CERTIFICATE];
+    let next = [NEXT_PRIVATE_KEY, NEXT_CERTIFICATE];
+    for (n, [key, cert]) in [(1, all), (2, next)] {
+        p.C_CreateObject(s, &private(key, &[n; 32])).unwrap();
+        p.C_CreateObject(s, &certificate(cert, &[0x30, 1, n]))
+            .unwrap();
+    }
+    let seen = |label: &str, kind| {
+        let mut p = Pkcs11::new(world.clone());
+        let s = utils::xInitializePkcs11Session(&mut p).unwrap();
+        let template = [attribute(CKA_LABEL, label.as_bytes())];
+        let found = find(&mut p, s, &template);
+        found
+            .first()
+            .map(|object| read(&mut p, s, *object, kind).unwrap())
+    };
+    let points = [DEVICE_PUBLIC_KEY, NEXT_PUBLIC_KEY].map(|l| seen(l, CKA_EC_POINT));
+    assert_ne!(points[0], points[1]);
+    let slot = |second| drop(world.ps.borrow_mut().insert(SLOT_UID, vec![second, 9, 9]));
+    slot(1);
+    assert_eq!(seen(DEVICE_CERTIFICATE, CKA_VALUE), Some(vec![0x30, 1, 2]));
+    assert_eq!(seen(DEVICE_PUBLIC_KEY, CKA_EC_POINT), points[1]);
+    assert_eq!(seen(NEXT_CERTIFICATE, CKA_VALUE), Some(vec![0x30, 1, 1]));
+    // Destroyed under its new name, the old one is gone and the other is whole.
+    let mut p = Pkcs11::new(world.clone());
+    let s = utils::xInitializePkcs11Session(&mut p).unwrap();
+    for label in next {
+        let template = [attribute(CKA_LABEL, label.as_bytes())];
+        let object = find(&mut p, s, &template)[0];
+        p.C_DestroyObject(s, object).unwrap();
+    }
+    assert_eq!(seen(NEXT_PUBLIC_KEY, CKA_EC_POINT), None);
+    assert_eq!(seen(DEVICE_PUBLIC_KEY, CKA_EC_POINT), points[1]);
+    slot(0);
+    assert_eq!(seen(DEVICE_CERTIFICATE, CKA_VALUE), None);
+    world.ps.borrow_mut().insert(SLOT_UID, Vec::new());
+    assert_eq!(Pkcs11::new(world).C_Initialize(), Err(CKR_DEVICE_ERROR));
+}
+
 #[test]
 fn digests_in_parts_and_their_slots() {
     let (mut p, world, s) = token();

@@ -135,6 +135,33 @@ impl Core {
         self.service.set_mischief(mischief);
     }
 
+    /// StartCommandExecution: sends a command, JSON, to a thing. Nothing here keeps its state; what
+    /// the thing answers is [`Core::command_answers`].
+    ///
+    /// # Errors
+    /// When the broker is away.
+    pub fn command(&self, thing: &str, execution: &str, payload: &Value) -> Result<()> {
+        let topic = format!("$aws/commands/things/{thing}/executions/{execution}/request/json");
+        self.publish(&topic, payload.to_string().as_bytes(), 1, false)
+    }
+
+    /// What a thing answered to a command, oldest first.
+    pub fn command_answers(&self, thing: &str, execution: &str) -> Vec<Value> {
+        let of = |(t, e, _): &&(String, String, Value)| t == thing && e == execution;
+        self.read(|s| s.answers.iter().filter(of).map(|a| a.2.clone()).collect())
+    }
+
+    /// UpdateCertificate.
+    ///
+    /// # Errors
+    /// Names an unknown certificate or status.
+    pub fn set_certificate(&self, id: &str, status: &str) -> Result<()> {
+        Ok(self.change(|s| {
+            let registry = &mut s.store.data.registry;
+            Ok((registry.set_status(id, status, now())?, Vec::new()))
+        })?)
+    }
+
     /// CreateJob for one thing.
     ///
     /// # Errors

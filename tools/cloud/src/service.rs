@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
+/// Commands to devices, and what they answer.
+const COMMANDS: &str = "$aws/commands/things/#";
+
 /// A message that a device published.
 #[derive(Debug, Clone)]
 pub struct Message {
@@ -44,6 +47,8 @@ pub(crate) struct State {
     streams: BTreeMap<String, Stream>,
     pub(crate) messages: Vec<Message>,
     pub(crate) presence: BTreeMap<String, Presence>,
+    /// What devices answered to commands: thing, execution, answer.
+    pub(crate) answers: Vec<(String, String, Value)>,
     chaos: Chaos,
 }
 
@@ -77,6 +82,7 @@ impl Service {
             streams: BTreeMap::new(),
             messages: Vec::new(),
             presence: BTreeMap::new(),
+            answers: Vec::new(),
             chaos: Chaos::default(),
         }));
         let ready = Arc::new(Mutex::new(false));
@@ -162,7 +168,7 @@ fn serve(
     for event in connection.iter() {
         match event {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                for filter in ["#", "$aws/events/presence/#"] {
+                for filter in ["#", "$aws/events/presence/#", COMMANDS] {
                     let _ = client.try_subscribe(filter, QoS::AtLeastOnce);
                 }
             }
@@ -216,6 +222,14 @@ fn note(state: &mut State, topic: String, payload: &[u8]) {
                 event,
             };
             state.presence.insert(id.into(), presence);
+        }
+        return;
+    }
+    if let Some(rest) = topic.strip_prefix("$aws/commands/things/") {
+        let parts: Vec<&str> = rest.split('/').collect();
+        if let [thing, "executions", id, "response", "json"] = parts[..] {
+            let answer = serde_json::from_slice(payload).unwrap_or_default();
+            state.answers.push((thing.into(), id.into(), answer));
         }
         return;
     }

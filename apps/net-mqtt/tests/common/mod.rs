@@ -6,16 +6,21 @@
 #![allow(dead_code)]
 
 use mqtt_ipc::{Client, MESSAGE_BUFFER, Page, Qos, Status};
-use net_mqtt::config::DEVICE_KEY;
+use net_mqtt::config::{DEVICE_KEY, UID_CERTIFICATE, UID_ENDPOINT, UID_ROOTS, UID_THING};
+use net_mqtt::rotate;
 use net_mqtt::{
     Config, Endpoint, Environment, INCOMING, Memory, MqttBuffers, OUTGOING, POOL, Shared, Stream,
     StreamState, TlsBuffers, Why, pem,
 };
+use psa_client::{OutVec, Transport};
 use psa_interface::key::usage;
-use psa_interface::{Algorithm, KeyAttributes, KeyType};
+use psa_interface::{
+    Algorithm, KeyAttributes, KeyType, Status as PsaStatus, StorageInfo, service, storage,
+};
 use rustls_psa::Provider;
 use spe_crypto::host::HostCrypto;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt::Arguments;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
@@ -23,6 +28,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -457,6 +463,88 @@ impl Bench {
 pub type Device = Shared<'static, Socket, Bench, &'static Page>;
 pub type IpcClient = Client<&'static Page, fn()>;
 
+/// The secure world: crypto, and Protected Storage as a map.
+pub struct World {
+    pub crypto: HostCrypto,
+    pub ps: Mutex<BTreeMap<u64, Vec<u8>>>,
+}
+
+impl World {
+    /// Nothing is stored.
+    pub fn new(crypto: &HostCrypto) -> World {
+        World {
+            crypto: crypto.clone(),
+            ps: Mutex::default(),
+        }
+    }
+
+    /// A provisioned device: thing, endpoint, roots, certificate, key.
+    pub fn provisioned(port: u16, roots: &[u8], certificate: &[u8], key: &[u8]) -> World {
+        let world = World::new(&HostCrypto::new(7));
+        let sign = KeyAttributes::volatile(
+            KeyType::ECC_KEY_PAIR_SECP_R1,
+            256,
+            usage::SIGN_HASH,
+            Algorithm::ecdsa(Algorithm::SHA_256),
+        );
+        let key = world
+            .crypto
+            .install_key(sign.persistent(DEVICE_KEY), key)
+            .unwrap();
+        assert_eq!(key, DEVICE_KEY);
+        let endpoint = format!("{HOST}:{port}:127.0.0.1");
+        for (uid, data) in [
+            (UID_THING, THING.as_bytes()),
+            (UID_ENDPOINT, endpoint.as_bytes()),
+            (UID_ROOTS, roots),
+            (UID_CERTIFICATE, certificate),
+        ] {
+            world.ps.lock().unwrap().insert(uid, data.to_vec());
+        }
+        world
+    }
+}
+
+impl Transport for World {
+    fn psa_call(&self, handle: u32, call_type: i16, ins: &[&[u8]], outs: &mut [OutVec<'_>]) -> i32 {
+        if handle != service::PS_HANDLE {
+            return self.crypto.psa_call(handle, call_type, ins, outs);
+        }
+        let uid = u64::from_le_bytes(ins[0].try_into().unwrap());
+        let mut ps = self.ps.lock().unwrap();
+        match (call_type, ps.get(&uid)) {
+            (storage::SET, _) => {
+                ps.insert(uid, ins[1].to_vec());
+                0
+            }
+            (_, None) => PsaStatus::DOES_NOT_EXIST.0,
+            (storage::GET, Some(data)) => {
+                let at = u32::from_le_bytes(ins[1].try_into().unwrap()) as usize;
+                let n = outs[0].buf.len().min(data.len() - at);
+                outs[0].buf[..n].copy_from_slice(&data[at..at + n]);
+                outs[0].len = n;
+                0
+            }
+            (storage::GET_INFO, Some(data)) => {
+                let size = data.len() as u32;
+                let info = StorageInfo {
+                    capacity: size,
+                    size,
+                    flags: 0,
+                };
+                outs[0].buf.copy_from_slice(&info.encode());
+                outs[0].len = outs[0].buf.len();
+                0
+            }
+            (storage::REMOVE, Some(_)) => {
+                ps.remove(&uid);
+                0
+            }
+            _ => PsaStatus::NOT_SUPPORTED.0,
+        }
+    }
+}
+
 /// A running device.
 pub struct Running {
     pub device: &'static Device,
@@ -505,10 +593,26 @@ impl Running {
         let config = Config {
             endpoint: Endpoint::parse(&format!("{host}:{port}:127.0.0.1")).unwrap(),
             thing: THING.into(),
+            key: net_mqtt::identity::DEVICE.private,
+            trial: false,
             time_server: None,
             certificates: pem::certificates(&pki.read(&format!("{name}.crt"))).unwrap(),
             roots: pem::certificates(&pki.read(roots)).unwrap(),
         };
+        Running::of(Box::leak(Box::new(World::new(crypto))), config, clients)
+    }
+
+    /// A start of the device that `world` has in its storage, as `main.rs` makes it.
+    pub fn start(world: &'static World, clients: usize) -> Running {
+        let config = match rotate::start(world).unwrap() {
+            rotate::Start::Device => Config::load(world),
+            rotate::Start::Next => Config::next(world),
+        };
+        Running::of(world, config.unwrap_or_else(|e| panic!("{e}")), clients)
+    }
+
+    fn of(world: &'static World, config: Config, clients: usize) -> Running {
+        let trial = config.trial;
         let bench = Bench {
             start: Instant::now(),
             wall_offset: Cell::new(0),
@@ -523,11 +627,11 @@ impl Running {
             },
             pool: vec![0; POOL].leak(),
         };
-        let provider = Provider::new(crypto);
+        let provider = Provider::new(world);
         let device: &'static Device = Box::leak(Box::new(
             Shared::new(
                 config,
-                DEVICE_KEY,
+                rotate::key_id(world, trial),
                 1_735_689_600,
                 provider,
                 Socket::default(),
@@ -549,7 +653,7 @@ impl Running {
             .collect();
         Running {
             device,
-            crypto,
+            crypto: &world.crypto,
             session: Box::pin(device.session(buffers)),
             clients,
         }

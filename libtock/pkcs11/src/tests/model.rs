@@ -269,7 +269,8 @@ fn a_random_walk_agrees_with_a_model() {
                 if expected.is_ok() {
                     let mut found = m.there();
                     if !template.is_empty() {
-                        let of = |handle: &u32| by_handle(*handle).unwrap().1.class();
+                        let table = Table { second: false };
+                        let of = |handle: &u32| by_handle(table, *handle).unwrap().1.class();
                         found.retain(|handle| of(handle).to_le_bytes() == class);
                     }
                     *m.doing(s).unwrap() = Doing::Search(found);

@@ -54,6 +54,20 @@ fn writable(topic: &str) -> bool {
     {
         return is_request(topic);
     }
+    if let Some(rest) = topic.strip_prefix("$aws/commands/") {
+        let parts: Vec<&str> = rest.split('/').collect();
+        return matches!(
+            parts[..],
+            [
+                "things" | "clients",
+                _,
+                "executions",
+                _,
+                "response",
+                "json" | "cbor"
+            ]
+        );
+    }
     let Some(rest) = topic.strip_prefix("$aws/things/") else {
         return topic.starts_with("$aws/rules/");
     };
@@ -75,7 +89,7 @@ fn readable(filter: &str) -> bool {
             || rest.ends_with("/+")
             || rest.ends_with("/#")
     };
-    ["$aws/things/", "$aws/events/"]
+    ["$aws/things/", "$aws/events/", "$aws/commands/"]
         .iter()
         .any(|p| filter.starts_with(p))
         || ["$aws/certificates/", "$aws/provisioning-templates/"]
@@ -96,6 +110,8 @@ mod tests {
             "$aws/things/t/streams/s/data/cbor",
             "$aws/events/presence/connected/t",
             "$aws/certificates/create/json/accepted",
+            "$aws/commands/things/t/executions/e/request/json",
+            "$aws/commands/things/t/executions/e/response/json/accepted",
             "$SYS/broker/version",
             "$direct/t/x",
             "$request/t/x",
@@ -113,6 +129,7 @@ mod tests {
             "$aws/things/t/shadow/update",
             "$aws/certificates/create/cbor",
             "$aws/provisioning-templates/x/provision/json",
+            "$aws/commands/things/t/executions/e/response/json",
             "$aws/rules/r/1/2/3/4/5/6/7/8",
         ] {
             assert!(may_publish(topic), "{topic}");

@@ -25,6 +25,7 @@ mod mischief;
 mod mqtt;
 mod network;
 mod ota;
+mod rotate;
 mod rsa;
 mod services;
 pub mod supervision;
@@ -170,6 +171,7 @@ pub fn run(options: &Options) -> Result<()> {
                 &e2e::CASES,
                 &identity::CASES,
                 &claim::CASES,
+                &rotate::CASES,
                 &clock::CASES,
                 &rsa::CASES,
                 &audio::CASES,

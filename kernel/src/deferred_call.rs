@@ -137,7 +137,7 @@ impl DeferredCall {
     }
 
     /// Makes the lowest-numbered call of `choice`, a part of the pending ones.
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn service(choice: impl FnOnce(&Table) -> u32) -> Option<usize> {
         let (idx, client) = with(|t| {
             let bits = choice(t);

@@ -177,7 +177,7 @@ pub(crate) unsafe fn print(ptr: NonNull<u8>, driver_num: usize, w: &mut dyn core
 }
 
 /// Runs `f` on the kernel part of the driver's grant in `process`, allocating it if need be.
-#[cfg_attr(target_os = "none", optimize(speed))]
+#[cfg_attr(optimize_attribute, optimize(speed))]
 fn with_kernel_part<R>(
     process: &dyn Process,
     driver: &dyn SyscallDriver,
@@ -314,7 +314,7 @@ impl GrantKernelData<'_> {
     ///
     /// # Errors
     /// [`UpcallError`]. With no function subscribed the event is queued for Yield-WaitFor alone.
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     pub fn schedule_upcall(
         &self,
         subscribe_num: usize,
@@ -347,7 +347,7 @@ impl GrantKernelData<'_> {
     ///
     /// # Errors
     /// `AddressOutOfBounds`: the driver has no such buffer.
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     pub fn get_readonly_processbuffer(
         &self,
         allow_ro_num: usize,
@@ -371,7 +371,7 @@ impl GrantKernelData<'_> {
     ///
     /// # Errors
     /// `AddressOutOfBounds`: the driver has no such buffer.
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     pub fn get_readwrite_processbuffer(
         &self,
         allow_rw_num: usize,
@@ -460,14 +460,14 @@ impl Untyped {
 
     /// As [`Self::enter_in`], in the process of that identity.
     #[inline(never)]
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn enter(self, kernel: &'static Kernel, id: ProcessId) -> Result<Entered<'static>, Error> {
         self.enter_in(kernel.process_ref(id).ok_or(Error::NoSuchApp)?)
     }
 
     /// Enters the grant if it is allocated; `KernelError` if it is not.
     #[inline(never)]
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn open<'a>(self, process: &'a dyn Process) -> Result<Entered<'a>, Error> {
         let ptr = process.enter_grant(self.grant_num)?;
         // SAFETY: `allocate` initialised the kernel's part and the driver's behind it, which lies in

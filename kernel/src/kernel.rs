@@ -207,7 +207,7 @@ impl Kernel {
     }
 
     /// One turn of the main loop.
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     pub fn kernel_loop_operation<KR: KernelResources<C>, C: Chip, const NUM_PROCS: u8>(
         &self,
         resources: &KR,
@@ -262,7 +262,7 @@ impl Kernel {
     }
 
     /// Runs one process, that `id` names, until it waits, ends, or must make room.
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn do_process<KR: KernelResources<C>, C: Chip, const NUM_PROCS: u8>(
         &self,
         resources: &KR,
@@ -490,7 +490,7 @@ impl Kernel {
 
     /// Subscribe and the three allows.
     #[inline(never)]
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn handle_sharing<L: SyscallDriverLookup, F: SyscallFilter>(
         lookup: &L,
         filter: Option<&F>,

@@ -37,7 +37,7 @@ pub(crate) struct Upcall {
 
 impl Upcall {
     /// Queues a call (or, for a null upcall, an event that only Yield-WaitFor sees).
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     pub(crate) fn schedule(
         &self,
         process: &dyn Process,

@@ -4,7 +4,7 @@
 //! worth something, what an application is called. Mechanisms are the kernel's.
 #![cfg_attr(not(test), no_std)]
 // The scheduler is built for speed (`optimize(speed)`).
-#![cfg_attr(target_os = "none", feature(optimize_attribute))]
+#![cfg_attr(optimize_attribute, feature(optimize_attribute))]
 #![forbid(unsafe_code)]
 
 pub mod process_checker;

@@ -75,7 +75,7 @@ impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
     fn len(&self) -> usize {
         self.len
     }
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn enqueue(&mut self, val: T) -> bool {
         if self.is_full() {
             return false;
@@ -95,7 +95,7 @@ impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
         self.enqueue(val);
         old
     }
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn dequeue(&mut self) -> Option<T> {
         let val = *self.get(0)?;
         self.head = self.slot(1);
@@ -116,7 +116,7 @@ impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
         self.head = 0;
         self.len = 0;
     }
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn retain<F: FnMut(&T) -> bool>(&mut self, mut f: F) {
         let mut kept = 0;
         for i in 0..self.len {

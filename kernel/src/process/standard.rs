@@ -91,7 +91,7 @@ pub struct ProcessStandard<C: 'static + Chip, D: 'static + ProcessStandardDebug>
 // Addresses from userspace are checked against the process's bounds, never followed as they come.
 #[allow(clippy::not_unsafe_ptr_arg_deref)]
 impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessStandard<C, D> {
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn processid(&self) -> ProcessId {
         self.process_id.get()
     }
@@ -118,7 +118,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         self.tasks.map_or(0, |t| t.len())
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn enqueue_task(&self, task: Task) -> Result<(), ErrorCode> {
         if !self.is_running() {
             return Err(ErrorCode::NODEVICE);
@@ -140,7 +140,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn dequeue_task(&self) -> Option<Task> {
         if self.ended_shares.get() > 0
             && let Some(call) = self.next_ended()
@@ -150,13 +150,13 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         self.tasks.and_then(|t| t.dequeue())
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn remove_upcall(&self, upcall_id: UpcallId) -> Option<Task> {
         self.tasks
             .and_then(|t| t.remove_first_matching(|task| event_of(task) == Some(upcall_id)))
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn remove_pending_upcalls(&self, upcall_id: UpcallId) -> usize {
         self.tasks.map_or(0, |t| {
             let before = t.len();
@@ -168,7 +168,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         })
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn purge_null_tasks(&self) -> bool {
         self.tasks.map_or(false, |t| {
             t.retain(|task| !matches!(task, Task::ReturnValue(_)));
@@ -176,12 +176,12 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }) || self.hears_of_end()
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn get_state(&self) -> State {
         self.state.get()
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn ready(&self) -> bool {
         match self.state.get() {
             State::Running => true,
@@ -193,19 +193,19 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn is_running(&self) -> bool {
         !matches!(self.state.get(), State::Terminated | State::Faulted)
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn set_yielded_state(&self) {
         if self.state.get() == State::Running {
             self.state.set(State::Yielded);
         }
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn set_yielded_for_state(&self, upcall_id: UpcallId) {
         if self.state.get() == State::Running {
             self.state.set(State::YieldedFor(upcall_id));
@@ -352,7 +352,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn build_readwrite_process_buffer(
         &self,
         buf_start_addr: *mut u8,
@@ -373,7 +373,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         Ok(unsafe { ReadWriteProcessBuffer::new(buf_start_addr, size, self.processid()) })
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn build_readonly_process_buffer(
         &self,
         buf_start_addr: *const u8,
@@ -475,7 +475,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         self.start_if_free();
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn allocate_grant(
         &self,
         grant_num: usize,
@@ -498,7 +498,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         Ok(ptr)
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn grant_is_allocated(&self, grant_num: usize) -> Option<bool> {
         if !self.is_running() {
             return None;
@@ -519,7 +519,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         Ok((ProcessCustomGrantIdentifier { offset }, ptr))
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn enter_grant(&self, grant_num: usize) -> Result<NonNull<u8>, Error> {
         if !self.is_running() {
             return Err(Error::InactiveApp);
@@ -548,7 +548,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
             .wrapping_add(at.ok_or(Error::AddressOutOfBounds)?))
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn leave_grant(&self, grant_num: usize) {
         if let Some(entry) = self.grants.get(grant_num) {
             entry.entered.set(false);
@@ -560,7 +560,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
             .then(|| self.grants.iter().filter(|g| g.ptr.get().is_some()).count())
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn lookup_grant_from_driver_num(&self, driver_num: usize) -> Result<usize, Error> {
         if !self.is_running() {
             return Err(Error::InactiveApp);
@@ -571,13 +571,13 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
             .ok_or(Error::NoSuchApp)
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn is_valid_upcall_function_pointer(&self, upcall_fn: *const ()) -> bool {
         let addr = upcall_fn.addr();
         off(Defence::UpcallRange) || self.in_app_flash(addr, 4) || self.in_app_owned_memory(addr, 4)
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn set_syscall_return_value(&self, return_value: SyscallReturn) {
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
         let boundary = self.chip.userspace_kernel_boundary();
@@ -598,7 +598,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn set_process_function(&self, callback: FunctionCall) {
         let (start, brk) = (self.memory_start.cast_const(), self.app_break.get());
         let done = self.stored(|state| {
@@ -612,7 +612,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         }
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn switch_to(&self) -> Option<ContextSwitchReason> {
         if self.state.get() != State::Running {
             return None;

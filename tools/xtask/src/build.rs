@@ -143,7 +143,8 @@ fn compile(
             " -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none"
         }
         World::Secure => " -Zlocation-detail=none",
-        World::NonSecure => "",
+        // Marked functions are built for speed, the rest of the kernel for size.
+        World::NonSecure => " --cfg optimize_attribute",
     };
     let flags = format!(
         "-C linker={} -C linker-flavor=ld.lld{feature}{silent}",

@@ -17,6 +17,8 @@ mod demo;
 mod enrol;
 mod flash;
 mod foreign;
+#[cfg(test)]
+mod messages;
 mod ota;
 mod paths;
 mod products;

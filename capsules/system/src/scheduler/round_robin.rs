@@ -51,7 +51,7 @@ impl RoundRobinSched {
     }
 
     /// Whether each process that is ready has run since the last slow call.
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn slow_call_may_come(&self) -> bool {
         let had_turn = self.had_turn.get();
         let mut slots = self.slots.iter().enumerate();
@@ -75,7 +75,7 @@ fn bit(slot: usize) -> u32 {
 }
 
 impl<C: Chip> Scheduler<C> for RoundRobinSched {
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn next(&self) -> SchedulingDecision {
         let (last, left) = (self.last.get(), self.left_us.get());
         if left > 0
@@ -101,7 +101,7 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         SchedulingDecision::TrySleep
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn result(&self, result: StoppedExecutingReason, execution_time_us: Option<u32>) {
         let left = match result {
             StoppedExecutingReason::KernelPreemption => self
@@ -118,7 +118,7 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         }
     }
 
-    #[cfg_attr(target_os = "none", optimize(speed))]
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn execute_kernel_work(&self, chip: &C) {
         chip.service_pending_interrupts();
         while !chip.has_pending_interrupts() && DeferredCall::service_next_prompt().is_some() {}

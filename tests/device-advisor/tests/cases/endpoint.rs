@@ -103,7 +103,7 @@ impl Endpoint {
         self.input.flush().unwrap();
     }
 
-    /// CONNECT, CONNACK, the presence message and the device's one subscription of its own acknowledged.
+    /// CONNECT, CONNACK, the presence message and the device's two subscriptions of its own acknowledged.
     pub fn accept(&mut self, device: &mut Running) {
         assert_eq!(self.packet(device)[0], 0x10, "CONNECT first");
         self.say(&ACCEPTED);
@@ -112,10 +112,14 @@ impl Endpoint {
         // Fixed header of two bytes, then the topic; the identifier follows it.
         let at = 4 + usize::from(online[3]);
         self.say(&[0x40, 2, online[at], online[at + 1]]);
-        let own = self.packet(device);
-        let requests = format!("{THING}/diagnostics/request\u{1}");
-        assert!(own[0] == 0x82 && own.ends_with(requests.as_bytes()));
-        self.say(&[0x90, 4, own[2], own[3], 0, 1]);
+        for filter in [
+            format!("{THING}/diagnostics/request\u{1}"),
+            format!("$aws/commands/things/{THING}/executions/+/request/json\u{1}"),
+        ] {
+            let own = self.packet(device);
+            assert!(own[0] == 0x82 && own.ends_with(filter.as_bytes()));
+            self.say(&[0x90, 4, own[2], own[3], 0, 1]);
+        }
         turn(device);
     }
 }

@@ -16,7 +16,7 @@ pub fn policies() -> Verdict {
     };
     let statements = document["Statement"].as_array().unwrap();
     let allowed = statements.iter().filter(|s| s["Effect"] == "Allow");
-    let mut resources = 0;
+    let (mut resources, mut for_all) = (0, 0);
     for statement in allowed {
         for action in list(&statement["Action"]) {
             assert!(!["*", "iot:*"].contains(&action.as_str()), "{statement}");
@@ -25,6 +25,16 @@ pub fn policies() -> Verdict {
             let last = resource.rsplit(':').next().unwrap();
             let open = ["*", "topic/*", "topicfilter/*", "client/*"];
             assert!(!open.contains(&last), "{statement}");
+            // AWS's topics for another certificate name no thing; the template's hook does
+            // (docs/aws.md).
+            let certificates = [
+                "/$aws/certificates/create-from-csr/*",
+                "/$aws/provisioning-templates/tockstone-rotate/provision/*",
+            ];
+            if certificates.iter().any(|topic| resource.ends_with(topic)) {
+                for_all += 1;
+                continue;
+            }
             assert!(
                 resource.contains("${iot:Connection.Thing.ThingName}"),
                 "{resource}: another thing's"
@@ -32,9 +42,9 @@ pub fn policies() -> Verdict {
             resources += 1;
         }
     }
-    assert!(resources > 5);
+    assert!(resources > 5 && for_all == 4);
     Pass(format!(
-        "{} statements, {resources} resources, each the thing's own",
+        "{} statements, {resources} resources of the thing's own, {for_all} for another certificate",
         statements.len()
     ))
 }

@@ -213,11 +213,9 @@ fn veneers(map: &Map) -> Result<Vec<Attack>> {
             Op::SecureCalls,
             0,
             End::Says("refused unprivileged"),
-            &[
-                Control::Without(open | kernel(Defence::InterruptReturn)),
-                // Back to the kernel from the middle of a secure call: it never ends.
-                Control::Resets(open | kernel(Defence::SecureReturn)),
-            ],
+            // Without `SecureReturn` the way back is lost: the system resets or the process faults, as
+            // the moment has it, and a play needs one of them.
+            &[Control::Without(open | kernel(Defence::InterruptReturn))],
         )
     });
     Ok(all)

@@ -5,112 +5,17 @@ use super::*;
 use crate::POOL;
 use crate::config;
 use crate::mqtt::{Incoming, parse, split};
+use crate::world::World;
 use mqtt_ipc::Page;
-use psa_client::OutVec;
-use psa_interface::crypto::{CryptoIovec, function};
-use psa_interface::key::usage;
-use psa_interface::{Algorithm, KeyAttributes, KeyType, StorageInfo, service, storage};
-use spe_crypto::host::HostCrypto;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 
-/// What a device keeps, and when its power goes.
-struct World {
-    crypto: HostCrypto,
-    ps: RefCell<BTreeMap<u64, Vec<u8>>>,
-    /// Changes that still happen; the next one does not, nor anything after it.
-    power: Cell<u32>,
-    changes: Cell<u32>,
-}
-
-impl World {
-    fn new() -> World {
-        let crypto = HostCrypto::new(3);
-        let sign = KeyAttributes::volatile(
-            KeyType::ECC_KEY_PAIR_SECP_R1,
-            256,
-            usage::SIGN_HASH,
-            Algorithm::ecdsa(Algorithm::SHA_256),
-        );
-        crypto
-            .install_key(sign.persistent(CLAIM_KEY), &[9; 32])
-            .unwrap();
-        let ps = [
-            (config::UID_ROOTS, &[0x30, 0][..]),
-            (config::UID_ENDPOINT, b"broker.test:8883"),
-            (UID_CLAIM_CERTIFICATE, &[0x30, 0]),
-            (UID_TEMPLATE, b"fleet"),
-            (UID_SERIAL, b"7"),
-        ];
-        World {
-            crypto,
-            ps: RefCell::new(ps.map(|(uid, data)| (uid, data.to_vec())).into()),
-            power: Cell::new(u32::MAX),
-            changes: Cell::new(0),
-        }
-    }
-
-    /// Whether a change happens.
-    fn changes(&self) -> bool {
-        match self.power.get() {
-            0 => false,
-            left => {
-                self.power.set(left - 1);
-                self.changes.set(self.changes.get() + 1);
-                true
-            }
-        }
-    }
-}
-
-impl Transport for World {
-    fn psa_call(&self, handle: u32, call_type: i16, ins: &[&[u8]], outs: &mut [OutVec<'_>]) -> i32 {
-        let gone = Status::GENERIC_ERROR.0;
-        if self.power.get() == 0 {
-            return gone;
-        }
-        if handle != service::PS_HANDLE {
-            let function = CryptoIovec::decode(ins[0].try_into().unwrap()).function_id;
-            let changes = [function::GENERATE_KEY, function::DESTROY_KEY];
-            if changes.contains(&function) && !self.changes() {
-                return gone;
-            }
-            return self.crypto.psa_call(handle, call_type, ins, outs);
-        }
-        let uid = u64::from_le_bytes(ins[0].try_into().unwrap());
-        let mut ps = self.ps.borrow_mut();
-        match (call_type, ps.get(&uid)) {
-            (storage::SET | storage::REMOVE, _) if !self.changes() => gone,
-            (storage::SET, _) => {
-                ps.insert(uid, ins[1].to_vec());
-                0
-            }
-            (_, None) => Status::DOES_NOT_EXIST.0,
-            (storage::GET, Some(data)) => {
-                let at = u32::from_le_bytes(ins[1].try_into().unwrap()) as usize;
-                let n = outs[0].buf.len().min(data.len() - at);
-                outs[0].buf[..n].copy_from_slice(&data[at..at + n]);
-                outs[0].len = n;
-                0
-            }
-            (storage::GET_INFO, Some(data)) => {
-                let size = data.len() as u32;
-                let info = StorageInfo {
-                    capacity: size,
-                    size,
-                    flags: 0,
-                };
-                outs[0].buf.copy_from_slice(&info.encode());
-                outs[0].len = outs[0].buf.len();
-                0
-            }
-            (storage::REMOVE, Some(_)) => {
-                ps.remove(&uid);
-                0
-            }
-            _ => Status::NOT_SUPPORTED.0,
-        }
-    }
+/// A device with a claim.
+fn world() -> World {
+    let claim = [
+        (UID_CLAIM_CERTIFICATE, &[0x30, 0][..]),
+        (UID_TEMPLATE, b"fleet"),
+        (UID_SERIAL, b"7"),
+    ];
+    World::with(CLAIM_KEY, &claim)
 }
 
 /// What a start finds, as `main.rs` does it.
@@ -268,7 +173,7 @@ fn connection(world: &World, claim: Claim, cloud: Cloud) -> Result<String, Why> 
 }
 
 fn refused(cloud: Cloud) -> String {
-    let world = World::new();
+    let world = world();
     let claim = boot(&world).unwrap_err();
     let before = world.ps.borrow().clone();
     let why = connection(&world, claim.clone(), cloud).unwrap_err();
@@ -281,7 +186,7 @@ fn refused(cloud: Cloud) -> String {
 
 #[test]
 fn a_claim_becomes_an_identity_and_is_dropped() {
-    let world = World::new();
+    let world = world();
     let claim = boot(&world).unwrap_err();
     assert_eq!(
         (claim.template.as_str(), claim.serial.as_str()),
@@ -401,12 +306,12 @@ fn refusals_are_named_and_nothing_is_stored() {
 #[test]
 fn placeholders_are_refused_by_name() {
     let claimed = |uid, text: &str| {
-        let world = World::new();
+        let world = world();
         world.ps.borrow_mut().insert(uid, text.into());
         Claim::load(&world).unwrap_err().to_string()
     };
     let own = |uid, text: &str, certificate: bool| {
-        let world = World::new();
+        let world = world();
         let mut ps = world.ps.borrow_mut();
         ps.insert(UID_THING, b"lamp-7".to_vec());
         ps.insert(uid, text.into());
@@ -440,7 +345,7 @@ fn placeholders_are_refused_by_name() {
 fn power_may_go_at_every_change() {
     let mut cut = 0;
     loop {
-        let world = World::new();
+        let world = world();
         world.power.set(cut);
         let mut starts = 0;
         let config = loop {

@@ -45,6 +45,8 @@ pub mod sntp;
 pub mod stack;
 mod tls;
 mod why;
+#[cfg(test)]
+mod world;
 
 pub use app::{App, Environment, Memory, POOL, Shared};
 pub use claim::Claim;

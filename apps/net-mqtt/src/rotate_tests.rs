@@ -7,109 +7,17 @@
 use super::*;
 use crate::identity::Refused;
 use crate::rotation::{keep, parse};
-use psa_client::OutVec;
-use psa_interface::crypto::{CryptoIovec, function};
-use psa_interface::key::usage;
-use psa_interface::{Algorithm, KeyAttributes, KeyType, StorageInfo, service, storage};
-use spe_crypto::host::HostCrypto;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-
-/// What a device keeps, and when its power goes.
-struct World {
-    crypto: HostCrypto,
-    ps: RefCell<BTreeMap<u64, Vec<u8>>>,
-    power: Cell<u32>,
-    changes: Cell<u32>,
-}
+use crate::world::World;
 
 const OLD: &[u8] = &[0x30, 3, 2, 1, 5];
 
-impl World {
-    fn new() -> World {
-        let crypto = HostCrypto::new(3);
-        let sign = KeyAttributes::volatile(
-            KeyType::ECC_KEY_PAIR_SECP_R1,
-            256,
-            usage::SIGN_HASH,
-            Algorithm::ecdsa(Algorithm::SHA_256),
-        );
-        let key = sign.persistent(config::DEVICE_KEY);
-        crypto.install_key(key, &[9; 32]).unwrap();
-        let ps = [
-            (config::UID_ROOTS, &[0x30, 0][..]),
-            (config::UID_ENDPOINT, b"broker.test:8883"),
-            (config::UID_THING, b"lamp-7"),
-            (config::UID_CERTIFICATE, OLD),
-        ];
-        World {
-            crypto,
-            ps: RefCell::new(ps.map(|(uid, data)| (uid, data.to_vec())).into()),
-            power: Cell::new(u32::MAX),
-            changes: Cell::new(0),
-        }
-    }
-
-    fn changes(&self) -> bool {
-        match self.power.get() {
-            0 => false,
-            left => {
-                self.power.set(left - 1);
-                self.changes.set(self.changes.get() + 1);
-                true
-            }
-        }
-    }
-}
-
-impl Transport for World {
-    fn psa_call(&self, handle: u32, call_type: i16, ins: &[&[u8]], outs: &mut [OutVec<'_>]) -> i32 {
-        let gone = Status::GENERIC_ERROR.0;
-        if self.power.get() == 0 {
-            return gone;
-        }
-        if handle != service::PS_HANDLE {
-            let function = CryptoIovec::decode(ins[0].try_into().unwrap()).function_id;
-            let changes = [function::GENERATE_KEY, function::DESTROY_KEY];
-            if changes.contains(&function) && !self.changes() {
-                return gone;
-            }
-            return self.crypto.psa_call(handle, call_type, ins, outs);
-        }
-        let uid = u64::from_le_bytes(ins[0].try_into().unwrap());
-        let mut ps = self.ps.borrow_mut();
-        match (call_type, ps.get(&uid)) {
-            (storage::SET | storage::REMOVE, _) if !self.changes() => gone,
-            (storage::SET, _) => {
-                ps.insert(uid, ins[1].to_vec());
-                0
-            }
-            (_, None) => Status::DOES_NOT_EXIST.0,
-            (storage::GET, Some(data)) => {
-                let at = u32::from_le_bytes(ins[1].try_into().unwrap()) as usize;
-                let n = outs[0].buf.len().min(data.len() - at);
-                outs[0].buf[..n].copy_from_slice(&data[at..at + n]);
-                outs[0].len = n;
-                0
-            }
-            (storage::GET_INFO, Some(data)) => {
-                let size = data.len() as u32;
-                let info = StorageInfo {
-                    capacity: size,
-                    size,
-                    flags: 0,
-                };
-                outs[0].buf.copy_from_slice(&info.encode());
-                outs[0].len = outs[0].buf.len();
-                0
-            }
-            (storage::REMOVE, Some(_)) => {
-                ps.remove(&uid);
-                0
-            }
-            _ => Status::NOT_SUPPORTED.0,
-        }
-    }
+/// A device with key and certificate.
+fn world() -> World {
+    let own = [
+        (config::UID_THING, &b"lamp-7"[..]),
+        (config::UID_CERTIFICATE, OLD),
+    ];
+    World::with(config::DEVICE_KEY, &own)
 }
 
 fn command(world: &World, id: &str) -> Result<(), Status> {
@@ -168,7 +76,7 @@ fn left(world: &World) -> (bool, bool) {
 
 #[test]
 fn a_change_ends_with_one_identity_the_new_one() {
-    let world = World::new();
+    let world = world();
     assert_eq!(certificate(&boot(&world).unwrap()), OLD);
     assert_eq!(
         world.changes.get(),
@@ -198,7 +106,7 @@ fn a_change_ends_with_one_identity_the_new_one() {
 #[test]
 fn a_new_identity_that_does_not_connect_is_given_up() {
     for refused in [false, true] {
-        let world = World::new();
+        let world = world();
         command(&world, "execution").unwrap();
         asked(&world).unwrap();
         for _ in 0..TRIES {
@@ -225,7 +133,7 @@ fn a_new_identity_that_does_not_connect_is_given_up() {
 
 #[test]
 fn another_keys_certificate_is_not_kept() {
-    let world = World::new();
+    let world = world();
     command(&world, "execution").unwrap();
     let mut token = Token::open(&world).unwrap();
     token.request(&NEXT, "lamp-7").unwrap();
@@ -240,7 +148,7 @@ fn another_keys_certificate_is_not_kept() {
 fn power_may_go_at_every_change() {
     let mut cut = 0;
     loop {
-        let world = World::new();
+        let world = world();
         world.power.set(cut);
         let mut starts = 0;
         let mut commands = 0;
@@ -328,7 +236,7 @@ fn records_round_trip_and_any_bytes_are_survived() {
         }
     }
     // One that makes no sense is said, and the first place counts.
-    let world = World::new();
+    let world = world();
     world.ps.borrow_mut().insert(SLOT_UID, vec![0, 77, 0, 0]);
     assert_eq!(start(&world), Err(Status::DATA_CORRUPT));
     assert_eq!(certificate(&Config::load(&world).unwrap()), OLD);

@@ -303,38 +303,36 @@ impl Rotation {
             return false;
         }
         let refusal = match (parse(text), record.state) {
-            (None, _) => Some("UNKNOWN_COMMAND"),
-            (Some(_), State::Idle) => None,
-            (Some(_), _) => Some("BUSY"),
+            (None, _) => "UNKNOWN_COMMAND",
+            (Some(template), State::Idle) => {
+                let requested = Record {
+                    second: record.second,
+                    state: State::Requested,
+                    id: String::from(id),
+                    template: String::from(template),
+                };
+                if requested.write(psa).is_ok() {
+                    *record = requested;
+                    self.words.clear();
+                    shared.line(format_args!(
+                        "net-mqtt: asked for another certificate by {id}"
+                    ));
+                    return false;
+                }
+                "STORAGE_FAILURE"
+            }
+            (Some(_), _) => "BUSY",
         };
-        let refusal = refusal.or_else(|| {
-            let requested = Record {
-                second: record.second,
-                state: State::Requested,
-                id: String::from(id),
-                template: String::from(parse(text).unwrap_or_default()),
-            };
-            let written = requested.write(psa).is_ok();
-            if written {
-                *record = requested;
-            }
-            (!written).then_some("STORAGE_FAILURE")
-        });
-        match refusal {
-            None => {
-                self.words.clear();
-                shared.line(format_args!(
-                    "net-mqtt: asked for another certificate by {id}"
-                ));
-                false
-            }
-            Some(code) => {
-                shared.line(format_args!("net-mqtt: command {id} rejected: {code}"));
-                let topic = format!("{}{id}{RESPONSE}", self.prefix);
-                let body = failure("REJECTED", code, "");
-                exchange.publish_own(Own::Rotation, &topic, body.as_bytes())
-            }
+        let topic = format!("{}{id}{RESPONSE}", self.prefix);
+        let body = failure("REJECTED", refusal, "");
+        let sent = exchange.publish_own(Own::Rotation, &topic, body.as_bytes());
+        if sent {
+            shared.line(format_args!("net-mqtt: command {id} rejected: {refusal}"));
+        } else if self.command.is_none() {
+            // No room now: the same at the next turn, unless another came.
+            self.command = Some((String::from(id), text.to_vec()));
         }
+        sent
     }
 
     /// What the cloud said, or did not.

@@ -4,9 +4,9 @@
 
 use super::*;
 use crate::objects::*;
-use psa_client::{OutVec, Status};
-use psa_interface::{StorageInfo, service, storage};
-use spe_crypto::host::HostCrypto;
+use psa_client::OutVec;
+use psa_interface::service;
+use spe_crypto::host::{HostCrypto, Objects, protected_storage};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ mod templates;
 #[derive(Clone)]
 struct World {
     crypto: HostCrypto,
-    ps: Rc<RefCell<BTreeMap<u64, Vec<u8>>>>,
+    ps: Rc<RefCell<Objects>>,
 }
 
 impl Transport for World {
@@ -27,37 +27,7 @@ impl Transport for World {
         if handle != service::PS_HANDLE {
             return self.crypto.psa_call(handle, call_type, ins, outs);
         }
-        let uid = u64::from_le_bytes(ins[0].try_into().unwrap());
-        let mut ps = self.ps.borrow_mut();
-        match (call_type, ps.get(&uid)) {
-            (storage::SET, _) => {
-                ps.insert(uid, ins[1].to_vec());
-                0
-            }
-            (_, None) => Status::DOES_NOT_EXIST.0,
-            (storage::GET, Some(data)) => {
-                let at = u32::from_le_bytes(ins[1].try_into().unwrap()) as usize;
-                let n = outs[0].buf.len().min(data.len() - at);
-                outs[0].buf[..n].copy_from_slice(&data[at..at + n]);
-                outs[0].len = n;
-                0
-            }
-            (storage::GET_INFO, Some(data)) => {
-                let info = StorageInfo {
-                    capacity: data.len() as u32,
-                    size: data.len() as u32,
-                    flags: 0,
-                };
-                outs[0].buf.copy_from_slice(&info.encode());
-                outs[0].len = outs[0].buf.len();
-                0
-            }
-            (storage::REMOVE, Some(_)) => {
-                ps.remove(&uid);
-                0
-            }
-            _ => Status::NOT_SUPPORTED.0,
-        }
+        protected_storage(&mut self.ps.borrow_mut(), call_type, ins, outs)
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use psa_client::{OutVec, Transport};
+use psa_interface::storage::{self, StorageInfo};
 use psa_interface::{KeyAttributes, Status, service};
 use spm::{Call, ClientId, Input, Output, Service};
 
@@ -37,6 +38,59 @@ impl KeyStore for MemoryKeyStore {
             .map(|_| ())
             .ok_or(Status::DOES_NOT_EXIST)
     }
+}
+
+/// Objects of one client by uid.
+pub type Objects = BTreeMap<u64, Vec<u8>>;
+
+/// Protected Storage as a client of both services sees it, without flash, flags or limits: for tests of
+/// that client. The service itself is `spe-storage`.
+pub fn protected_storage(
+    objects: &mut Objects,
+    call_type: i16,
+    in_vecs: &[&[u8]],
+    out_vecs: &mut [OutVec<'_>],
+) -> i32 {
+    let number = |i: usize| in_vecs.get(i).and_then(|v| (*v).try_into().ok());
+    let Some(uid) = number(0).map(u64::from_le_bytes) else {
+        return Status::PROGRAMMER_ERROR.0;
+    };
+    match (call_type, objects.get(&uid)) {
+        (storage::SET, _) => {
+            let data = in_vecs.get(1).copied().unwrap_or_default();
+            objects.insert(uid, data.to_vec());
+        }
+        (_, None) => return Status::DOES_NOT_EXIST.0,
+        (storage::GET, Some(data)) => {
+            let at = in_vecs.get(1).and_then(|v| (*v).try_into().ok());
+            let at = at.map_or(0, |at| u32::from_le_bytes(at) as usize);
+            let (Some(data), Some(out)) = (data.get(at..), out_vecs.first_mut()) else {
+                return Status::INVALID_ARGUMENT.0;
+            };
+            out.len = out.buf.len().min(data.len());
+            out.buf[..out.len].copy_from_slice(&data[..out.len]);
+        }
+        (storage::GET_INFO, Some(data)) => {
+            let size = data.len() as u32;
+            let info = StorageInfo {
+                capacity: size,
+                size,
+                flags: 0,
+            };
+            let info = info.encode();
+            let Some(out) = out_vecs
+                .first_mut()
+                .filter(|out| out.buf.len() == info.len())
+            else {
+                return Status::PROGRAMMER_ERROR.0;
+            };
+            out.buf.copy_from_slice(&info);
+            out.len = info.len();
+        }
+        (storage::REMOVE, Some(_)) => drop(objects.remove(&uid)),
+        _ => return Status::NOT_SUPPORTED.0,
+    }
+    Status::SUCCESS.0
 }
 
 /// What the service is on the host.

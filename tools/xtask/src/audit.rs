@@ -149,7 +149,7 @@ fn opens_unsafe(line: &str) -> bool {
     if line.starts_with("//") || line.contains("\"unsafe") {
         return false;
     }
-    line.contains("unsafe {") || line.starts_with("unsafe impl")
+    line.contains(concat!("unsafe", " {")) || line.starts_with("unsafe impl")
 }
 
 /// The rules of who may know whom, on the workspace's own crates.

@@ -14,13 +14,10 @@ use net_mqtt::{
 };
 use psa_client::{OutVec, Transport};
 use psa_interface::key::usage;
-use psa_interface::{
-    Algorithm, KeyAttributes, KeyType, Status as PsaStatus, StorageInfo, service, storage,
-};
+use psa_interface::{Algorithm, KeyAttributes, KeyType, service};
 use rustls_psa::Provider;
-use spe_crypto::host::HostCrypto;
+use spe_crypto::host::{HostCrypto, Objects, protected_storage};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt::Arguments;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
@@ -466,7 +463,7 @@ pub type IpcClient = Client<&'static Page, fn()>;
 /// The secure world: crypto, and Protected Storage as a map.
 pub struct World {
     pub crypto: HostCrypto,
-    pub ps: Mutex<BTreeMap<u64, Vec<u8>>>,
+    pub ps: Mutex<Objects>,
 }
 
 impl World {
@@ -510,38 +507,7 @@ impl Transport for World {
         if handle != service::PS_HANDLE {
             return self.crypto.psa_call(handle, call_type, ins, outs);
         }
-        let uid = u64::from_le_bytes(ins[0].try_into().unwrap());
-        let mut ps = self.ps.lock().unwrap();
-        match (call_type, ps.get(&uid)) {
-            (storage::SET, _) => {
-                ps.insert(uid, ins[1].to_vec());
-                0
-            }
-            (_, None) => PsaStatus::DOES_NOT_EXIST.0,
-            (storage::GET, Some(data)) => {
-                let at = u32::from_le_bytes(ins[1].try_into().unwrap()) as usize;
-                let n = outs[0].buf.len().min(data.len() - at);
-                outs[0].buf[..n].copy_from_slice(&data[at..at + n]);
-                outs[0].len = n;
-                0
-            }
-            (storage::GET_INFO, Some(data)) => {
-                let size = data.len() as u32;
-                let info = StorageInfo {
-                    capacity: size,
-                    size,
-                    flags: 0,
-                };
-                outs[0].buf.copy_from_slice(&info.encode());
-                outs[0].len = outs[0].buf.len();
-                0
-            }
-            (storage::REMOVE, Some(_)) => {
-                ps.remove(&uid);
-                0
-            }
-            _ => PsaStatus::NOT_SUPPORTED.0,
-        }
+        protected_storage(&mut self.ps.lock().unwrap(), call_type, ins, outs)
     }
 }
 

@@ -5,6 +5,12 @@
 //! does not hide the next, and RAM is placed by looking at the processes that are there, so that
 //! flash order and RAM order are free.
 
+mod precedence;
+mod region;
+
+pub use region::FlashRegion;
+use region::{Found, scan};
+
 use super::binary::Progress;
 use super::*;
 use crate::deferred_call::{DeferredCall, DeferredCallClient};
@@ -49,121 +55,6 @@ pub enum ProcessLoadError {
 impl From<ProcessBinaryError> for ProcessLoadError {
     fn from(e: ProcessBinaryError) -> Self {
         ProcessLoadError::BinaryError(e)
-    }
-}
-
-/// A stretch of memory-mapped flash with binaries. Holds no reference to its bytes, since they may
-/// be written: a slice is made each time that something is looked at.
-#[derive(Clone, Copy)]
-pub struct FlashRegion {
-    base: *const u8,
-    len: usize,
-    stride: usize,
-}
-
-impl FlashRegion {
-    /// Of `len` bytes at `base`. Where the list ends, look again at the next multiple of `stride`
-    /// bytes; 0: do not.
-    ///
-    /// # Safety
-    /// Readable for ever, and written only by [`crate::dynamic_binary_storage`], which writes to no
-    /// object that a process is made of, and only while no binary is being loaded from it.
-    pub const unsafe fn new(base: *const u8, len: usize, stride: usize) -> Self {
-        FlashRegion { base, len, stride }
-    }
-
-    /// Of flash that nobody writes.
-    pub const fn read_only(flash: &'static [u8], stride: usize) -> Self {
-        FlashRegion {
-            base: flash.as_ptr(),
-            len: flash.len(),
-            stride,
-        }
-    }
-
-    /// Its bytes as they are now; not to be kept over a write.
-    pub(crate) fn bytes(&self) -> &'static [u8] {
-        // SAFETY: readable for ever, and nobody writes while the slice is used (`new`).
-        unsafe { core::slice::from_raw_parts(self.base, self.len) }
-    }
-
-    pub(crate) fn base_address(&self) -> usize {
-        self.base.addr()
-    }
-
-    pub(crate) fn stride(&self) -> usize {
-        self.stride
-    }
-
-    /// The bytes `address .. address + len`, if they lie here.
-    pub(crate) fn view(&self, address: usize, len: usize) -> Option<&'static [u8]> {
-        let start = address.checked_sub(self.base.addr())?;
-        self.bytes().get(start..start.checked_add(len)?)
-    }
-}
-
-/// What a scan finds next.
-enum Found {
-    /// The region's end.
-    End,
-    /// Something that is no usable binary; go on at the offset.
-    Bad(usize, ProcessBinaryError),
-    /// A binary; go on at the offset.
-    Binary(usize, ProcessBinary),
-}
-
-/// Looks at `offset`. Every answer but `End` moves on, so that a scan ends.
-fn scan(region: &FlashRegion, offset: usize) -> Found {
-    let end_of_list = || {
-        // Rows of a pool: a gap, or a size that lies, hides only what is before the next row.
-        let next = offset.checked_add(1).and_then(|o| {
-            (region.stride > 0).then(|| o.checked_next_multiple_of(region.stride))?
-        });
-        match next {
-            Some(n) if n < region.len => Found::Bad(n, ProcessBinaryError::TbfHeaderNotFound),
-            _ => Found::End,
-        }
-    };
-    let Some(rest) = region.bytes().get(offset..) else {
-        return Found::End;
-    };
-    let Some(start) = rest.first_chunk::<8>() else {
-        return Found::End;
-    };
-    let (version, header_size, total_size) = match tock_tbf::parse::parse_tbf_header_lengths(start)
-    {
-        Ok(lengths) => lengths,
-        Err(InitialTbfParseError::UnableToParse) => return end_of_list(),
-        Err(InitialTbfParseError::InvalidHeader(size)) => {
-            return match offset.checked_add(size as usize) {
-                Some(next) if next < region.len => Found::Bad(
-                    next,
-                    ProcessBinaryError::TbfHeaderParseFailure(
-                        tock_tbf::types::TbfParseError::InternalError,
-                    ),
-                ),
-                _ => end_of_list(),
-            };
-        }
-    };
-    let Some(flash) = rest.get(..total_size as usize) else {
-        // Padding of a list that goes on in the next region.
-        let header = rest.get(..BASE_HEADER).unwrap_or(&[]);
-        if usize::from(header_size) == BASE_HEADER
-            && tock_tbf::parse::parse_tbf_header(header, version).is_ok()
-        {
-            return Found::Bad(region.len, ProcessBinaryError::Padding);
-        }
-        let next = match end_of_list() {
-            Found::Bad(next, _) => next,
-            _ => region.len,
-        };
-        return Found::Bad(next, ProcessBinaryError::NotEnoughFlash);
-    };
-    let next = offset + flash.len();
-    match ProcessBinary::create(flash, usize::from(header_size), version) {
-        Ok(binary) => Found::Binary(next, binary),
-        Err(e) => Found::Bad(next, e),
     }
 }
 
@@ -514,7 +405,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
                 self.offset.set(0);
             }
             Found::Bad(next, e) => {
-                let address = region.base.addr() + self.offset.get();
+                let address = region.bytes().as_ptr().addr() + self.offset.get();
                 self.offset.set(next);
                 if !matches!(
                     e,
@@ -596,64 +487,6 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
 
     fn forget(&self, binary: &ProcessBinary) {
         self.update(binary, |place| *place = None);
-    }
-
-    /// Whether the `j`-th binary, of this version, goes before the `i`-th if both are one application.
-    fn goes_before(&self, (j, its): (usize, u32), (i, mine): (usize, u32)) -> bool {
-        let better = if self.oldest.get() {
-            its < mine
-        } else {
-            its > mine
-        };
-        better || (its == mine && j < i)
-    }
-
-    /// Whether the checked `i`-th binary yields to another checked one or to a process.
-    fn superseded(&self, list: &[Option<ProcessBinary>], i: usize) -> bool {
-        let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
-            return true;
-        };
-        if off(Defence::UniqueShortId) {
-            return false;
-        }
-        let my_id = policy.to_short_id(me);
-        let loaded = self
-            .kernel
-            .processes()
-            .any(|p| p.short_app_id() == my_id || !policy.different_identifier_process(me, p));
-        let newer = list.iter().enumerate().any(|(j, other)| {
-            let Some(other) = other else { return false };
-            j != i
-                && other.progress != Progress::Unchecked
-                && self.goes_before((j, other.version()), (i, me.version()))
-                && (policy.to_short_id(other) == my_id || !policy.different_identifier(me, other))
-        });
-        loaded || newer
-    }
-
-    /// Whether the checked `i`-th binary may be created while others are unchecked: it gets the
-    /// RAM that it would get in flash order, and no unchecked binary can supersede it.
-    fn settled(&self, list: &[Option<ProcessBinary>], i: usize) -> bool {
-        let (Some(policy), Some(Some(me))) = (self.app_id_policy.get(), list.get(i)) else {
-            return false;
-        };
-        let ram = me.ram();
-        !list.iter().enumerate().any(|(j, other)| {
-            let Some(other) = other.filter(|o| o.progress != Progress::Done) else {
-                return false;
-            };
-            // One that runs anywhere takes the first gap: that may be another's only place.
-            let wants_my_ram = match (&ram, other.ram()) {
-                (Some(mine), Some(its)) => its.start < mine.end && mine.start < its.end,
-                (Some(_), None) => false,
-                (None, _) => true,
-            };
-            let before_me = self.goes_before((j, other.version()), (i, me.version()));
-            (j < i && wants_my_ram)
-                || (other.progress == Progress::Unchecked
-                    && before_me
-                    && policy.may_become_same(&other, me))
-        })
     }
 
     /// Creates the process of the checked `i`-th binary, or tells why not. Whether it did.

@@ -7,7 +7,6 @@ use crate::setup::{self, Toolchain};
 use crate::{apps, paths, products, shell, sign, updates, veneers};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Which set of flags an image is built with; each set costs one build of `core`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,39 +145,17 @@ fn compile(
         // Marked functions are built for speed, the rest of the kernel for size.
         World::NonSecure => " --cfg optimize_attribute",
     };
-    let flags = format!(
-        "-C linker={} -C linker-flavor=ld.lld{feature}{silent}",
-        toolchain.linker.display()
-    );
-    let mut command = Command::new(&toolchain.cargo);
+    let mut command = toolchain.build(&format!("{feature}{silent}"));
     command
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--profile",
-            "firmware",
-            "--target",
-            setup::TARGET,
-        ])
+        .args(["--locked", "--profile", "firmware"])
         .args(["--package", package])
         .args(features)
         .arg("--target-dir")
         .arg(&target_dir)
         .current_dir(paths::root())
-        .env("RUSTC", &toolchain.rustc)
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", flags)
         .env(memory_map::BOARD_VARIABLE, paths::board_name())
         .env(memory_map::MAP_VARIABLE, paths::map_file())
-        .env_remove("RUSTUP_TOOLCHAIN")
         .envs(env.iter().map(|(k, v)| (k, v)));
-    if toolchain.build_std {
-        command.args([
-            "-Zbuild-std=core,alloc",
-            "-Zbuild-std-features=compiler-builtins-mem",
-        ]);
-    }
     shell::show(&mut command)?;
     Ok(target_dir
         .join(setup::TARGET)

@@ -10,7 +10,6 @@ use anyhow::{Context, Result};
 use libtock_build_scripts::TBF_HEADER_SIZE;
 use memory_map::Map;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// An app by its path.
 pub struct Foreign {
@@ -58,20 +57,12 @@ impl Foreign {
         let region = |name: &str| map.region(name).map_err(anyhow::Error::msg);
         let (flash, ram) = (region("flash-pool")?, region("ram-pool")?);
         let target_dir = paths::root().join("target/foreign");
-        let flags = format!(
-            "-C linker={} -C linker-flavor=ld.lld",
-            toolchain.linker.display()
-        );
-        let mut command = Command::new(&toolchain.cargo);
+        let mut command = toolchain.build("");
         command
-            .args(["build", "--quiet", "--release", "--target", setup::TARGET])
-            .args(["--bin", &self.name, "--manifest-path"])
+            .args(["--release", "--bin", &self.name, "--manifest-path"])
             .arg(&self.manifest)
             .arg("--target-dir")
             .arg(&target_dir)
-            .env("RUSTC", &toolchain.rustc)
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTFLAGS", flags)
             // Its manifest knows no profile of ours.
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
             .env("CARGO_PROFILE_RELEASE_LTO", "fat")
@@ -82,14 +73,7 @@ impl Foreign {
             .env("LIBTOCK_LINKER_RAM", hex(ram.base))
             .env("LIBTOCK_LINKER_RAM_LENGTH", hex(ram.size))
             .env("LIBTOCK_TBF_HEADER_SIZE", hex(TBF_HEADER_SIZE))
-            .env_remove("LIBTOCK_PLATFORM")
-            .env_remove("RUSTUP_TOOLCHAIN");
-        if toolchain.build_std {
-            command.args([
-                "-Zbuild-std=core,alloc",
-                "-Zbuild-std-features=compiler-builtins-mem",
-            ]);
-        }
+            .env_remove("LIBTOCK_PLATFORM");
         shell::show(&mut command)?;
         Ok(target_dir
             .join(setup::TARGET)

@@ -36,6 +36,33 @@ pub struct Toolchain {
     pub build_std: bool,
 }
 
+impl Toolchain {
+    /// `cargo build` for the device with these flags of rustc's; what and where is the caller's to
+    /// add. `core` is built along where it has to be.
+    pub fn build(&self, flags: &str) -> Command {
+        let mut command = Command::new(&self.cargo);
+        command
+            .args(["build", "--quiet", "--target", TARGET])
+            .env("RUSTC", &self.rustc)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env(
+                "RUSTFLAGS",
+                format!(
+                    "-C linker={} -C linker-flavor=ld.lld{flags}",
+                    self.linker.display()
+                ),
+            )
+            .env_remove("RUSTUP_TOOLCHAIN");
+        if self.build_std {
+            command.args([
+                "-Zbuild-std=core,alloc",
+                "-Zbuild-std-features=compiler-builtins-mem",
+            ]);
+        }
+        command
+    }
+}
+
 /// Installs everything; returns the firmware toolchain and the time that downloads took.
 ///
 /// # Errors

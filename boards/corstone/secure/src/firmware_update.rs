@@ -2,8 +2,7 @@
 //!
 //! Owns which region is whose, and the watchdog of a trial boot.
 
-use crate::memory::S_PRIMARY_SIZE;
-use crate::services::{System, TWICE};
+use crate::services::{HAS_FIRMWARE_UPDATE, System, TWICE};
 use crate::{cpu, log};
 use boot_data::BootData;
 use chip::ddr_flash::DdrFlash;
@@ -12,8 +11,6 @@ use spe_fwu::{FwuService, Slots};
 /// The service.
 pub type Fwu = FwuService<DdrFlash, System, System>;
 
-/// Whether the map has slots for images; without them there is nothing to update.
-const HAS_SLOTS: bool = S_PRIMARY_SIZE != 0;
 /// What `psa_fwu_query` calls the places of candidates: TF-M's flash area ids.
 const SECONDARY_AREAS: [u32; 2] = [3, 4];
 
@@ -29,7 +26,7 @@ impl spe_fwu::Watchdog for System {
 /// One line for the log.
 pub fn start(boot_data: Option<&BootData<'_>>) -> Result<Option<Fwu>, &'static str> {
     use cpu::FlashRegion as R;
-    if !HAS_SLOTS {
+    if !HAS_FIRMWARE_UPDATE {
         return Ok(None);
     }
     let flash = |region| cpu::flash(region).ok_or(TWICE);

@@ -8,7 +8,7 @@
 use crate::attestation;
 use crate::first_boot::{self, Provisioning};
 use crate::key_store::ItsKeys;
-use crate::memory::STOCK_TFM;
+use crate::memory::{S_PRIMARY_SIZE, STOCK_TFM};
 use crate::otp::Otp;
 use crate::{cpu, log};
 use boot_data::BootData;
@@ -58,6 +58,9 @@ pub struct Ready {
     platform: PlatformService<&'static Counters, System>,
 }
 
+/// Whether there is an update service: built in, and the map has slots for images.
+pub const HAS_FIRMWARE_UPDATE: bool = cfg!(feature = "fwu") && S_PRIMARY_SIZE != 0;
+
 /// Reset.
 #[derive(Debug)]
 pub struct System;
@@ -66,15 +69,6 @@ impl spe_platform::Reset for System {
     fn reset(&mut self) {
         log::line("reset on request").end();
         cpu::system_reset()
-    }
-}
-
-impl Ready {
-    fn has_firmware_update(&self) -> bool {
-        #[cfg(feature = "fwu")]
-        return self.fwu.is_some();
-        #[cfg(not(feature = "fwu"))]
-        false
     }
 }
 
@@ -108,7 +102,7 @@ const PLATFORM_INDEX: u8 = 5;
 impl Services for Partition {
     fn describe(&self, index: u8) -> Option<Description> {
         let ready = self.ready.as_ref()?;
-        if index == FWU_INDEX && !ready.has_firmware_update() {
+        if index == FWU_INDEX && !HAS_FIRMWARE_UPDATE {
             return None;
         }
         let id = SERVICES.get(usize::from(index))?;

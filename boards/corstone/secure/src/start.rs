@@ -26,7 +26,7 @@ pub fn main() -> ! {
     crate::weak::raise_walls();
     match cpu::start_services() {
         Ok(()) => {
-            let fwu = if cfg!(feature = "fwu") && crate::memory::S_PRIMARY_SIZE != 0 {
+            let fwu = if crate::services::HAS_FIRMWARE_UPDATE {
                 " fwu"
             } else {
                 ""

@@ -1,6 +1,6 @@
 //! AEADs: at once and in parts, lengths, nonces, tags, policies, states.
 
-use crate::hash::{on, raw};
+use crate::hash::{life_of_a_handle, on, raw};
 use crate::keys::volatile;
 use crate::{Broken, Outcome, Rule};
 use psa_client::crypto::{AeadOperation, aead_decrypt, aead_encrypt, destroy_key, import_key};
@@ -492,23 +492,8 @@ fn states(t: &dyn Transport) -> Outcome {
         same!(h, 0);
         Ok(())
     };
-    nothing(0)?;
+    life_of_a_handle(t, setup, f::AEAD_ABORT, &nothing)?;
     let mut handle = 0;
-    need!(raw(t, &setup, &[], Some(&mut handle), &mut []));
-    let again = CryptoIovec {
-        op_handle: handle,
-        ..setup
-    };
-    refused!(raw(t, &again, &[], Some(&mut handle), &mut []), BAD_STATE);
-    let old = handle;
-    need!(raw(
-        t,
-        &on(f::AEAD_ABORT, old),
-        &[],
-        Some(&mut handle),
-        &mut []
-    ));
-    nothing(old)?;
     // One that failed is over; one that finished, too.
     need!(raw(t, &setup, &[], Some(&mut handle), &mut []));
     refused!(

@@ -1,6 +1,6 @@
 //! Ciphers: at once and in parts, IVs, blocks in pieces, policies, states.
 
-use crate::hash::{on, raw};
+use crate::hash::{life_of_a_handle, on, raw};
 use crate::keys::volatile;
 use crate::{Outcome, Rule};
 use psa_client::crypto::{
@@ -448,28 +448,13 @@ fn states(t: &dyn Transport) -> Outcome {
         need!(raw(t, &call(f::CIPHER_ABORT), &[], Some(&mut h), &mut []));
         Ok(())
     };
-    nothing(0)?;
     let setup = CryptoIovec {
         key_id: id,
         alg: alg.0,
         ..CryptoIovec::new(f::CIPHER_ENCRYPT_SETUP)
     };
+    life_of_a_handle(t, setup, f::CIPHER_ABORT, &nothing)?;
     let mut handle = 0;
-    need!(raw(t, &setup, &[], Some(&mut handle), &mut []));
-    let again = CryptoIovec {
-        op_handle: handle,
-        ..setup
-    };
-    refused!(raw(t, &again, &[], Some(&mut handle), &mut []), BAD_STATE);
-    let old = handle;
-    need!(raw(
-        t,
-        &on(f::CIPHER_ABORT, old),
-        &[],
-        Some(&mut handle),
-        &mut []
-    ));
-    nothing(old)?;
     // One that failed is over.
     need!(raw(t, &setup, &[], Some(&mut handle), &mut []));
     refused!(

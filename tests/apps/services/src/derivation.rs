@@ -1,6 +1,6 @@
 //! Key derivation: inputs and their order, capacity, output as bytes and as keys, agreements.
 
-use crate::hash::{on, raw};
+use crate::hash::{life_of_a_handle, on, raw};
 use crate::keys::{POINT, SECRET, volatile};
 use crate::{Broken, Outcome, Rule};
 use psa_client::crypto::{
@@ -335,21 +335,9 @@ fn states(t: &dyn Transport) -> Outcome {
         same!(h, 0);
         Ok(())
     };
-    nothing(0)?;
     let setup = CryptoIovec {
         alg: HKDF.0,
         ..CryptoIovec::new(f::KEY_DERIVATION_SETUP)
     };
-    let mut handle = 0;
-    need!(raw(t, &setup, &[], Some(&mut handle), &mut []));
-    let again = CryptoIovec {
-        op_handle: handle,
-        ..setup
-    };
-    refused!(raw(t, &again, &[], Some(&mut handle), &mut []), BAD_STATE);
-    let old = handle;
-    let abort = on(f::KEY_DERIVATION_ABORT, old);
-    need!(raw(t, &abort, &[], Some(&mut handle), &mut []));
-    nothing(old)?;
-    Ok(())
+    life_of_a_handle(t, setup, f::KEY_DERIVATION_ABORT, &nothing)
 }

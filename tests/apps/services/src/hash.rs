@@ -145,6 +145,27 @@ pub(crate) fn on(function_id: u16, handle: u32) -> CryptoIovec {
     }
 }
 
+/// `nothing` must hold of no operation and of one that was aborted; a second setup of one is BAD_STATE.
+pub(crate) fn life_of_a_handle(
+    t: &dyn Transport,
+    setup: CryptoIovec,
+    abort: u16,
+    nothing: &dyn Fn(u32) -> Outcome,
+) -> Outcome {
+    nothing(0)?;
+    let mut handle = 0;
+    need!(raw(t, &setup, &[], Some(&mut handle), &mut []));
+    let again = CryptoIovec {
+        op_handle: handle,
+        ..setup
+    };
+    refused!(raw(t, &again, &[], Some(&mut handle), &mut []), BAD_STATE);
+    let old = handle;
+    let abort = on(abort, old);
+    need!(raw(t, &abort, &[], Some(&mut handle), &mut []));
+    nothing(old)
+}
+
 /// No operation, one that was finished, and one that was aborted are BAD_STATE; so is a second
 /// setup. An abort never fails.
 fn states(t: &dyn Transport) -> Outcome {

@@ -389,7 +389,7 @@ impl Rig {
 
     fn write(&self, piece: SubSliceMut<'static, u8>, offset: usize) -> bool {
         let accepted = self.storage.write(piece, offset);
-        self.ok(accepted.map_err(|(error, _)| error), "write")
+        self.ok(accepted, "write")
     }
 
     /// Stores and finalizes a binary.

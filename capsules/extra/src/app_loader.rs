@@ -242,12 +242,7 @@ impl<'a, S: Storage, A: Alarm<'a>> AppLoader<'a, S, A> {
         }
         let mut piece = SubSliceMut::new(buffer);
         piece.slice(..size);
-        self.storage
-            .write(piece, offset + done)
-            .map_err(|(error, piece)| {
-                self.buffer.put(Some(piece.take()));
-                error
-            })
+        self.storage.write(piece, offset + done)
     }
 
     fn write(&self, process_id: ProcessId, offset: usize, length: usize) -> Result<(), ErrorCode> {

@@ -28,8 +28,6 @@ const OTHER_AGENT: u32 = 4;
 const GUEST: u32 = 9;
 const PIECE: usize = 16;
 
-type Piece = SubSliceMut<'static, u8>;
-
 /// Answers when the test says so.
 #[derive(Default)]
 struct FakeStorage {
@@ -38,8 +36,6 @@ struct FakeStorage {
     buffer: Cell<Option<(&'static mut [u8], usize)>>,
     trial: Cell<Option<Trial>>,
     failed: Cell<bool>,
-    /// Takes nothing.
-    full: Cell<bool>,
 }
 
 impl FakeStorage {
@@ -59,10 +55,7 @@ impl DynamicBinaryStore for FakeStorage {
         }
         self.ask(format!("setup {app_length}")).map(|()| app_length)
     }
-    fn write(&self, mut buffer: Piece, _: usize) -> Result<(), (ErrorCode, Piece)> {
-        if self.full.get() {
-            return Err((ErrorCode::BUSY, buffer));
-        }
+    fn write(&self, mut buffer: SubSliceMut<'static, u8>, _: usize) -> Result<(), ErrorCode> {
         self.bytes.borrow_mut().extend(buffer.as_slice());
         let length = buffer.len();
         buffer.reset();
@@ -324,20 +317,6 @@ fn what_was_unloaded_is_uninstalled_by_its_handle() {
         rig.storage.asked(),
         ["unload 0x9", "uninstall 60310000", "setup 60310000 100"]
     );
-}
-
-#[test]
-fn a_refused_piece_comes_back() {
-    let rig = rig();
-    let a = rig.app("a", AGENT);
-    a.allow_ro(APP, 0, 0, 4);
-    assert_eq!(a.command(APP, 1, 100, 0), Success);
-    rig.loader.setup_done(Ok(()));
-    rig.storage.full.set(true);
-    assert_eq!(a.command(APP, 2, 0, 4), Failure(ErrorCode::BUSY));
-    rig.storage.full.set(false);
-    assert_eq!(a.command(APP, 2, 0, 4), Success);
-    assert_eq!(rig.written(Ok(())), 1);
 }
 
 #[test]

@@ -25,13 +25,8 @@ pub trait DynamicBinaryStore {
     /// becomes of it.
     ///
     /// # Errors
-    /// Comes back with the buffer, and no callback follows. The storage here tells a wrong state or
-    /// range by `write_done`.
-    fn write(
-        &self,
-        buffer: SubSliceMut<'static, u8>,
-        offset: usize,
-    ) -> Result<(), (ErrorCode, SubSliceMut<'static, u8>)>;
+    /// None: a wrong state or range is told by `write_done`, so that the buffer is never lost.
+    fn write(&self, buffer: SubSliceMut<'static, u8>, offset: usize) -> Result<(), ErrorCode>;
     /// The binary is complete: checks its form and makes it an object of the list; `finalize_done` later.
     ///
     /// # Errors

@@ -543,16 +543,11 @@ where
         self.begin_setup(place.ok_or(ErrorCode::FAIL)?)
     }
 
-    fn write(
-        &self,
-        buffer: SubSliceMut<'static, u8>,
-        offset: usize,
-    ) -> Result<(), (ErrorCode, SubSliceMut<'static, u8>)> {
+    fn write(&self, mut buffer: SubSliceMut<'static, u8>, offset: usize) -> Result<(), ErrorCode> {
         if self.chunk.is_some() {
-            // Another buffer is still here.
-            return Err((ErrorCode::BUSY, buffer));
+            // Cannot be: the one buffer there is comes back first.
+            return Err(ErrorCode::BUSY);
         }
-        let mut buffer = buffer;
         if let Err(e) = self.admit_chunk(buffer.as_mut_slice(), offset) {
             self.refused.set(Some(e));
             self.deferred_call.set();

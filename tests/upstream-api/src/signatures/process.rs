@@ -219,7 +219,7 @@ pub fn dynamic<
         + kernel::dynamic_binary_storage::DynamicProcessUninstallClient,
 >() {
     let _: fn(&S, usize) -> Result<usize, ErrorCode> = S::setup;
-    let _: fn(&S, super::Buffer, usize) -> super::Kept<super::Buffer> = S::write;
+    let _: fn(&S, super::Buffer, usize) -> R = S::write;
     let _: fn(&S, usize) -> R = S::uninstall_with_app_handle;
     let _: fn(&C, R) = C::uninstall_done;
     let _: fn(&C, R, usize) = C::unload_done;

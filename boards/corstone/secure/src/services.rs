@@ -101,8 +101,7 @@ const FWU_INDEX: u8 = 4;
 const PLATFORM_INDEX: u8 = 5;
 impl Services for Partition {
     fn describe(&self, index: u8) -> Option<Description> {
-        let ready = self.ready.as_ref()?;
-        if index == FWU_INDEX && !HAS_FIRMWARE_UPDATE {
+        if self.ready.is_none() || (index == FWU_INDEX && !HAS_FIRMWARE_UPDATE) {
             return None;
         }
         let id = SERVICES.get(usize::from(index))?;

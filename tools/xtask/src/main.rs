@@ -17,6 +17,7 @@ mod demo;
 mod enrol;
 mod flash;
 mod foreign;
+mod image;
 #[cfg(test)]
 mod messages;
 mod ota;
@@ -76,6 +77,8 @@ enum Verb {
     Provision(verbs::ProvisionOptions),
     /// Gives an app binary credentials: digests and signatures
     Sign(credentials::Options),
+    /// What a signed image holds, and whether the loader's own check takes it
+    Image(image::Options),
     /// Orders a device to forget who it is, or to leave assembly and test
     Lifecycle(verbs::LifecycleOptions),
     /// Runs the local cloud alone, until Ctrl-C
@@ -129,6 +132,7 @@ fn run() -> Result<()> {
         Verb::Flash(options) => verbs::flash(&options),
         Verb::Provision(options) => verbs::provision(&options),
         Verb::Sign(options) => credentials::run(&options),
+        Verb::Image(options) => image::run(&options),
         Verb::Lifecycle(options) => verbs::lifecycle(&options),
         Verb::Cloud(options) => verbs::cloud(&options),
         Verb::Ota(options) => ota::run(&options),

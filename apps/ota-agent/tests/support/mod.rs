@@ -7,6 +7,7 @@
 
 pub mod apps;
 pub mod cloud;
+pub mod job;
 #[path = "../../../../ota-loader/tests/support/mod.rs"]
 pub mod loader;
 

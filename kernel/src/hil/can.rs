@@ -374,6 +374,29 @@ pub trait ReceiveClient<const PACKET_SIZE: usize> {
     fn stopped(&self, buffer: &'static mut [u8; PACKET_SIZE]);
 }
 
+/// What a driver of classic frames needs.
+pub trait Can:
+    Transmit<STANDARD_CAN_PACKET_SIZE> + Configure + Controller + Receive<STANDARD_CAN_PACKET_SIZE>
+{
+}
+impl<T> Can for T where
+    T: Transmit<STANDARD_CAN_PACKET_SIZE>
+        + Configure
+        + Controller
+        + Receive<STANDARD_CAN_PACKET_SIZE>
+{
+}
+
+/// What a driver of long frames needs.
+pub trait CanFd:
+    Transmit<FD_CAN_PACKET_SIZE> + Configure + ConfigureFd + Receive<FD_CAN_PACKET_SIZE>
+{
+}
+impl<T> CanFd for T where
+    T: Transmit<FD_CAN_PACKET_SIZE> + Configure + ConfigureFd + Receive<FD_CAN_PACKET_SIZE>
+{
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -95,6 +95,14 @@ pub trait Configure {
     }
 }
 
+/// Sets up a pin that can be input and output at once.
+pub trait ConfigureInputOutput: Configure {
+    /// Makes it both.
+    fn make_input_output(&self) -> Configuration;
+    /// Whether it is both.
+    fn is_input_output(&self) -> bool;
+}
+
 /// Drives a level.
 pub trait Output {
     /// High.

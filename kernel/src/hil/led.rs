@@ -17,58 +17,64 @@ pub trait Led {
 }
 
 /// An LED that a high pin lights.
-pub struct LedHigh<'a, P: gpio::Pin>(&'a P);
+pub struct LedHigh<'a, P: gpio::Pin> {
+    /// The pin.
+    pub pin: &'a P,
+}
 /// An LED that a low pin lights.
-pub struct LedLow<'a, P: gpio::Pin>(&'a P);
+pub struct LedLow<'a, P: gpio::Pin> {
+    /// The pin.
+    pub pin: &'a P,
+}
 
 impl<'a, P: gpio::Pin> LedHigh<'a, P> {
     /// On pin `p`.
     pub fn new(p: &'a P) -> Self {
-        Self(p)
+        Self { pin: p }
     }
 }
 
 impl<'a, P: gpio::Pin> LedLow<'a, P> {
     /// On pin `p`.
     pub fn new(p: &'a P) -> Self {
-        Self(p)
+        Self { pin: p }
     }
 }
 
 impl<P: gpio::Pin> Led for LedHigh<'_, P> {
     fn init(&self) {
-        self.0.make_output();
+        self.pin.make_output();
         self.off();
     }
     fn on(&self) {
-        self.0.set();
+        self.pin.set();
     }
     fn off(&self) {
-        self.0.clear();
+        self.pin.clear();
     }
     fn toggle(&self) {
-        self.0.toggle();
+        self.pin.toggle();
     }
     fn read(&self) -> bool {
-        self.0.read()
+        self.pin.read()
     }
 }
 
 impl<P: gpio::Pin> Led for LedLow<'_, P> {
     fn init(&self) {
-        self.0.make_output();
+        self.pin.make_output();
         self.off();
     }
     fn on(&self) {
-        self.0.clear();
+        self.pin.clear();
     }
     fn off(&self) {
-        self.0.set();
+        self.pin.set();
     }
     fn toggle(&self) {
-        self.0.toggle();
+        self.pin.toggle();
     }
     fn read(&self) -> bool {
-        !self.0.read()
+        !self.pin.read()
     }
 }

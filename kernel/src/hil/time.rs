@@ -245,6 +245,9 @@ impl<T: Time + ?Sized> ConvertTicks<T::Ticks> for T {
     }
 }
 
+/// A moment: [`Time::now`] always answers the same.
+pub trait Timestamp: Time {}
+
 /// A free-running counter.
 pub trait Counter<'a>: Time {
     /// # Errors

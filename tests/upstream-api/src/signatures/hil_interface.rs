@@ -162,6 +162,13 @@ pub fn pins<
     let _: fn(&L) -> bool = L::read;
     let _: fn(&'static P) -> led::LedHigh<'static, P> = led::LedHigh::new;
     let _: fn(&'static P) -> led::LedLow<'static, P> = led::LedLow::new;
+    let _: fn(&led::LedHigh<'static, P>) -> &'static P = |led| led.pin;
+    let _: fn(&led::LedLow<'static, P>) -> &'static P = |led| led.pin;
+}
+
+pub fn pins_that_are_both<B: gpio::ConfigureInputOutput>() {
+    let _: fn(&B) -> gpio::Configuration = B::make_input_output;
+    let _: fn(&B) -> bool = B::is_input_output;
 }
 
 pub fn network<
@@ -195,6 +202,20 @@ pub fn radios<
     let _: fn(&C, can::Id, &'static mut [u8; 8], usize) -> Kept<&'static mut [u8; 8]> = C::send;
     let _: fn(u32, u32) -> Result<can::BitTiming, ErrorCode> =
         <C as can::StandardBitTiming>::bit_timing_for_bitrate;
+}
+
+pub fn can_groups<C>() -> [fn(); 2]
+where
+    C: can::Configure + can::ConfigureFd + can::Controller,
+    C: can::Transmit<8> + can::Receive<8> + can::Transmit<64> + can::Receive<64>,
+{
+    fn classic<C: can::Can>() {}
+    fn long_frames<C: can::CanFd>() {}
+    [classic::<C>, long_frames::<C>]
+}
+
+pub fn moment<M: time::Timestamp>() {
+    let _: fn(&M) -> M::Ticks = M::now;
 }
 
 pub fn people<

@@ -3,6 +3,7 @@
 //! Owns what is built with which flags, and the file names under `build/`:
 //! `loader.elf`, `secure.bin`, `kernel.bin` (bare), `*_signed.bin` (MCUboot), `apps/*.tbf`.
 
+use crate::release::Release;
 use crate::setup::{self, Toolchain};
 use crate::{apps, paths, products, shell, sign, updates, veneers};
 use anyhow::{Context, Result, anyhow, bail};
@@ -18,16 +19,21 @@ pub enum World {
     NonSecure,
 }
 
-/// Version of the images that the factory flashes, and of the update.
-pub const FACTORY: &str = "1.0.0";
-/// See [`FACTORY`].
-pub const UPDATE: &str = "1.0.1";
+pub use crate::release::{FACTORY, UPDATE};
 
 /// Builds and signs everything, updates included.
 ///
 /// # Errors
 /// Of the compiler, the linker and the tools, with their output.
 pub fn all() -> Result<()> {
+    release(&Release::default())
+}
+
+/// As [`all`], with versions of the caller's.
+///
+/// # Errors
+/// Of the compiler, the linker and the tools, with their output.
+pub fn release(release: &Release) -> Result<()> {
     let map = paths::map()?;
     let (toolchain, _) = setup::everything()?;
     let out = paths::build();
@@ -50,16 +56,33 @@ pub fn all() -> Result<()> {
 
     sign::keys()?;
     for (image, version, name) in [
-        (sign::Image::Secure, FACTORY, "secure_signed.bin"),
-        (sign::Image::NonSecure, FACTORY, "kernel_signed.bin"),
-        (sign::Image::Secure, UPDATE, "secure-update_signed.bin"),
-        (sign::Image::NonSecure, UPDATE, "kernel-update_signed.bin"),
+        (sign::Image::Secure, &release.factory, "secure_signed.bin"),
+        (
+            sign::Image::NonSecure,
+            &release.factory,
+            "kernel_signed.bin",
+        ),
+        (
+            sign::Image::Secure,
+            &release.update,
+            "secure-update_signed.bin",
+        ),
+        (
+            sign::Image::NonSecure,
+            &release.update,
+            "kernel-update_signed.bin",
+        ),
     ] {
-        sign::image(&map, image, version, &out.join(name))?;
+        sign::image(
+            &map,
+            image,
+            (version.as_str(), release.counter),
+            &out.join(name),
+        )?;
     }
     for app in &map.app {
         apps::product(&toolchain, &map, &app.name)?;
-        updates::build(&toolchain, &map, &app.name)?;
+        updates::build(&toolchain, &map, &app.name, release.app)?;
     }
     products::write()
 }

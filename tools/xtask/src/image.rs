@@ -26,7 +26,7 @@ pub struct Options {
 /// Shows each file.
 ///
 /// # Errors
-/// The file that cannot be read, is no image, or that no key verifies.
+/// Names the file that cannot be read, and those that are no image or that no key verifies.
 pub fn run(options: &Options) -> Result<()> {
     let mut keys = options.key.clone();
     if keys.is_empty() {
@@ -43,16 +43,23 @@ pub fn run(options: &Options) -> Result<()> {
     for file in &options.files {
         let name = file.display();
         let bytes = std::fs::read(file).with_context(|| name.to_string())?;
-        let image = Image::parse(&bytes).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
-        print!("{name}\n{}", describe(&image));
-        let (words, verified) = judge(&image, &keys);
-        println!("{words}");
+        let verified = match Image::parse(&bytes) {
+            Ok(image) => {
+                let (words, verified) = judge(&image, &keys);
+                println!("{name}\n{}{words}", describe(&image));
+                verified
+            }
+            Err(e) => {
+                println!("{name}\n  no image          {e}");
+                false
+            }
+        };
         if !verified {
             refused.push(name.to_string());
         }
     }
     if !refused.is_empty() {
-        bail!("no key verifies {}", refused.join(", "));
+        bail!("the loader would refuse {}", refused.join(", "));
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ mod ota;
 mod paths;
 mod products;
 mod provision;
+mod release;
 mod run;
 mod setup;
 mod shell;

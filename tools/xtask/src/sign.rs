@@ -4,7 +4,7 @@
 //! RSA-3072 (PSS, SHA-256), app credentials ECDSA-P256 (and RSA-3072, RSA-4096: `credentials.rs`).
 //! The keys are made once, under `build/keys`, and never committed; a product brings its own.
 
-use crate::{paths, shell};
+use crate::{paths, release, shell};
 use anyhow::Result;
 use memory_map::Map;
 use std::path::{Path, PathBuf};
@@ -104,35 +104,61 @@ pub fn generate(path: &Path, kind: &str) -> Result<()> {
     Ok(())
 }
 
-/// Signs a bare image of `build/` as `version`.
+/// What stands in an image beside its code: version and security counter.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    version: &'a str,
+    counter: u32,
+}
+
+impl<'a> From<&'a str> for Stamp<'a> {
+    fn from(version: &'a str) -> Self {
+        (version, release::COUNTER).into()
+    }
+}
+
+impl<'a> From<(&'a str, u32)> for Stamp<'a> {
+    fn from((version, counter): (&'a str, u32)) -> Self {
+        Stamp { version, counter }
+    }
+}
+
+/// Signs a bare image of `build/` as that version.
 ///
 /// # Errors
 /// Of imgtool.
-pub fn image(map: &Map, image: Image, version: &str, out: &Path) -> Result<()> {
-    image_with(map, image, version, &image.key(), out)
+pub fn image<'a>(map: &Map, image: Image, stamp: impl Into<Stamp<'a>>, out: &Path) -> Result<()> {
+    image_with(map, image, stamp, &image.key(), out)
 }
 
 /// As [`image`], with a key of the caller's.
 ///
 /// # Errors
 /// Of imgtool.
-pub fn image_with(map: &Map, image: Image, version: &str, key: &Path, out: &Path) -> Result<()> {
+pub fn image_with<'a>(
+    map: &Map,
+    image: Image,
+    stamp: impl Into<Stamp<'a>>,
+    key: &Path,
+    out: &Path,
+) -> Result<()> {
     let bare = paths::build().join(format!("{}.bin", image.name()));
-    image_of(map, image, &bare, version, key, out)
+    image_of(map, image, &bare, stamp, key, out)
 }
 
 /// As [`image_with`], from a bare image elsewhere.
 ///
 /// # Errors
 /// Of imgtool.
-pub fn image_of(
+pub fn image_of<'a>(
     map: &Map,
     image: Image,
     bare: &Path,
-    version: &str,
+    stamp: impl Into<Stamp<'a>>,
     key: &Path,
     out: &Path,
 ) -> Result<()> {
+    let Stamp { version, counter } = stamp.into();
     let slot = match image {
         Image::Secure => "s-primary",
         Image::NonSecure => "ns-primary",
@@ -152,7 +178,7 @@ pub fn image_of(
                 "full",
                 "--pad-header",
                 "--security-counter",
-                "1",
+                &counter.to_string(),
             ])
             .args(["--header-size", &format!("0x{:x}", map.image_header)])
             .args(["--align", &map.write_unit.to_string()])

@@ -16,7 +16,7 @@ use memory_map::Map;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// App version of the files that a build leaves; the factory's is 1.
+/// App version of the files that a build leaves unless it is told; the factory's is 1.
 pub const UPDATE: u32 = 2;
 
 /// `apps/<name>`: "Path name of file on device".
@@ -84,9 +84,9 @@ pub fn pack(map: &Map, name: &str, elfs: &[PathBuf; 2], version: u32, out: &Path
 ///
 /// # Errors
 /// See [`linked`] and [`pack`].
-pub fn build(toolchain: &Toolchain, map: &Map, name: &str) -> Result<()> {
+pub fn build(toolchain: &Toolchain, map: &Map, name: &str, version: u32) -> Result<()> {
     let elfs = linked(toolchain, map, name)?;
-    pack(map, name, &elfs, UPDATE, &file(name))
+    pack(map, name, &elfs, version, &file(name))
 }
 
 /// Addresses of an app's two places in flash.

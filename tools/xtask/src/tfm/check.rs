@@ -7,6 +7,7 @@
 use super::{beside, region, stand_in};
 use crate::build::{World, firmware};
 use crate::provision::{self, Guests, Identity, KERNEL};
+use crate::release::Release;
 use crate::system::{self, Scratch};
 use crate::test::Case;
 use crate::veneers::VENEERS;
@@ -74,7 +75,7 @@ pub fn play() -> Result<()> {
     paths::select_tfm()?;
     stand_in()?;
     let out = paths::build();
-    beside(&out.join("stand-in_veneers.o"), None)?;
+    beside(&out.join("stand-in_veneers.o"), None, &Release::default())?;
     let map = paths::map()?;
     only_through_the_library(&map, &out.join("kernel.elf"))?;
 

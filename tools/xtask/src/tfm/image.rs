@@ -4,7 +4,7 @@
 //! entry that imgtool of PyPI cannot write: KEYID, which BL2 of 2.3 and later demands in front of the
 //! signature, and that of 2.1 and 2.2 refuses.
 
-use crate::{build, paths, shell};
+use crate::{paths, shell};
 use anyhow::{Context, Result, anyhow, ensure};
 use mcuboot_image::trailer;
 use mcuboot_image::{Image, UNPROTECTED_MAGIC, kind};
@@ -14,12 +14,18 @@ use std::process::Command;
 
 /// TF-M's built-in key of the non-secure image (`TFM_BUILTIN_KEY_ID_PLAT_SPECIFIC_MIN` + 1).
 const NON_SECURE_KEY_ID: u32 = 0x7FFF_816C;
-/// Signs `bare` with `key` and fills the slot with it: for BL2 of TF-M 2.1 and 2.2 as `out`, for 2.3
-/// and later as `out_keyid`.
+/// Signs `bare` with `key` as that version with that security counter, and fills the slot with it: for
+/// BL2 of TF-M 2.1 and 2.2 as the first file, for 2.3 and later as the second.
 ///
 /// # Errors
 /// Of imgtool.
-pub fn sign(map: &Map, bare: &Path, key: &Path, out: &Path, out_keyid: &Path) -> Result<()> {
+pub fn sign(
+    map: &Map,
+    bare: &Path,
+    key: &Path,
+    (version, counter): (&str, u32),
+    [out, out_keyid]: [&Path; 2],
+) -> Result<()> {
     let region = |name: &str| map.region(name).map_err(|e| anyhow!(e));
     let slot = region("kernel-exec")?.size + region("kernel-trailer")?.size;
     let file = paths::temporary("signed");
@@ -32,7 +38,12 @@ pub fn sign(map: &Map, bare: &Path, key: &Path, out: &Path, out_keyid: &Path) ->
             .args(["--pad-header", "--overwrite-only"])
             .args(["--header-size", &format!("0x{:x}", map.image_header)])
             .args(["--slot-size", &format!("0x{slot:x}")])
-            .args(["--version", build::FACTORY, "--security-counter", "1"])
+            .args([
+                "--version",
+                version,
+                "--security-counter",
+                &counter.to_string(),
+            ])
             .args(["--dependencies", "(0,0.0.0+0)", "--boot-record", "NSPE"])
             .arg(bare)
             .arg(&file),

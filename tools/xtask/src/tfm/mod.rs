@@ -10,6 +10,7 @@ mod image;
 mod import;
 
 use crate::build::{World, firmware, flatten};
+use crate::release::{self, Release};
 use crate::{apps, build, paths, provision, setup, sign, veneers};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use memory_map::Map;
@@ -39,6 +40,8 @@ pub struct Options {
     /// when absent
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    release: release::Options,
 }
 
 /// Builds for the secure side that is asked for.
@@ -49,10 +52,11 @@ pub fn build(options: &Options) -> Result<()> {
     if options.secure != Secure::Tfm && (options.veneers.is_some() || options.key.is_some()) {
         bail!("--veneers and --key are for --secure tfm");
     }
+    let release = options.release.release()?;
     match options.secure {
         Secure::Own => {
             setup::everything()?;
-            build::all()
+            build::release(&release)
         }
         Secure::Tfm => {
             let file = options.veneers.as_deref().context(
@@ -60,7 +64,7 @@ pub fn build(options: &Options) -> Result<()> {
                  api_ns/interface/lib/s_veneers.o in its build folder",
             )?;
             paths::select_tfm()?;
-            beside(file, options.key.as_deref())
+            beside(file, options.key.as_deref(), &release)
         }
         Secure::StandIn => {
             paths::select_tfm()?;
@@ -75,7 +79,7 @@ fn development_key() -> PathBuf {
 }
 
 /// Kernel and apps beside the TF-M whose import library `file` is.
-fn beside(file: &Path, key: Option<&Path>) -> Result<()> {
+fn beside(file: &Path, key: Option<&Path>, release: &Release) -> Result<()> {
     let map = paths::map()?;
     let symbols = import::read(&map, file)?;
     let (toolchain, _) = setup::everything()?;
@@ -120,7 +124,9 @@ fn beside(file: &Path, key: Option<&Path>) -> Result<()> {
         out.join("kernel_signed.bin"),
         out.join("kernel-keyid_signed.bin"),
     );
-    image::sign(&map, &bare, key.unwrap_or(&development), &signed, &with_id)?;
+    let stamp = (release.factory.as_str(), release.counter);
+    let key_file = key.unwrap_or(&development);
+    image::sign(&map, &bare, key_file, stamp, [&signed, &with_id])?;
 
     for app in &map.app {
         apps::product(&toolchain, &map, &app.name)?;

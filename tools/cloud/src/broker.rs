@@ -6,7 +6,7 @@
 
 use crate::pki::{Authority, Subject};
 use anyhow::{Context, Result, bail};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// mosquitto picks a suite by its own order, OpenSSL's being AES-256 first; this one takes what the
 /// device prefers.
 const SUITES: &str = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
+
+/// What mosquitto says of a port that is not free.
+const TAKEN: &str = "Address already in use";
 
 /// How the broker shows itself.
 #[derive(Debug, Clone)]
@@ -50,9 +53,25 @@ impl Broker {
         let dir = config.dir;
         let authority = Authority::open(&dir.join("ca"), "Tockstone local root")?;
         let (certificate, key) = server(&authority, config.host, config.validity)?;
-        let port = config.port.map_or_else(free_port, Ok)?;
-        let plain_port = free_port()?;
         std::fs::create_dir_all(trusted(dir))?;
+        // Somebody else may take a port before mosquitto does.
+        for _ in 0..5 {
+            let ports = (config.port.map_or_else(free_port, Ok)?, free_port()?);
+            match Broker::on(config, &authority, (&certificate, &key), ports) {
+                Err(e) if config.port.is_none() && format!("{e:#}").contains(TAKEN) => {}
+                result => return result,
+            }
+        }
+        bail!("no port stays free until mosquitto has it")
+    }
+
+    fn on(
+        config: &Config<'_>,
+        authority: &Authority,
+        (certificate, key): (&Path, &Path),
+        (port, plain_port): (u16, u16),
+    ) -> Result<Broker> {
+        let dir = config.dir;
         let mut text = format!(
             "log_type all\nset_tcp_nodelay true\nlog_dest file {log}\npersistence true\n\
              persistence_location {dir}/\nmax_inflight_messages 100\nmax_keepalive 1200\n\
@@ -79,7 +98,7 @@ impl Broker {
         let mut broker = Broker {
             child: None,
             config: path,
-            authority,
+            authority: authority.clone(),
             host: config.host.to_owned(),
             port,
             plain_port,
@@ -135,6 +154,13 @@ impl Broker {
         )?)
     }
 
+    /// How often it has come up.
+    fn starts(&self) -> usize {
+        let log = self.log().unwrap_or_default();
+        let up = |l: &&str| l.contains(": mosquitto version ") && l.ends_with(" running");
+        log.lines().filter(up).count()
+    }
+
     /// Restarts it with less than it can: `settings` are further lines of the TLS listener,
     /// `openssl` the defaults of OpenSSL's contexts (`Groups = …`).
     ///
@@ -168,6 +194,7 @@ impl Broker {
         if openssl.is_file() {
             command.env("OPENSSL_CONF", openssl);
         }
+        let before = self.starts();
         let mut child = command
             .arg("-c")
             .arg(&self.config)
@@ -178,8 +205,8 @@ impl Broker {
             .context("mosquitto does not start (Debian package mosquitto)")?;
         qemu_harness::track::add(child.id());
         let deadline = Instant::now() + Duration::from_secs(10);
-        let listens = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        while !(listens(self.plain_port) && listens(self.port)) {
+        // Its own word, which comes when it has all its ports: one that answers may be another's.
+        while self.starts() == before {
             let ended = child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
                 let _ = child.kill();

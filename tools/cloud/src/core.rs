@@ -8,6 +8,7 @@
 use crate::broker::{self, Broker};
 use crate::fault::Fault;
 use crate::jobs::{Execution, Publish};
+use crate::lambda;
 use crate::mischief::Mischief;
 use crate::pki::{self, Authority, Subject};
 use crate::registry::{CertificateRecord, TemplateRecord, Thing};
@@ -25,6 +26,13 @@ use std::path::PathBuf;
 /// Name of the policy that [`Core::create_device`] attaches: a device's own topics, as
 /// reference/aws-iot.md §1.7 has them.
 pub const DEVICE_POLICY: &str = "tockstone-device";
+
+/// Name of the template by which a device changes its own certificate, as [`DEVICE_POLICY`] has it.
+pub const ROTATE: &str = "tockstone-rotate";
+/// Its body.
+pub const ROTATE_TEMPLATE: &str = include_str!("../templates/rotate.json");
+/// Its pre-provisioning hook.
+pub const ROTATE_HOOK: &str = include_str!("../hooks/rotate.py");
 
 /// Bucket of the updates that come as bytes.
 const BUCKET: &str = "tockstone-updates";
@@ -218,29 +226,40 @@ impl Core {
         pki::der_of(&pem).context("openssl made no certificate")
     }
 
-    /// CreateProvisioningTemplate, enabled.
+    /// CreateProvisioningTemplate, enabled, or another in its place; `hook` is the source of its
+    /// pre-provisioning hook, Python.
     ///
     /// # Errors
     /// Names what a template must not have.
-    pub fn create_template(&self, name: &str, body: &Value) -> Result<()> {
-        let body = body.to_string();
-        crate::provisioning::check(&body)?;
+    pub fn create_template(&self, name: &str, body: &str, hook: Option<&str>) -> Result<()> {
+        crate::provisioning::check(body)?;
+        let put = |source| lambda::put(&self.dir, name, source);
+        let hook = hook.map(put).transpose()?;
         Ok(self.change(|s| {
             let registry = &mut s.store.data.registry;
             if registry.policy(DEVICE_POLICY).is_err() {
                 registry.create_policy(DEVICE_POLICY, &device_policy(), now())?;
             }
             let template = TemplateRecord {
-                body,
+                body: body.into(),
                 description: String::new(),
                 enabled: true,
                 role: arn("role/fleet"),
                 created: now(),
                 modified: now(),
+                hook,
             };
             registry.templates.insert(name.into(), template);
             Ok(((), Vec::new()))
         })?)
+    }
+
+    /// Lets devices change their own certificate ([`ROTATE`]).
+    ///
+    /// # Errors
+    /// Of the folder of functions.
+    pub fn create_rotation(&self) -> Result<()> {
+        self.create_template(ROTATE, ROTATE_TEMPLATE, Some(ROTATE_HOOK))
     }
 
     /// Switches a template on or off, as UpdateProvisioningTemplate does.

@@ -12,6 +12,7 @@ mod core;
 pub mod fault;
 pub mod http;
 pub mod jobs;
+mod lambda;
 mod mischief;
 mod objects;
 pub mod ota;
@@ -23,7 +24,7 @@ mod store;
 pub mod streams;
 
 pub use broker::Broker;
-pub use core::{Core, DEVICE_POLICY, device_policy};
+pub use core::{Core, DEVICE_POLICY, ROTATE, ROTATE_HOOK, ROTATE_TEMPLATE, device_policy};
 pub use fault::Fault;
 pub use mischief::Mischief;
 pub use registry::Thing;

@@ -2,21 +2,29 @@
 //!
 //! Owns the answers on `$aws/certificates/…` and `$aws/provisioning-templates/…`
 //! (reference/aws-iot.md §10), in JSON and CBOR, and what a template does: the subset of
-//! AWS::IoT::Thing, ::Certificate and ::Policy with `Ref` and `Fn::Join`. Pre-provisioning hooks,
-//! thing groups and thing types are not known here, and a template that needs them is refused.
+//! AWS::IoT::Thing, ::Certificate and ::Policy with `Ref` and `Fn::Join`, and its pre-provisioning
+//! hook. Thing groups and thing types are not known here, and a template that needs them is refused.
 
 use crate::fault::Fault;
 use crate::jobs::Publish;
+use crate::lambda;
 use crate::pki::{self, Authority, Subject};
-use crate::registry::Registry;
+use crate::registry::{Registry, TemplateRecord};
 use crate::store::Store;
 use crate::streams::Format;
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
+use mosquitto_iot::arn;
 use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::time::Duration;
 
 /// How long an ownership token holds, seconds.
 const TOKEN: u64 = 3600;
+/// How long a hook may think.
+const THINK: Duration = Duration::from_secs(5);
+/// The form of what a hook is asked; there is one.
+pub(crate) const PAYLOAD_VERSION: &str = "2020-04-01";
 
 type Change<'a> = &'a dyn Fn(&mut dyn FnMut(&mut Store) -> Vec<Publish>) -> Vec<Publish>;
 
@@ -25,44 +33,134 @@ pub(crate) fn is_request(topic: &str) -> bool {
     topic.starts_with("$aws/certificates/") || topic.starts_with("$aws/provisioning-templates/")
 }
 
-/// Answers a request; `change` runs something on the store and writes it.
-pub(crate) fn answer(
-    authority: &Authority,
-    change: impl Fn(&mut dyn FnMut(&mut Store) -> Vec<Publish>) -> Vec<Publish>,
-    topic: &str,
-    payload: &[u8],
-) -> Vec<Publish> {
-    let Some((base, level)) = topic.rsplit_once('/') else {
-        return Vec::new();
-    };
-    let Some(format) = Format::of(level) else {
-        return Vec::new();
-    };
-    let result = decode(format, payload).and_then(|request| {
-        let parts: Vec<&str> = base.split('/').collect();
-        match parts[..] {
-            [_, _, "create"] => create(authority, &change, None),
-            [_, _, "create-from-csr"] => {
-                let csr = request["certificateSigningRequest"].as_str();
-                let csr = csr.ok_or_else(|| invalid("no certificateSigningRequest"))?;
-                create(authority, &change, Some(csr))
+/// What an answer needs, and who asks.
+pub(crate) struct Service<'a> {
+    pub(crate) authority: &'a Authority,
+    /// The cloud's folder.
+    pub(crate) dir: &'a Path,
+    /// Runs something on the store and writes it.
+    pub(crate) change: Change<'a>,
+    /// Id of the certificate that the asking connection has shown.
+    pub(crate) certificate: &'a str,
+    pub(crate) client: &'a str,
+}
+
+impl Service<'_> {
+    /// Answers a request.
+    pub(crate) fn answer(&self, topic: &str, payload: &[u8]) -> Vec<Publish> {
+        let Some((base, level)) = topic.rsplit_once('/') else {
+            return Vec::new();
+        };
+        let Some(format) = Format::of(level) else {
+            return Vec::new();
+        };
+        let result = decode(format, payload).and_then(|request| {
+            let parts: Vec<&str> = base.split('/').collect();
+            match parts[..] {
+                [_, _, "create"] => create(self.authority, self.change, None),
+                [_, _, "create-from-csr"] => {
+                    let csr = request["certificateSigningRequest"].as_str();
+                    let csr = csr.ok_or_else(|| invalid("no certificateSigningRequest"))?;
+                    create(self.authority, self.change, Some(csr))
+                }
+                [_, _, template, "provision"] => self.provision(template, &request),
+                _ => Err(invalid("no such topic")),
             }
-            [_, _, template, "provision"] => provision(&change, template, &request),
-            _ => Err(invalid("no such topic")),
+        });
+        let (last, body) = match result {
+            Ok(body) => ("accepted", body),
+            Err(fault) => {
+                let body = json!({"statusCode": fault.status, "errorCode": fault.name,
+                    "errorMessage": fault.message});
+                ("rejected", body)
+            }
+        };
+        vec![Publish {
+            topic: format!("{topic}/{last}"),
+            payload: encode(format, &body),
+        }]
+    }
+
+    fn provision(&self, template: &str, request: &Value) -> Result<Value, Fault> {
+        let token = request["certificateOwnershipToken"]
+            .as_str()
+            .unwrap_or_default();
+        let mut parameters = request["parameters"].clone();
+        if let Some((hook, event)) =
+            self.with(|s| self.question(s, template, token, &parameters))?
+        {
+            let answer = lambda::call(self.dir, &hook, &event, THINK);
+            let answer = answer.map_err(|e| {
+                eprintln!("cloud: the hook of template {template} has failed: {e:#}");
+                denied("the pre-provisioning hook has failed")
+            })?;
+            if answer["allowProvisioning"] != true {
+                return Err(denied("the pre-provisioning hook does not allow it"));
+            }
+            let more = answer["parameterOverrides"].as_object().cloned();
+            if let (Some(all), Some(more)) = (parameters.as_object_mut(), more) {
+                all.extend(more);
+            }
         }
-    });
-    let (last, body) = match result {
-        Ok(body) => ("accepted", body),
-        Err(fault) => {
-            let body = json!({"statusCode": fault.status, "errorCode": fault.name,
-                "errorMessage": fault.message});
-            ("rejected", body)
-        }
+        let now = crate::now();
+        self.with(|store| {
+            let id = owned(store, token, now)?;
+            let out = register(&mut store.data.registry, template, &parameters, &id, now)?;
+            store.data.tokens.remove(token);
+            Ok(out)
+        })
+    }
+
+    /// The function to ask about a request, and what to ask it.
+    fn question(
+        &self,
+        store: &mut Store,
+        template: &str,
+        token: &str,
+        parameters: &Value,
+    ) -> Result<Option<(String, Value)>, Fault> {
+        let id = owned(store, token, crate::now())?;
+        let registry = &store.data.registry;
+        let Some(hook) = enabled(registry, template)?.hook.clone() else {
+            return Ok(None);
+        };
+        let gone = || invalid("the token's certificate is deleted");
+        let certificate = registry.certificates.get(&id).ok_or_else(gone)?;
+        let event = json!({"claimCertificateId": self.certificate, "certificateId": id,
+            "certificatePem": certificate.pem,
+            "templateArn": arn(&format!("provisioningtemplate/{template}")),
+            "clientId": self.client, "parameters": parameters});
+        Ok(Some((hook, event)))
+    }
+
+    fn with<T>(&self, mut look: impl FnMut(&mut Store) -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut result = Err(invalid("nothing was done"));
+        (self.change)(&mut |store| {
+            result = look(store);
+            Vec::new()
+        });
+        result
+    }
+}
+
+fn denied(message: &str) -> Fault {
+    Fault::new("ACCESS_DENIED", 403, message)
+}
+
+/// Id of the certificate that a token is for.
+fn owned(store: &Store, token: &str, now: u64) -> Result<String, Fault> {
+    let held = store.data.tokens.get(token).filter(|(_, end)| *end > now);
+    let bad = || {
+        let message = "the token is unknown, used or too old";
+        Fault::new("InvalidCertificateOwnershipToken", 400, message)
     };
-    vec![Publish {
-        topic: format!("{topic}/{last}"),
-        payload: encode(format, &body),
-    }]
+    held.map(|(id, _)| id.clone()).ok_or_else(bad)
+}
+
+fn enabled<'a>(registry: &'a Registry, template: &str) -> Result<&'a TemplateRecord, Fault> {
+    let record = registry.templates.get(template).filter(|t| t.enabled);
+    let missing = || Fault::new("ResourceNotFound", 404, format!("no template `{template}`"));
+    record.ok_or_else(missing)
 }
 
 fn invalid(message: &str) -> Fault {
@@ -113,32 +211,6 @@ fn create(authority: &Authority, change: Change<'_>, csr: Option<&str>) -> Resul
     Ok(Value::Object(body))
 }
 
-fn provision(change: Change<'_>, template: &str, request: &Value) -> Result<Value, Fault> {
-    let token = request["certificateOwnershipToken"]
-        .as_str()
-        .unwrap_or_default();
-    let now = crate::now();
-    let mut result = Err(invalid("nothing was done"));
-    change(&mut |store| {
-        let held = store.data.tokens.get(token).filter(|(_, end)| *end > now);
-        let Some((id, _)) = held.cloned() else {
-            result = Err(Fault::new(
-                "InvalidCertificateOwnershipToken",
-                400,
-                "the token is unknown, used or too old",
-            ));
-            return Vec::new();
-        };
-        let registry = &mut store.data.registry;
-        result = register(registry, template, &request["parameters"], &id, now);
-        if result.is_ok() {
-            store.data.tokens.remove(token);
-        }
-        Vec::new()
-    });
-    result
-}
-
 /// Does what a template says; all of it or nothing.
 fn register(
     registry: &mut Registry,
@@ -147,9 +219,7 @@ fn register(
     certificate: &str,
     now: u64,
 ) -> Result<Value, Fault> {
-    let record = registry.templates.get(template).filter(|t| t.enabled);
-    let missing = || Fault::new("ResourceNotFound", 404, format!("no template `{template}`"));
-    let body = parse(&record.ok_or_else(missing)?.body)?;
+    let body = parse(&enabled(registry, template)?.body)?;
     let scope = Scope::new(&body, parameters, certificate)?;
     let resources = body["Resources"].as_object().cloned().unwrap_or_default();
     let of = |kind: &'static str| resources.values().filter(move |r| r["Type"] == kind);
@@ -390,7 +460,6 @@ fn to_cbor(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::TemplateRecord;
 
     const BODY: &str = r#"{"Parameters":{"SerialNumber":{"Type":"String"},"AWS::IoT::Certificate::Id":{"Type":"String"}},
         "Resources":{"thing":{"Type":"AWS::IoT::Thing","Properties":{
@@ -413,6 +482,7 @@ mod tests {
             role: "r".into(),
             created: 1,
             modified: 1,
+            hook: None,
         };
         registry.templates.insert("t".into(), template);
         registry

@@ -67,6 +67,9 @@ pub struct TemplateRecord {
     pub role: String,
     pub created: u64,
     pub modified: u64,
+    /// ARN of the function that its requests are shown to first.
+    #[serde(default)]
+    pub hook: Option<String>,
 }
 
 /// All of them, by name; certificates by id.

@@ -174,23 +174,32 @@ fn serve(
             }
             Ok(Event::Incoming(Packet::SubAck(_))) => *lock(ready) = true,
             Ok(Event::Incoming(Packet::Publish(message))) => {
-                let envelope = message.topic.strip_prefix(REQUEST);
-                if let Some((peer, topic)) = envelope.and_then(|e| e.split_once('/')) {
+                let envelope = message.topic.strip_prefix(REQUEST).unwrap_or_default();
+                let parts: Vec<&str> = envelope.splitn(3, '/').collect();
+                if let [certificate, peer, topic] = parts[..] {
+                    let certificate = certificate.to_owned();
                     let (peer, topic) = (peer.to_owned(), topic.to_owned());
                     let (client, state) = (client.clone(), Arc::clone(state));
                     let authority = authority.clone();
                     let payload = message.payload;
                     // Certificates take their time; blocks and jobs keep their order.
                     if provisioning::is_request(&topic) {
+                        let dir = lock(&state).store.dir.clone();
                         std::thread::spawn(move || {
-                            let answer = |change: &mut dyn FnMut(&mut Store) -> Vec<Publish>| {
+                            let change = |change: &mut dyn FnMut(&mut Store) -> Vec<Publish>| {
                                 let mut state = lock(&state);
                                 let out = change(&mut state.store);
                                 state.commit();
                                 out
                             };
-                            let messages =
-                                provisioning::answer(&authority, answer, &topic, &payload);
+                            let service = provisioning::Service {
+                                authority: &authority,
+                                dir: &dir,
+                                change: &change,
+                                certificate: &certificate,
+                                client: &peer,
+                            };
+                            let messages = service.answer(&topic, &payload);
                             let steps = messages.into_iter().map(|m| Step::Send(m, 1)).collect();
                             deliver(&client, "", steps);
                         });

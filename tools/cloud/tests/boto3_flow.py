@@ -24,6 +24,8 @@ iot, s3 = client("iot"), client("s3")
 data, jobs, sts = client("iot-data"), client("iot-jobs-data"), client("sts")
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]})
+HOOK = {"payloadVersion": "2020-04-01",
+        "targetArn": "arn:aws:lambda:us-east-1:123456789012:function:fleet-hook"}
 ROLE = "arn:aws:iam::123456789012:role/ota"
 IMAGE = bytes(range(256)) * 50
 
@@ -120,8 +122,21 @@ def before():
     assert iot.describe_job(jobId="plain")["job"]["status"] == "CANCELED"
     template = {"Parameters": {"Serial": {"Type": "String"}}, "Resources": {
         "thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": {"Ref": "Serial"}}}}}
-    iot.create_provisioning_template(templateName="fleet", templateBody=json.dumps(template),
-                                     provisioningRoleArn=ROLE, enabled=True)
+    make = {"templateName": "fleet", "templateBody": json.dumps(template), "provisioningRoleArn": ROLE,
+            "enabled": True}
+    for bad in [{"targetArn": ROLE}, {"targetArn": HOOK["targetArn"] + ":7"},
+                {"targetArn": HOOK["targetArn"], "payloadVersion": "2019-04-01"}]:
+        refused("InvalidRequestException", iot.create_provisioning_template, preProvisioningHook=bad, **make)
+    refused("InvalidRequestException", iot.create_provisioning_template, type="JITP", **make)
+    iot.create_provisioning_template(preProvisioningHook={"targetArn": HOOK["targetArn"]}, **make)
+    assert iot.describe_provisioning_template(templateName="fleet")["preProvisioningHook"] == HOOK
+    refused("InvalidRequestException", iot.update_provisioning_template, templateName="fleet",
+            preProvisioningHook=HOOK, removePreProvisioningHook=True)
+    refused("InvalidRequestException", iot.update_provisioning_template, templateName="fleet", defaultVersionId=2)
+    iot.update_provisioning_template(templateName="fleet", enabled=False, removePreProvisioningHook=True)
+    described = iot.describe_provisioning_template(templateName="fleet")
+    assert not described["enabled"] and "preProvisioningHook" not in described, described
+    iot.update_provisioning_template(templateName="fleet", enabled=True, description="lamps", preProvisioningHook=HOOK)
     claim = iot.create_provisioning_claim(templateName="fleet")
     assert claim["certificatePem"].startswith("-----BEGIN CERTIFICATE-----")
     data.publish(topic="from/boto3", qos=1, payload=b"hello")
@@ -130,6 +145,9 @@ def before():
 
 
 def after():
+    described = iot.describe_provisioning_template(templateName="fleet")
+    assert (described["enabled"], described["description"], described["provisioningRoleArn"],
+            described["preProvisioningHook"]) == (True, "lamps", ROLE, HOOK), described
     known = json.loads(notes.read_text())
     assert iot.describe_thing(thingName="lamp")["attributes"] == {"room": "hall"}
     ids = [c["certificateId"] for c in iot.list_certificates()["certificates"]]

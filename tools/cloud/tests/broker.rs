@@ -1,7 +1,9 @@
 //! The stand-in against a real mosquitto, as a device sees it.
 
-use cloud::{Cloud, Mischief, OtaFile, broker};
+use cloud::{Cloud, Mischief, OtaFile, ROTATE, ROTATE_TEMPLATE, Thing, broker};
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -335,5 +337,177 @@ fn the_server_certificate_can_expire_under_a_running_cloud() {
     assert!(shown().contains("certificate has expired"));
     cloud.broker.reissue(None).unwrap();
     assert!(shown().contains("Verification: OK"));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A thing publishes over mutual TLS; what answers, at the plain listener, is the result.
+fn ask(
+    cloud: &Cloud,
+    inbox: &Receiver<(String, Vec<u8>)>,
+    thing: &Thing,
+    topic: &str,
+    body: &Value,
+) -> (String, Value) {
+    let mut command = Command::new("mosquitto_pub");
+    let port = cloud.broker.port.to_string();
+    command.args(["-h", "localhost", "-p", &port, "-i", &thing.name, "-q", "1"]);
+    command
+        .arg("--cafile")
+        .arg(cloud.broker.authority().certificate());
+    command.arg("--cert").arg(&thing.files.0);
+    command.arg("--key").arg(&thing.files.1);
+    command.args(["-t", topic, "-m", &body.to_string()]);
+    assert!(command.status().unwrap().success());
+    loop {
+        let (at, body) = inbox.recv_timeout(LIMIT).unwrap();
+        if let Some(last) = at.strip_prefix(topic).and_then(|l| l.strip_prefix('/')) {
+            return (last.into(), serde_json::from_slice(&body).unwrap());
+        }
+    }
+}
+
+/// Where the answers of provisioning come by.
+const PROVISIONING: [&str; 2] = ["$aws/certificates/#", "$aws/provisioning-templates/#"];
+
+/// A request for a certificate of its own key.
+fn request(dir: &Path) -> String {
+    let run = |words: &str| {
+        let out = Command::new("openssl")
+            .args(words.split(' '))
+            .current_dir(dir)
+            .output();
+        String::from_utf8(out.unwrap().stdout).unwrap()
+    };
+    run("ecparam -name prime256v1 -genkey -noout -out new.key");
+    run("req -new -key new.key -subj /CN=x")
+}
+
+#[test]
+fn a_device_gets_a_certificate_for_itself_and_for_nobody_else() {
+    let dir = folder("hook");
+    let mut cloud = start(&dir);
+    let (a, b) = (
+        cloud.create_thing("a").unwrap(),
+        cloud.create_thing("b").unwrap(),
+    );
+    let core = cloud.core();
+    core.create_rotation().unwrap();
+    let (_client, inbox) = client(&cloud, &PROVISIONING);
+    let csr = json!({"certificateSigningRequest": request(&dir)});
+    let topic = format!("$aws/provisioning-templates/{ROTATE}/provision/json");
+    let certificate = |thing: &Thing| {
+        let (last, made) = ask(
+            &cloud,
+            &inbox,
+            thing,
+            "$aws/certificates/create-from-csr/json",
+            &csr,
+        );
+        assert_eq!(last, "accepted", "{made}");
+        made
+    };
+    let provision = |thing: &Thing, made: &Value, name: &str| {
+        let body = json!({"certificateOwnershipToken": made["certificateOwnershipToken"],
+            "parameters": {"ThingName": name}});
+        ask(&cloud, &inbox, thing, &topic, &body)
+    };
+    let made = certificate(&a);
+    let (last, answer) = provision(&a, &made, "b");
+    assert_eq!(
+        (&last[..], &answer["statusCode"], &answer["errorCode"]),
+        ("rejected", &403.into(), &"ACCESS_DENIED".into()),
+        "{answer}"
+    );
+    let log = std::fs::read_to_string(dir.join("lambda").join(ROTATE).with_extension("log"));
+    assert_eq!(log.unwrap(), "a has asked for a certificate of b\n");
+    let (last, answer) = provision(&a, &made, "c");
+    assert_eq!(last, "rejected", "a thing that is not there: {answer}");
+    assert_eq!(core.things(), ["a", "b"]);
+    assert_eq!(core.certificates_of("b").len(), 1);
+    let (last, answer) = provision(&a, &made, "a");
+    assert_eq!((&last[..], &answer["thingName"]), ("accepted", &"a".into()));
+    assert_eq!(core.certificates_of("a").len(), 2);
+    let (last, answer) = provision(&b, &certificate(&b), "b");
+    assert_eq!((&last[..], &answer["thingName"]), ("accepted", &"b".into()));
+
+    // Without the hook the policy alone lets it: what the hook is there for.
+    core.create_template(ROTATE, ROTATE_TEMPLATE, None).unwrap();
+    let (last, answer) = provision(&a, &certificate(&a), "b");
+    assert_eq!((&last[..], &answer["thingName"]), ("accepted", &"b".into()));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_hook_sees_the_request_may_change_it_and_its_failure_denies() {
+    let dir = folder("hook-event");
+    let mut cloud = start(&dir);
+    let a = cloud.create_thing("a").unwrap();
+    let core = cloud.core();
+    let own = core.certificates_of("a");
+    let (_client, inbox) = client(&cloud, &PROVISIONING);
+    let csr = json!({"certificateSigningRequest": request(&dir)});
+    let topic = format!("$aws/provisioning-templates/{ROTATE}/provision/json");
+    let provision = |source: &str| {
+        core.create_template(ROTATE, ROTATE_TEMPLATE, Some(source))
+            .unwrap();
+        let (_, made) = ask(
+            &cloud,
+            &inbox,
+            &a,
+            "$aws/certificates/create-from-csr/json",
+            &csr,
+        );
+        let body = json!({"certificateOwnershipToken": made["certificateOwnershipToken"],
+            "parameters": {"ThingName": "none", "more": "1"}});
+        (ask(&cloud, &inbox, &a, &topic, &body), made)
+    };
+    let source = "import json
+def lambda_handler(event, context):
+    print(json.dumps(event))
+    return {'allowProvisioning': True, 'parameterOverrides': {'ThingName': event['clientId']}}
+";
+    let ((last, answer), made) = provision(source);
+    assert_eq!((&last[..], &answer["thingName"]), ("accepted", &"a".into()));
+    let log = dir.join("lambda").join(ROTATE).with_extension("log");
+    let seen: Value = serde_json::from_str(&std::fs::read_to_string(log).unwrap()).unwrap();
+    let arn = format!("arn:aws:iot:us-east-1:123456789012:provisioningtemplate/{ROTATE}");
+    assert_eq!(
+        seen,
+        json!({"claimCertificateId": own[0], "certificateId": made["certificateId"],
+            "certificatePem": made["certificatePem"], "templateArn": arn, "clientId": "a",
+            "parameters": {"ThingName": "none", "more": "1"}})
+    );
+    let returns = |what: &str| format!("def lambda_handler(event, context): return {what}");
+    for bad in [
+        returns("{}"),
+        returns("None"),
+        returns("{'allowProvisioning': 'false'}"),
+        returns("{'allowProvisioning': 1}"),
+        returns("event['nothing']"),
+        "no Python".into(),
+    ] {
+        let ((last, answer), made) = provision(&bad);
+        assert_eq!(
+            (&last[..], &answer["errorCode"]),
+            ("rejected", &"ACCESS_DENIED".into())
+        );
+        let id = made["certificateId"].as_str().unwrap();
+        assert!(!core.certificates_of("a").iter().any(|c| c == id), "{bad}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_no_broker() {
+    let dir = folder("taken");
+    let other = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let config = broker::Config {
+        dir: &dir,
+        host: "iot.tockstone.test",
+        validity: None,
+        port: Some(other.local_addr().unwrap().port()),
+    };
+    let why = Cloud::start(&config).err().unwrap().to_string();
+    assert!(why.contains("Address already in use"), "{why}");
     std::fs::remove_dir_all(dir).unwrap();
 }

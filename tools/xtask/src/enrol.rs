@@ -96,7 +96,7 @@ pub fn with_claim(serial: &str) -> Result<System> {
                 "CertificateId": certificate, "Status": "Active"}},
             "policy": {"Type": "AWS::IoT::Policy", "Properties": {
                 "PolicyName": cloud::DEVICE_POLICY}}}});
-    core.create_template(TEMPLATE, &body)?;
+    core.create_template(TEMPLATE, &body.to_string(), None)?;
     let (certificate, key) = core.create_claim(TEMPLATE)?;
     // In place of the record that has not been read yet.
     let identity = Identity {

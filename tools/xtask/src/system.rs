@@ -114,6 +114,7 @@ impl System {
         let mut cloud = Cloud::start(&config)?;
         let link = Link::start(link(scratch.path(), cloud.broker.port))?;
         let registered = cloud.create_thing(thing)?;
+        cloud.core().create_rotation()?;
         let mut of_device = Identity {
             thing: thing.into(),
             host: HOST.into(),

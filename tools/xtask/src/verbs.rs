@@ -201,6 +201,7 @@ pub fn cloud(options: &CloudOptions) -> Result<()> {
             thing.files.1.display()
         );
     }
+    cloud.core().create_rotation()?;
     let server = crate::console::serve(&cloud, Some(options.http_port))?;
     let url = server.url();
     println!("cloud: console {}", crate::console::url(&server));

@@ -19,7 +19,8 @@ pub const ACCOUNT: &str = "123456789012";
 /// A message to this topic goes to one client, under the topic that follows, subscribed or not:
 /// `$direct/<client id>/<topic>`. Only the service may publish there.
 pub const DIRECT: &str = "$direct/";
-/// A device's request, as the service receives it: `$request/<client id>/<topic>`.
+/// A device's request, as the service receives it:
+/// `$request/<certificate id>/<client id>/<topic>`.
 pub const REQUEST: &str = "$request/";
 /// A message to this topic and a client id closes that client's connection.
 pub const KICK: &str = "$kick/";

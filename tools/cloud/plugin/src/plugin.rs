@@ -275,7 +275,8 @@ extern "C" fn message(_: c_int, data: *mut c_void, _: *mut c_void) -> c_int {
         if topics::is_request(&topic) {
             // Who asks, for the answer to go there; nobody by name from the plain listener.
             let peer = state.peers.get(&(event.client as usize));
-            let envelope = format!("{REQUEST}{}/{topic}", peer.map_or("", |p| &p.id));
+            let who = peer.map_or(("", ""), |p| (&p.certificate, &p.id));
+            let envelope = format!("{REQUEST}{}/{}/{topic}", who.0, who.1);
             state
                 .broker
                 .send(Some(SERVICE), &envelope, event.payload, length, 1);

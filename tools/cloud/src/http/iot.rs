@@ -6,6 +6,7 @@ use super::{Reply, Request, jobs, listed, ota, unknown};
 use crate::broker;
 use crate::core::Core;
 use crate::fault::Fault;
+use crate::lambda;
 use crate::now;
 use crate::pki::{self, Subject};
 use crate::provisioning;
@@ -408,11 +409,11 @@ fn templates(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             if name.is_empty() || name.len() > 36 || !name.chars().all(legal) {
                 return Err(Fault::invalid(format!("templateName `{name}`")));
             }
-            if body.get("preProvisioningHook").is_some() {
-                return Err(Fault::invalid(
-                    "preProvisioningHook: there is no Lambda here",
-                ));
+            if !matches!(text(&body, "type"), "" | "FLEET_PROVISIONING") {
+                let message = format!("type `{}` is not known here", text(&body, "type"));
+                return Err(Fault::invalid(message));
             }
+            let hook = hook(&body)?;
             provisioning::check(text(&body, "templateBody"))?;
             change(core, |r| {
                 if r.templates.contains_key(name) {
@@ -425,6 +426,7 @@ fn templates(core: &Core, request: &Request, parts: &[&str]) -> Answer {
                     role: text(&body, "provisioningRoleArn").into(),
                     created: now(),
                     modified: now(),
+                    hook,
                 };
                 r.templates.insert(name.into(), record);
                 Ok(())
@@ -436,19 +438,35 @@ fn templates(core: &Core, request: &Request, parts: &[&str]) -> Answer {
         }
         ("GET", ["provisioning-templates", name]) => {
             let t = look(core, |r| r.templates.get(*name).cloned()).ok_or_else(|| missing(name))?;
-            Ok(Reply::json(
-                &json!({"templateArn": name_arn(name), "templateName": name,
+            let mut out = json!({"templateArn": name_arn(name), "templateName": name,
                 "description": t.description, "creationDate": t.created,
                 "lastModifiedDate": t.modified, "defaultVersionId": 1, "templateBody": t.body,
                 "enabled": t.enabled, "provisioningRoleArn": t.role,
-                "type": "FLEET_PROVISIONING"}),
-            ))
+                "type": "FLEET_PROVISIONING"});
+            if let Some(target) = t.hook {
+                out["preProvisioningHook"] = json!({
+                    "payloadVersion": provisioning::PAYLOAD_VERSION, "targetArn": target});
+            }
+            Ok(Reply::json(&out))
         }
         ("PATCH", ["provisioning-templates", name]) => {
             let body = request.json()?;
+            let remove = body["removePreProvisioningHook"] == true;
+            let hook = hook(&body)?;
+            if remove && hook.is_some() {
+                let message = "preProvisioningHook and removePreProvisioningHook";
+                return Err(Fault::invalid(message));
+            }
+            if body.get("defaultVersionId").is_some_and(|v| *v != 1) {
+                return Err(Fault::invalid("defaultVersionId: there is version 1 alone"));
+            }
             change(core, |r| {
                 let t = r.templates.get_mut(*name).ok_or_else(|| missing(name))?;
                 t.enabled = body["enabled"].as_bool().unwrap_or(t.enabled);
+                let given = |name: &str, old: &str| body[name].as_str().unwrap_or(old).to_owned();
+                t.description = given("description", &t.description);
+                t.role = given("provisioningRoleArn", &t.role);
+                t.hook = hook.or(t.hook.take()).filter(|_| !remove);
                 t.modified = now();
                 Ok(())
             })?;
@@ -465,6 +483,21 @@ fn templates(core: &Core, request: &Request, parts: &[&str]) -> Answer {
         }
         _ => Err(unknown(request)),
     }
+}
+
+/// ARN of the function in `preProvisioningHook`.
+fn hook(body: &Value) -> Result<Option<String>, Fault> {
+    let Some(hook) = body.get("preProvisioningHook").filter(|h| !h.is_null()) else {
+        return Ok(None);
+    };
+    let target = text(hook, "targetArn");
+    let bad = || Fault::invalid(format!("targetArn `{target}` is no function's"));
+    lambda::name_of(target).ok_or_else(bad)?;
+    let version = hook.get("payloadVersion");
+    if version.is_some_and(|v| *v != provisioning::PAYLOAD_VERSION) {
+        return Err(Fault::invalid("payloadVersion is not 2020-04-01"));
+    }
+    Ok(Some(target.into()))
 }
 
 /// The id in a certificate's ARN.

@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(90);
-/// Name in the device's policy (`tools/cloud/policies/device.json`).
-const TEMPLATE: &str = "tockstone-rotate";
 
 /// The cases.
 pub const CASES: [Case; 3] = [
@@ -30,33 +28,8 @@ pub const CASES: [Case; 3] = [
     },
 ];
 
-fn system(thing: &str) -> Result<System> {
-    let system = System::new(thing)?;
-    template(&system, TEMPLATE, true)?;
-    Ok(system)
-}
-
-/// A template that attaches a certificate to the thing that asks, with the device's policy or not.
-fn template(system: &System, name: &str, policy: bool) -> Result<()> {
-    let certificate = json!({"Ref": "AWS::IoT::Certificate::Id"});
-    let mut body = json!({
-        "Parameters": {
-            "ThingName": {"Type": "String"},
-            "AWS::IoT::Certificate::Id": {"Type": "String"}},
-        "Resources": {
-            "thing": {"Type": "AWS::IoT::Thing", "Properties": {
-                "ThingName": {"Ref": "ThingName"}}},
-            "certificate": {"Type": "AWS::IoT::Certificate", "Properties": {
-                "CertificateId": certificate, "Status": "Active"}}}});
-    if policy {
-        body["Resources"]["policy"] = json!({"Type": "AWS::IoT::Policy", "Properties": {
-            "PolicyName": cloud::DEVICE_POLICY}});
-    }
-    system.cloud.core().create_template(name, &body)
-}
-
 fn rotate() -> Value {
-    json!({"operation": "rotate-certificate", "template": TEMPLATE})
+    json!({"operation": "rotate-certificate", "template": cloud::ROTATE})
 }
 
 /// Says a command until the device has heard it: whoever is not subscribed yet does not. Twice is
@@ -136,7 +109,7 @@ fn succeeded(system: &System, execution: &str, old: &[String]) -> Result<String>
 /// Twice, there and back: each time the old certificate is revoked, and the device goes on, also
 /// after a reset. What is no command is rejected.
 fn rotates() -> Result<()> {
-    let system = system("e2e-rotate")?;
+    let system = System::new("e2e-rotate")?;
     let core = system.cloud.core();
     let mut device = system.boot()?;
     let mut position = connected(&system, &device, 0)?;
@@ -168,35 +141,43 @@ fn rotates() -> Result<()> {
     Ok(())
 }
 
-/// The cloud gives no certificate; then one that may not connect. The old one goes on, and the
-/// command is answered FAILED.
+/// The cloud has no template; then one whose hook allows nobody; then one whose certificate may not
+/// connect. The old one goes on, and the command is answered FAILED.
 fn refused() -> Result<()> {
-    let system = system("e2e-rotate-refused")?;
+    let system = System::new("e2e-rotate-refused")?;
     let core = system.cloud.core();
-    core.enable_template(TEMPLATE, false)?;
+    core.enable_template(cloud::ROTATE, false)?;
     let device = system.boot()?;
     let position = connected(&system, &device, 0)?;
-    let failed = |execution: &str, code: &str| -> Result<()> {
+    let failed = |execution: &str, code: &str, words: &str| -> Result<()> {
         command(&system, &device, execution, &rotate())?;
         let answer = answer(&system, execution)?;
+        let reason = &answer["statusReason"];
+        let said = reason["reasonDescription"].as_str().unwrap_or_default();
         ensure!(
-            answer["status"] == "FAILED" && answer["statusReason"]["reasonCode"] == code,
+            answer["status"] == "FAILED" && reason["reasonCode"] == code && said.contains(words),
             "{answer}"
         );
         Ok(())
     };
-    failed("off", "CLOUD_REJECTED")?;
+    failed("off", "CLOUD_REJECTED", "ResourceNotFound")?;
+    let nobody = "def lambda_handler(event, context): return {'allowProvisioning': False}";
+    core.create_template(cloud::ROTATE, cloud::ROTATE_TEMPLATE, Some(nobody))?;
+    failed("denied", "CLOUD_REJECTED", "ACCESS_DENIED")?;
     let lost = device.console.lines();
     let lost = lost[position..].iter().find(|l| l.text.contains("retry"));
     ensure!(lost.is_none(), "the connection was lost");
     // The same name, but what it attaches has no policy.
-    template(&system, TEMPLATE, false)?;
-    failed("bare", "NEW_CERTIFICATE_REFUSED")?;
+    let mut body: Value = serde_json::from_str(cloud::ROTATE_TEMPLATE)?;
+    let resources = body["Resources"].as_object_mut();
+    resources.context("no Resources")?.remove("policy");
+    core.create_template(cloud::ROTATE, &body.to_string(), Some(cloud::ROTATE_HOOK))?;
+    failed("bare", "NEW_CERTIFICATE_REFUSED", "")?;
     ensure!(
         keys(&device).last() == Some(&'1'),
         "the old key is not back"
     );
-    template(&system, TEMPLATE, true)?;
+    core.create_rotation()?;
     let old = core.certificates_of(&system.thing);
     command(&system, &device, "good", &rotate())?;
     succeeded(&system, "good", &old)?;
@@ -219,7 +200,7 @@ fn power_cuts() -> Result<()> {
     .into_iter()
     .enumerate()
     {
-        let system = system(&format!("e2e-rotate-{number}"))?;
+        let system = System::new(&format!("e2e-rotate-{number}"))?;
         let old = system.cloud.core().certificates_of(&system.thing);
         let device = system.boot()?;
         connected(&system, &device, 0)?;

@@ -10,8 +10,8 @@ use core::cell::Cell;
 use kernel::ErrorCode;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
 use kernel::hil::symmetric_encryption::{
-    AES, AES_IV_SIZE, AESCBC, AESCCM, AESCtr, AESECB, AESGCM, AESKeySize, CCM_NONCE_LENGTH,
-    CCMClient, Client, GCMClient, Refused,
+    AES, AES_BLOCK_SIZE, AES_IV_SIZE, AESCBC, AESCCM, AESCtr, AESECB, AESGCM, AESKeySize,
+    CCM_NONCE_LENGTH, CCMClient, Client, GCMClient, Refused,
 };
 use kernel::utilities::cells::{MapCell, OptionalCell, TakeCell};
 use psa_client::crypto::{CipherOperation, aead_decrypt, aead_encrypt, destroy_key, import_key};
@@ -23,6 +23,8 @@ use crate::digest::error;
 
 /// Shortest tag that a key's policy allows, bytes: CCM's and GCM's own.
 const SHORTEST_TAG: u8 = 4;
+/// Shortest nonce of CCM, bytes; the HIL's is the longest.
+const SHORTEST_CCM_NONCE: usize = 7;
 /// Longest nonce of [`AESGCM`], bytes.
 const GCM_NONCE_LENGTH: usize = 12;
 
@@ -169,11 +171,17 @@ impl<'a, G: Gate> PsaAes<'a, G> {
         }
         self.copy
             .map(|copy| {
-                let from = copy.get_mut(..to.len()).ok_or(ErrorCode::SIZE)?;
-                from.copy_from_slice(to);
-                let result = self.update(from, to);
-                wipe(from);
-                result
+                let whole = copy.len() - copy.len() % AES_BLOCK_SIZE;
+                if whole == 0 {
+                    return Err(ErrorCode::SIZE);
+                }
+                to.chunks_mut(whole).try_for_each(|to| {
+                    let from = copy.get_mut(..to.len()).ok_or(ErrorCode::SIZE)?;
+                    from.copy_from_slice(to);
+                    let result = self.update(from, to);
+                    wipe(from);
+                    result
+                })
             })
             .unwrap_or(Err(ErrorCode::FAIL))
     }
@@ -205,8 +213,6 @@ impl<'a, G: Gate> PsaAes<'a, G> {
     /// Makes a message in place; whether its tag is right.
     fn make(&self, message: &mut Message) -> Result<bool, ErrorCode> {
         let key = self.key.get().ok_or(ErrorCode::OFF)?;
-        let tag = u8::try_from(message.tag).map_err(|_| ErrorCode::INVAL)?;
-        let alg = message.alg.with_tag_length(tag);
         let nonce = self.iv.get();
         let nonce = nonce
             .get(..self.nonce_length.get())
@@ -215,6 +221,12 @@ impl<'a, G: Gate> PsaAes<'a, G> {
             .buffer
             .split_at_mut_checked(message.text)
             .ok_or(ErrorCode::SIZE)?;
+        if message.alg == Algorithm::CCM && message.tag == 0 {
+            let text = rest.get_mut(..message.length).ok_or(ErrorCode::SIZE)?;
+            return self.untagged(key, nonce, text);
+        }
+        let tag = u8::try_from(message.tag).map_err(|_| ErrorCode::INVAL)?;
+        let alg = message.alg.with_tag_length(tag);
         let ad = before
             .get(message.additional_data..)
             .ok_or(ErrorCode::INVAL)?;
@@ -240,6 +252,24 @@ impl<'a, G: Gate> PsaAes<'a, G> {
                     Err(Status::INVALID_SIGNATURE) => Ok(false),
                     Err(status) => Err(error(status)),
                 }
+            })
+            .unwrap_or(Err(ErrorCode::FAIL))
+    }
+
+    /// CCM* without a tag, either way: what CCM adds to a text does not depend on it.
+    fn untagged(&self, key: u32, nonce: &[u8], text: &mut [u8]) -> Result<bool, ErrorCode> {
+        let alg = Algorithm::CCM.with_tag_length(SHORTEST_TAG);
+        self.copy
+            .map(|copy| {
+                let to = copy
+                    .get_mut(..text.len() + usize::from(SHORTEST_TAG))
+                    .ok_or(ErrorCode::SIZE)?;
+                let result = aead_encrypt(&self.spe(), key, alg, nonce, &[], text, to);
+                if let (Ok(_), Some(made)) = (result, to.get(..text.len())) {
+                    text.copy_from_slice(made);
+                }
+                wipe(to);
+                result.map(|_| true).map_err(error)
             })
             .unwrap_or(Err(ErrorCode::FAIL))
     }
@@ -304,7 +334,9 @@ impl<'a, G: Gate, K: AESKeySize> AES<'a, K> for PsaAes<'a, G> {
     }
 
     fn start_message(&self) {
-        drop(self.operation.take());
+        if self.due.is_none() {
+            drop(self.operation.take());
+        }
     }
 
     fn crypt(
@@ -365,7 +397,7 @@ impl<'a, G: Gate, K: AESKeySize> AESCCM<'a, K> for PsaAes<'a, G> {
     }
 
     fn set_nonce(&self, nonce: &[u8]) -> Result<(), ErrorCode> {
-        if nonce.len() != CCM_NONCE_LENGTH {
+        if !(SHORTEST_CCM_NONCE..=CCM_NONCE_LENGTH).contains(&nonce.len()) {
             return Err(ErrorCode::INVAL);
         }
         self.set_nonce_bytes(nonce);
@@ -382,7 +414,7 @@ impl<'a, G: Gate, K: AESKeySize> AESCCM<'a, K> for PsaAes<'a, G> {
         confidential: bool,
         encrypting: bool,
     ) -> Result<(), (ErrorCode, &'static mut [u8])> {
-        if !confidential {
+        if !confidential && m_len != 0 {
             // A tag over a text in the clear is not CCM's, and PSA Crypto has none.
             return Err((ErrorCode::NOSUPPORT, buf));
         }

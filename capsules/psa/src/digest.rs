@@ -10,8 +10,8 @@ use kernel::ErrorCode;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
 use kernel::hil::digest::{
     Client, ClientData, ClientDataHash, ClientDataVerify, ClientHash, ClientVerify, Digest,
-    DigestData, DigestDataHash, DigestDataVerify, DigestHash, DigestVerify, HmacSha256, HmacSha384,
-    HmacSha512, Sha256, Sha384, Sha512,
+    DigestData, DigestDataHash, DigestDataVerify, DigestHash, DigestVerify, HmacMd5, HmacSha1,
+    HmacSha224, HmacSha256, HmacSha384, HmacSha512, Md5, Sha1, Sha224, Sha256, Sha384, Sha512,
 };
 use kernel::utilities::cells::{MapCell, OptionalCell};
 use kernel::utilities::leasable_buffer::{SubSlice, SubSliceMut};
@@ -46,6 +46,8 @@ pub struct PsaDigest<'a, G: Gate, const L: usize> {
     mode: Cell<Option<Mode>>,
     operation: MapCell<Operation<'a, G>>,
     work: MapCell<Work<L>>,
+    /// The data of the work was cleared.
+    cancelled: Cell<bool>,
     data_client: OptionalCell<&'a dyn ClientData<L>>,
     hash_client: OptionalCell<&'a dyn ClientHash<L>>,
     verify_client: OptionalCell<&'a dyn ClientVerify<L>>,
@@ -71,6 +73,7 @@ impl<'a, G: Gate, const L: usize> PsaDigest<'a, G, L> {
             mode: Cell::new(None),
             operation: MapCell::empty(),
             work: MapCell::empty(),
+            cancelled: Cell::new(false),
             data_client: OptionalCell::empty(),
             hash_client: OptionalCell::empty(),
             verify_client: OptionalCell::empty(),
@@ -227,6 +230,12 @@ impl<G: Gate, const L: usize> DeferredCallClient for PsaDigest<'_, G, L> {
         if self.work.is_none() {
             return;
         }
+        if self.cancelled.take() {
+            if let Some(work) = self.work.take() {
+                self.refuse(work, ErrorCode::CANCEL);
+            }
+            return;
+        }
         if self.operation.is_none() {
             match self
                 .mode
@@ -285,9 +294,11 @@ impl<'a, G: Gate, const L: usize> DigestData<'a, L> for PsaDigest<'a, G, L> {
     }
 
     fn clear_data(&self) {
-        // What is under way is still told to its client.
+        self.cancelled.set(self.work.is_some());
         drop(self.operation.take());
-        if let Some(Mode { key: Some(key), .. }) = self.mode.take() {
+        // A hash may begin anew at once, as on upstream's hashers; an HMAC needs its key again.
+        if let Some(Mode { key: Some(key), .. }) = self.mode.get() {
+            self.mode.set(None);
             // It is volatile and ours: a failure leaves at worst a slot until reset.
             let _ = destroy_key(&self.client(), key);
         }
@@ -365,7 +376,28 @@ macro_rules! modes {
     )*};
 }
 modes! {
+    Sha224 set_mode_sha224 HmacSha224 set_mode_hmacsha224 SHA_224,
     Sha256 set_mode_sha256 HmacSha256 set_mode_hmacsha256 SHA_256,
     Sha384 set_mode_sha384 HmacSha384 set_mode_hmacsha384 SHA_384,
     Sha512 set_mode_sha512 HmacSha512 set_mode_hmacsha512 SHA_512
+}
+
+// Upstream's HMAC driver asks for these of its hasher; the secure world has neither hash.
+macro_rules! broken {
+    ($($hash:ident $set:ident $hmac:ident $set_hmac:ident),*) => {$(
+        impl<G: Gate, const L: usize> $hash for PsaDigest<'_, G, L> {
+            fn $set(&self) -> Result<(), ErrorCode> {
+                Err(ErrorCode::NOSUPPORT)
+            }
+        }
+        impl<G: Gate, const L: usize> $hmac for PsaDigest<'_, G, L> {
+            fn $set_hmac(&self, _: &[u8]) -> Result<(), ErrorCode> {
+                Err(ErrorCode::NOSUPPORT)
+            }
+        }
+    )*};
+}
+broken! {
+    Md5 set_mode_md5 HmacMd5 set_mode_hmacmd5,
+    Sha1 set_mode_sha1 HmacSha1 set_mode_hmacsha1
 }

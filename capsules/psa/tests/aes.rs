@@ -175,8 +175,10 @@ fn messages_are_made_in_place_with_their_tags() {
         assert_eq!(refused.0, ErrorCode::OFF, "no key yet");
         if ccm {
             AESCCM::<AES128>::set_key(aes, &[7; 16]).unwrap();
-            let short = AESCCM::<AES128>::set_nonce(aes, &[3; 12]);
-            assert_eq!(short, Err(ErrorCode::INVAL));
+            for bad in [6, 14] {
+                let refused = AESCCM::<AES128>::set_nonce(aes, &vec![3; bad]);
+                assert_eq!(refused, Err(ErrorCode::INVAL));
+            }
             AESCCM::<AES128>::set_nonce(aes, &[3; 13]).unwrap();
         } else {
             AESGCM::<AES128>::set_key(aes, &[7; 16]).unwrap();
@@ -225,4 +227,57 @@ fn messages_are_made_in_place_with_their_tags() {
     }
     let clear = AESCCM::<AES128>::crypt(aes, leak([0; 32]), 0, 0, 8, 8, false, true);
     assert_eq!(clear.unwrap_err().0, ErrorCode::NOSUPPORT);
+}
+
+#[test]
+fn ccm_without_a_text_or_without_a_tag() {
+    let (spe, aes, told) = board();
+    AESCCM::<AES128>::set_key(aes, &[7; 16]).unwrap();
+    AESCCM::<AES128>::set_nonce(aes, &[3; 7]).unwrap();
+    // A tag over additional data alone needs no confidence.
+    AESCCM::<AES128>::crypt(aes, leak([1; 32]), 0, 4, 0, 8, false, true).unwrap();
+    run();
+    let (_, sealed, result, valid) = told.messages.take().remove(0);
+    assert_eq!((result, valid), (Ok(()), true));
+    assert_eq!(sealed, [&[1; 4][..], &[TAG; 8], &[1; 20]].concat());
+    // Without a tag a text is turned in place, and what follows it stays.
+    for encrypting in [true, false] {
+        spe.gate().seen.take();
+        AESCCM::<AES128>::crypt(aes, leak([1; 32]), 0, 4, 10, 0, true, encrypting).unwrap();
+        run();
+        let (_, made, result, valid) = told.messages.take().remove(0);
+        assert_eq!((result, valid), (Ok(()), true));
+        assert_eq!(made, [&[1; 4][..], &[1 ^ CIPHER; 10], &[1; 18]].concat());
+        let ids: Vec<_> = spe
+            .gate()
+            .seen
+            .take()
+            .iter()
+            .map(|c| c.function_id)
+            .collect();
+        assert_eq!(ids, [f::AEAD_ENCRYPT]);
+    }
+}
+
+#[test]
+fn a_piece_may_be_longer_than_the_copy_and_is_not_begun_anew_under_way() {
+    let (spe, aes, told) = board();
+    aes.set_mode_aescbc(true).unwrap();
+    AES::<AES128>::set_key(aes, &[7; 16]).unwrap();
+    calls(spe);
+    let refused = AES::<AES128>::crypt(aes, None, leak([1; 176]), 16, 160);
+    assert!(refused.is_none());
+    AES::<AES128>::start_message(aes);
+    run();
+    let made = told.pieces.take().remove(0);
+    let expected = [&[1; 16][..], &[1 ^ CIPHER; 144], &[1; 16]].concat();
+    assert_eq!(made, expected);
+    let (ids, live) = calls(spe);
+    let pieces = [f::CIPHER_UPDATE; 3];
+    let begun = [f::CIPHER_ENCRYPT_SETUP, f::CIPHER_SET_IV];
+    assert_eq!(
+        (ids, live),
+        ([&begun[..], &pieces].concat(), 2),
+        "not aborted"
+    );
 }

@@ -1,4 +1,4 @@
-//! A queue over a borrowed slice. All slots are usable.
+//! A queue over a borrowed slice, of which it holds one element less than fits.
 
 use super::queue::Queue;
 
@@ -10,8 +10,15 @@ pub struct RingBuffer<'a, T: 'a> {
 }
 
 impl<'a, T: Copy> RingBuffer<'a, T> {
-    /// An empty ring; what the slice holds is overwritten.
+    /// An empty ring of one element less than the slice has: users count on upstream's ring, whose
+    /// last slot stays free. What the slice holds is overwritten.
     pub fn new(ring: &'a mut [T]) -> RingBuffer<'a, T> {
+        let (ring, _) = ring.split_at_mut(ring.len().saturating_sub(1));
+        Self::of_all(ring)
+    }
+
+    /// An empty ring that uses every slot.
+    pub(crate) fn of_all(ring: &'a mut [T]) -> RingBuffer<'a, T> {
         RingBuffer {
             ring,
             head: 0,
@@ -19,7 +26,7 @@ impl<'a, T: Copy> RingBuffer<'a, T> {
         }
     }
 
-    /// How many slots there are.
+    /// How many more elements fit.
     pub fn available_len(&self) -> usize {
         self.ring.len() - self.len
     }
@@ -136,8 +143,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_slot_stays_free_and_a_slice_too_small_for_that_holds_nothing() {
+        for slots in 0..=3usize {
+            let mut store = [0u8; 3];
+            let Some(slice) = store.get_mut(..slots) else {
+                continue;
+            };
+            let mut ring = RingBuffer::new(slice);
+            let fits = slots.saturating_sub(1);
+            assert_eq!(ring.available_len(), fits);
+            for n in 0..4u8 {
+                assert_eq!(ring.enqueue(n), usize::from(n) < fits);
+            }
+            assert!(ring.is_full());
+            assert_eq!(ring.has_elements(), fits > 0);
+            assert_eq!(ring.push(9), (fits > 0).then_some(0));
+        }
+    }
+
+    #[test]
     fn behaves_as_a_bounded_fifo_under_every_operation() {
-        let mut store = [0u32; 5];
+        let mut store = [0u32; 6];
         let mut ring = RingBuffer::new(&mut store);
         let mut model = std::collections::VecDeque::new();
         let mut x = 0x2545_F491u32;

@@ -254,13 +254,13 @@ impl<T> MapCell<T> {
             val: RefCell::new(Some(value)),
         }
     }
-    /// Whether it is empty (or borrowed).
+    /// Whether it is empty.
     pub fn is_none(&self) -> bool {
         !self.is_some()
     }
-    /// Whether it holds a value.
+    /// Whether it holds a value, one that is borrowed included.
     pub fn is_some(&self) -> bool {
-        self.val.try_borrow().is_ok_and(|v| v.is_some())
+        self.val.try_borrow().map_or(true, |v| v.is_some())
     }
     /// A copy of the value.
     pub fn get(&self) -> Option<T>
@@ -335,5 +335,25 @@ impl<T: Copy> VolatileCell<T> {
     pub fn set(&self, value: T) {
         // SAFETY: as in `get`.
         unsafe { core::ptr::write_volatile(self.value.get(), value) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MapCell;
+
+    #[test]
+    fn a_map_cell_that_is_borrowed_is_full_and_cannot_be_emptied() {
+        let cell = MapCell::new(1);
+        cell.map(|v| {
+            assert!(cell.is_some() && !cell.is_none());
+            assert_eq!(
+                (cell.take(), cell.replace(2), cell.get()),
+                (None, None, None)
+            );
+            *v = 3;
+        });
+        assert_eq!(cell.take(), Some(3));
+        assert!(cell.is_none());
     }
 }

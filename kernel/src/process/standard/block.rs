@@ -160,7 +160,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
             app_break: Cell::new(memory_start.wrapping_add(initial_app)),
             allow_high_water_mark: Cell::new(memory_start),
             grants,
-            tasks: MapCell::new(RingBuffer::new(queue)),
+            tasks: MapCell::new(RingBuffer::of_all(queue)),
             state: Cell::new(State::Yielded),
             context: RefCell::new((Default::default(), config)),
             ipc_regions: [const { Cell::new(None) }; MAX_IPC_REGIONS],

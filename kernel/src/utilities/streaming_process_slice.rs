@@ -33,23 +33,8 @@ impl<'a> StreamingProcessSlice<'a> {
         Ok(out)
     }
 
-    /// Appends a chunk; tells whether it is the buffer's first, and the new offset.
-    ///
-    /// # Errors
-    /// `SIZE` no room (the exceeded flag is set), `INVAL` unknown version or flags, `BUSY` halted,
-    /// `FAIL` the offset overflows.
-    pub fn append_chunk(&self, chunk: &[u8]) -> Result<(bool, u32), ErrorCode> {
-        self.append_chunk_from_iter(chunk.iter().copied())
-    }
-
-    /// As [`Self::append_chunk`].
-    ///
-    /// # Errors
-    /// As [`Self::append_chunk`].
-    pub fn append_chunk_from_iter<I: Iterator<Item = u8>>(
-        &self,
-        chunk: I,
-    ) -> Result<(bool, u32), ErrorCode> {
+    /// Flags and offset of a buffer that may be appended to.
+    fn begin(&self) -> Result<(u16, u32), ErrorCode> {
         let version = u16::from_be_bytes(self.bytes(0)?);
         let flags = u16::from_be_bytes(self.bytes(2)?);
         let offset = u32::from_ne_bytes(self.bytes(4)?);
@@ -59,26 +44,65 @@ impl<'a> StreamingProcessSlice<'a> {
         if flags == FLAG_EXCEEDED | FLAG_HALT {
             return Err(ErrorCode::BUSY);
         }
-        let start = HEADER.checked_add(offset as usize).ok_or(ErrorCode::FAIL)?;
-        let mut end = start;
-        for byte in chunk {
-            match self.slice.get(end) {
-                Some(cell) => cell.set(byte),
-                None => {
-                    let flags = (flags | FLAG_EXCEEDED).to_be_bytes();
-                    if let Some(f) = self.slice.get(2..4) {
-                        f.copy_from_slice_or_err(&flags)?;
-                    }
-                    return Err(ErrorCode::SIZE);
-                }
-            }
-            end = end.checked_add(1).ok_or(ErrorCode::FAIL)?;
+        Ok((flags, offset))
+    }
+
+    /// A chunk was dropped.
+    fn exceeded<T>(&self, flags: u16) -> Result<T, ErrorCode> {
+        if let Some(f) = self.slice.get(2..4) {
+            f.copy_from_slice_or_err(&(flags | FLAG_EXCEEDED).to_be_bytes())?;
         }
-        let new = u32::try_from(end - HEADER).map_err(|_| ErrorCode::FAIL)?;
+        Err(ErrorCode::SIZE)
+    }
+
+    /// A chunk was written.
+    fn appended(&self, offset: u32, new: u32) -> Result<(bool, u32), ErrorCode> {
         if let Some(o) = self.slice.get(4..8) {
             o.copy_from_slice_or_err(&new.to_ne_bytes())?;
         }
         Ok((offset == 0 && new != 0, new))
+    }
+
+    /// Appends a chunk; tells whether it is the buffer's first, and the new offset. One that does not
+    /// fit leaves the payload as it was.
+    ///
+    /// # Errors
+    /// `SIZE` no room (the exceeded flag is set), `INVAL` unknown version or flags, `BUSY` halted,
+    /// `FAIL` the offset overflows.
+    pub fn append_chunk(&self, chunk: &[u8]) -> Result<(bool, u32), ErrorCode> {
+        let (flags, offset) = self.begin()?;
+        let len = u32::try_from(chunk.len()).map_err(|_| ErrorCode::FAIL)?;
+        let new = offset.checked_add(len).ok_or(ErrorCode::FAIL)?;
+        let start = HEADER.checked_add(offset as usize).ok_or(ErrorCode::FAIL)?;
+        let end = HEADER.checked_add(new as usize).ok_or(ErrorCode::FAIL)?;
+        match self.slice.get(start..end) {
+            Some(room) => room.copy_from_slice_or_err(chunk)?,
+            None if chunk.is_empty() => {}
+            None => return self.exceeded(flags),
+        }
+        self.appended(offset, new)
+    }
+
+    /// As [`Self::append_chunk`], but a chunk that does not fit is written behind the offset as far
+    /// as it does.
+    ///
+    /// # Errors
+    /// As [`Self::append_chunk`].
+    pub fn append_chunk_from_iter<I: IntoIterator<Item = u8>>(
+        &self,
+        src: I,
+    ) -> Result<(bool, u32), ErrorCode> {
+        let (flags, offset) = self.begin()?;
+        let mut end = HEADER.checked_add(offset as usize).ok_or(ErrorCode::FAIL)?;
+        for byte in src {
+            match self.slice.get(end) {
+                Some(cell) => cell.set(byte),
+                None => return self.exceeded(flags),
+            }
+            end = end.checked_add(1).ok_or(ErrorCode::FAIL)?;
+        }
+        let new = u32::try_from(end - HEADER).map_err(|_| ErrorCode::FAIL)?;
+        self.appended(offset, new)
     }
 }
 
@@ -92,8 +116,13 @@ mod tests {
         let s = StreamingProcessSlice::new((&mut buf[..]).into());
         assert_eq!(s.append_chunk(&[1, 2, 3]), Ok((true, 3)));
         assert_eq!(s.append_chunk(&[4]), Ok((false, 4)));
-        assert_eq!(s.append_chunk(&[0; 5]), Err(ErrorCode::SIZE));
-        assert_eq!(s.append_chunk(&[5, 6, 7, 8]), Ok((false, 8)));
+        assert_eq!(s.append_chunk(&[9; 5]), Err(ErrorCode::SIZE));
+        assert_eq!(&buf[8..], &[1, 2, 3, 4, 0, 0, 0, 0]);
+        let s = StreamingProcessSlice::new((&mut buf[..]).into());
+        assert_eq!(s.append_chunk(&[5, 6]), Ok((false, 6)));
+        assert_eq!(s.append_chunk_from_iter([7, 8]), Ok((false, 8)));
+        assert_eq!(s.append_chunk(&[]), Ok((false, 8)));
+        assert_eq!(s.append_chunk_from_iter([9]), Err(ErrorCode::SIZE));
         assert_eq!(&buf[..4], &[0, 0, 0, 1]);
         assert_eq!(&buf[8..], &[1, 2, 3, 4, 5, 6, 7, 8]);
     }
@@ -118,6 +147,7 @@ mod tests {
         let mut far = [0u8; 16];
         far[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
         let s = StreamingProcessSlice::new((&mut far[..]).into());
-        assert!(s.append_chunk(&[1]).is_err());
+        assert_eq!(s.append_chunk(&[1]), Err(ErrorCode::FAIL));
+        assert_eq!(s.append_chunk_from_iter([1]), Err(ErrorCode::SIZE));
     }
 }

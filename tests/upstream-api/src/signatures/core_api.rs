@@ -241,7 +241,7 @@ pub fn slices(r: &ReadableProcessSlice, w: &WriteableProcessSlice) {
     let _: fn(&mut [u8]) -> &WriteableProcessSlice = |b| b.into();
     let stream = StreamingProcessSlice::new(w);
     let _: Result<(bool, u32), ErrorCode> = stream.append_chunk(&[1]);
-    let _: Result<(bool, u32), ErrorCode> = stream.append_chunk_from_iter([1].into_iter());
+    let _: Result<(bool, u32), ErrorCode> = stream.append_chunk_from_iter([1]);
 }
 
 pub fn deferred_calls<C: DeferredCallClient + 'static>() {

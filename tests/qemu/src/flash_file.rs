@@ -2,7 +2,7 @@
 //!
 //! Owns reading and writing by region name; the layout is the board's memory map.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use memory_map::Map;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -21,7 +21,7 @@ impl FlashFile {
     /// # Errors
     /// Of the file system.
     pub fn create(path: &Path, map: &Map) -> Result<FlashFile> {
-        let file = File::create(path)?;
+        let file = File::create(path).with_context(|| path.display().to_string())?;
         file.set_len(map.flash_file().map_err(|e| anyhow!(e))?.1)?;
         let flash = FlashFile {
             path: path.to_owned(),
@@ -36,11 +36,38 @@ impl FlashFile {
     }
 
     /// Opens a file that [`FlashFile::create`] made.
-    pub fn open(path: &Path, map: &Map) -> FlashFile {
-        FlashFile {
+    ///
+    /// # Errors
+    /// When there is none, it has another length than the board's flash, or a device runs from it.
+    pub fn open(path: &Path, map: &Map) -> Result<FlashFile> {
+        let name = path.display();
+        let file = path
+            .metadata()
+            .with_context(|| format!("{name} (cargo xtask flash FILE makes a flash file)"))?;
+        let size = map.flash_file().map_err(|e| anyhow!(e))?.1;
+        if !file.is_file() || file.len() != size {
+            bail!(
+                "{name} is no flash file of {} ({size} bytes; cargo xtask flash FILE makes one)",
+                map.board
+            );
+        }
+        let flash = FlashFile {
             path: path.to_owned(),
             map: map.clone(),
+        };
+        flash.keep().map(|_| flash)
+    }
+
+    /// Keeps others from opening it, for as long as the answer lives: a device runs from it.
+    ///
+    /// # Errors
+    /// When it is kept already.
+    pub fn keep(&self) -> Result<File> {
+        let file = File::open(&self.path)?;
+        if file.try_lock().is_err() {
+            bail!("{}: a device runs from it", self.path.display());
         }
+        Ok(file)
     }
 
     /// Its path.
@@ -107,5 +134,32 @@ impl FlashFile {
             bail!("{size} bytes at 0x{offset:x} do not fit region `{region}` (0x{room:x} bytes)");
         }
         Ok(base + u64::from(offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_flash_file_of_the_board_is_opened() {
+        let board = |name: &str| {
+            let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards");
+            Map::load(&boards.join(name).join(memory_map::MAP_FILE)).unwrap()
+        };
+        let (map, other) = (board("mps2-an521"), board("mps3-an547"));
+        let path = std::env::temp_dir().join(format!("flash-file-{}", std::process::id()));
+        assert!(FlashFile::open(&path, &map).is_err());
+        std::fs::write(&path, "# A text of somebody's").unwrap();
+        assert!(FlashFile::open(&path, &map).is_err());
+        FlashFile::create(&path, &map).unwrap();
+        let kept = FlashFile::open(&path, &map).unwrap().keep().unwrap();
+        let refused = FlashFile::open(&path, &map).unwrap_err().to_string();
+        assert!(refused.contains("a device runs from it"), "{refused}");
+        drop(kept);
+        assert!(FlashFile::open(&path, &map).is_ok());
+        let refused = FlashFile::open(&path, &other).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(refused.contains("no flash file of mps3-an547"), "{refused}");
     }
 }

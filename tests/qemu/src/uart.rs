@@ -74,6 +74,11 @@ impl Uart {
         self.log.0.lock().expect("no panic while held").lines.len()
     }
 
+    /// Whether QEMU has closed it: no further line comes.
+    pub fn is_closed(&self) -> bool {
+        self.log.0.lock().expect("no panic while held").closed
+    }
+
     /// The first line, ever, that contains `what`.
     ///
     /// # Errors

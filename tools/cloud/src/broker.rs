@@ -53,6 +53,10 @@ impl Broker {
         let dir = config.dir;
         let authority = Authority::open(&dir.join("ca"), "Tockstone local root")?;
         let (certificate, key) = server(&authority, config.host, config.validity)?;
+        if let Some(port) = config.port {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+                .with_context(|| format!("broker on port {port} of 127.0.0.1"))?;
+        }
         std::fs::create_dir_all(trusted(dir))?;
         // Somebody else may take a port before mosquitto does.
         for _ in 0..5 {

@@ -27,7 +27,7 @@ pub use broker::Broker;
 pub use core::{Core, DEVICE_POLICY, ROTATE, ROTATE_HOOK, ROTATE_TEMPLATE, device_policy};
 pub use fault::Fault;
 pub use mischief::Mischief;
-pub use registry::Thing;
+pub use registry::{Thing, is_thing_name};
 pub use service::{Message, Presence};
 
 use anyhow::{Result, bail};

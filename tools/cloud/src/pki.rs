@@ -269,34 +269,22 @@ pub fn is_signed_by(dir: &Path, pem: &str, authority: &Path) -> bool {
 /// DER of the first certificate in a PEM file.
 ///
 /// # Errors
-/// Of openssl.
+/// Names the file that cannot be read, or holds none.
 pub fn der(pem: &Path) -> Result<Vec<u8>> {
-    let out = pem.with_extension("der");
-    openssl(
-        Command::new("openssl")
-            .args(["x509", "-outform", "DER", "-in"])
-            .arg(pem)
-            .arg("-out")
-            .arg(&out),
-    )?;
-    Ok(std::fs::read(out)?)
+    let mut command = Command::new("openssl");
+    command.args(["x509", "-outform", "DER", "-in"]).arg(pem);
+    of_file(pem, &mut command, "no certificate in PEM")
 }
 
 /// Private scalar of a P-256 key, big endian: the octet string of its SEC 1 structure.
 ///
 /// # Errors
-/// Of openssl, or when the key is none of P-256.
+/// Names the file that cannot be read, or holds no P-256 key without a passphrase.
 pub fn scalar(key: &Path) -> Result<[u8; 32]> {
-    let out = key.with_extension("sec1");
-    openssl(
-        Command::new("openssl")
-            .args(["ec", "-outform", "DER", "-in"])
-            .arg(key)
-            .arg("-out")
-            .arg(&out),
-    )?;
-    let der = std::fs::read(&out)?;
-    std::fs::remove_file(&out)?;
+    let mut command = Command::new("openssl");
+    // An empty passphrase, so that nobody is asked for one.
+    command.args(["ec", "-passin", "pass:", "-outform", "DER", "-in"]);
+    let der = of_file(key, command.arg(key), "no P-256 private key in PEM")?;
     // SEQUENCE { INTEGER 1, OCTET STRING (32), … }, RFC 5915 §3
     let scalar = der
         .get(2..7)
@@ -304,7 +292,19 @@ pub fn scalar(key: &Path) -> Result<[u8; 32]> {
         .and_then(|_| der.get(7..39));
     scalar
         .and_then(|s| s.try_into().ok())
-        .with_context(|| format!("{}: no P-256 key", key.display()))
+        .with_context(|| format!("{}: no P-256 private key in PEM", key.display()))
+}
+
+/// What openssl makes of a file; nothing is left beside the file, which may be a person's.
+fn of_file(file: &Path, command: &mut Command, otherwise: &str) -> Result<Vec<u8>> {
+    std::fs::File::open(file).with_context(|| file.display().to_string())?;
+    let output = command
+        .output()
+        .context("openssl does not start (Debian package openssl)")?;
+    if !output.status.success() {
+        bail!("{}: {otherwise}", file.display());
+    }
+    Ok(output.stdout)
 }
 
 fn key(path: &Path) -> Result<()> {

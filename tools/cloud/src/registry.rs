@@ -92,8 +92,7 @@ impl Registry {
         name: &str,
         attributes: Map<String, Value>,
     ) -> Result<&ThingRecord, Fault> {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "-_:".contains(c);
-        if name.is_empty() || name.len() > 128 || !name.chars().all(legal) {
+        if !is_thing_name(name) {
             return Err(Fault::invalid(format!(
                 "thing name `{name}`: 1 to 128 of [a-zA-Z0-9:_-]"
             )));
@@ -306,6 +305,12 @@ fn check_status(status: &str) -> Result<(), Fault> {
     } else {
         Err(Fault::invalid(format!("status `{status}`")))
     }
+}
+
+/// Whether AWS takes it as the name of a thing.
+pub fn is_thing_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-_:".contains(c);
+    (1..=128).contains(&name.len()) && name.chars().all(legal)
 }
 
 fn has(list: &[String], name: &str) -> bool {

@@ -43,8 +43,11 @@ pub struct Options {
 /// # Errors
 /// What the device refused, or why its token is not believed.
 pub fn run(options: &Options) -> Result<()> {
+    paths::check_report(options.out.as_deref())?;
     let nonce = match &options.nonce {
-        Some(digits) => bytes(digits).context("--nonce takes hexadecimal digits")?,
+        Some(digits) => bytes(digits)
+            .filter(|nonce| [32, 48, 64].contains(&nonce.len()))
+            .context("--nonce takes 64, 96 or 128 hexadecimal digits")?,
         None => provision::random::<32>()?.to_vec(),
     };
     if options.no_build {

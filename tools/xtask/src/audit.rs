@@ -54,6 +54,7 @@ const UNSAFE: [(&str, &str); 10] = [
 /// # Errors
 /// When there is a finding.
 pub fn run(options: &Options) -> Result<()> {
+    paths::check_report(options.json.as_deref())?;
     let mut findings = Vec::new();
     let mut count = Counts::default();
     let files = shell::run(

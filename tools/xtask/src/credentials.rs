@@ -97,12 +97,13 @@ pub struct Options {
 /// # Errors
 /// No TBF, or of openssl.
 pub fn run(options: &Options) -> Result<()> {
-    sign::keys()?;
     let file = &options.file;
     let tbf = std::fs::read(file).with_context(|| file.display().to_string())?;
-    let signed = credentialed(&tbf, &options.credential)?;
+    sign::keys()?;
+    let signed =
+        credentialed(&tbf, &options.credential).with_context(|| file.display().to_string())?;
     let out = options.out.as_ref().unwrap_or(file);
-    std::fs::write(out, &signed)?;
+    std::fs::write(out, &signed).with_context(|| out.display().to_string())?;
     let names: Vec<&str> = options.credential.iter().map(|k| k.name()).collect();
     println!(
         "sign: {} ({} bytes): {}",
@@ -118,9 +119,9 @@ pub fn run(options: &Options) -> Result<()> {
 /// # Errors
 /// No TBF, or of openssl.
 pub fn credentialed(tbf: &[u8], kinds: &[Kind]) -> Result<Vec<u8>> {
-    let start = tbf.first_chunk::<8>().context("no TBF")?;
-    let (version, header_len, _) =
-        parse_tbf_header_lengths(start).map_err(|e| anyhow!("no TBF: {e:?}"))?;
+    const OTHER: &str = "not an app binary (TBF); a TAB is a tar file of them";
+    let start = tbf.first_chunk::<8>().context(OTHER)?;
+    let (version, header_len, _) = parse_tbf_header_lengths(start).map_err(|_| anyhow!(OTHER))?;
     let header_len = usize::from(header_len);
     let header = tbf.get(..header_len).context("the TBF is cut off")?;
     let end = parse_tbf_header(header, version)

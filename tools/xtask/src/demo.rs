@@ -42,6 +42,7 @@ pub struct Options {
 /// # Errors
 /// The first step that was not observed, and what was seen instead.
 pub fn run(options: &Options) -> Result<()> {
+    paths::check_report(options.json.as_deref())?;
     let start = Instant::now();
     let (_, downloads) = setup::everything()?;
     if !options.no_build {

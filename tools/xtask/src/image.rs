@@ -35,7 +35,12 @@ pub fn run(options: &Options) -> Result<()> {
     let keys = keys
         .into_iter()
         .map(|file| {
-            let hash = sign::key_hash(&file).with_context(|| file.display().to_string())?;
+            let name = file.display();
+            let pem = std::fs::read_to_string(&file).with_context(|| name.to_string())?;
+            if !pem.contains("-----BEGIN") {
+                bail!("--key {name}: no key in PEM");
+            }
+            let hash = sign::key_hash(&file).with_context(|| format!("--key {name}"))?;
             Ok((file.display().to_string(), hash))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -50,7 +55,8 @@ pub fn run(options: &Options) -> Result<()> {
                 verified
             }
             Err(e) => {
-                println!("{name}\n  no image          {e}");
+                let words = instead(&bytes).map_or_else(|| e.to_string(), str::to_owned);
+                println!("{name}\n  no image          {words}");
                 false
             }
         };
@@ -62,6 +68,19 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("the loader would refuse {}", refused.join(", "));
     }
     Ok(())
+}
+
+/// What a file that is no image may be.
+fn instead(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.is_empty() {
+        Some("the file is empty")
+    } else if bytes.get(257..262) == Some(b"ustar") {
+        Some("a TAB, which holds apps, not an image")
+    } else if bytes.starts_with(&[2, 0]) {
+        Some("an app (TBF), not an image")
+    } else {
+        None
+    }
 }
 
 fn describe(image: &Image<'_>) -> String {
@@ -147,6 +166,17 @@ mod tests {
     fn judged(bytes: &[u8]) -> (String, bool) {
         let keys = [("rsa".to_owned(), *RSA), ("ecdsa".to_owned(), *ECDSA)];
         judge(&Image::parse(bytes).unwrap(), &keys)
+    }
+
+    #[test]
+    fn what_is_no_image_is_named() {
+        let mut tab = vec![b'x'; 512];
+        tab[257..262].copy_from_slice(b"ustar");
+        for (bytes, other) in [(&[][..], "empty"), (&[2, 0, 52, 0], "TBF"), (&tab, "TAB")] {
+            assert!(Image::parse(bytes).is_err());
+            assert!(instead(bytes).is_some_and(|said| said.contains(other)));
+        }
+        assert_eq!(instead(b"text"), None);
     }
 
     #[test]

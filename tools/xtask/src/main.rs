@@ -43,7 +43,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Builds, runs and tests Tockstone")]
+#[command(bin_name = "cargo xtask", about = "Builds, runs and tests Tockstone")]
 struct Cli {
     /// Board to build and run
     #[arg(long, global = true, default_value = paths::BOARDS[0], value_parser = paths::BOARDS)]
@@ -63,15 +63,8 @@ enum Verb {
     BesideTfm,
     /// Builds an app of the pools and packs it as a TAB; boots it alone
     App(app::Options),
-    /// Boots a device and a local cloud, consoles on the terminal
-    Run {
-        /// Start what is built already
-        #[arg(long)]
-        no_build: bool,
-        /// QEMU's user network instead of the link: the device reaches the internet
-        #[arg(long)]
-        user_net: bool,
-    },
+    /// Boots a device and a local cloud, consoles on the terminal; or the device of a flash file
+    Run(run::Options),
     /// Writes a factory flash file
     Flash(verbs::FlashOptions),
     /// Writes a provisioning record into a flash file
@@ -124,12 +117,7 @@ fn run() -> Result<()> {
         Verb::Setup => setup::everything().map(drop),
         Verb::Build(options) => tfm::build(&options),
         Verb::BesideTfm => tfm::check::play(),
-        Verb::Run { no_build, user_net } => {
-            if !no_build {
-                build::all()?;
-            }
-            run::run(user_net)
-        }
+        Verb::Run(options) => run::run(&options),
         Verb::Flash(options) => verbs::flash(&options),
         Verb::Provision(options) => verbs::provision(&options),
         Verb::Sign(options) => credentials::run(&options),

@@ -26,7 +26,7 @@ pub struct Options {
 enum Verb {
     /// Uploads a signed file and makes the update, with stream and job
     Push {
-        /// File, as `cargo xtask build` makes it: build/net-mqtt-update_signed.bin
+        /// File, as `cargo xtask build` makes it: build/kernel-update_signed.bin
         file: PathBuf,
         /// Path name of the file on the device: "non_secure image", "secure image", "apps/NAME"
         #[arg(long)]
@@ -134,7 +134,11 @@ pub fn run(options: &Options) -> Result<()> {
         }
         Verb::List => {
             let list = cloud.iot("GET", "/otaUpdates", None)?;
-            for update in list["otaUpdates"].as_array().into_iter().flatten() {
+            let updates = list["otaUpdates"].as_array();
+            if updates.is_none_or(Vec::is_empty) {
+                println!("ota: no updates");
+            }
+            for update in updates.into_iter().flatten() {
                 let id = text(&update["otaUpdateId"]);
                 for (thing, status) in cloud.states(&id)? {
                     println!("{id} {thing} {status}");
@@ -166,8 +170,15 @@ impl Control<'_> {
     }
 
     fn send(&self, service: &str, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>> {
-        request::send(self.0, service, method, path, &body)
-            .with_context(|| format!("{} (`cargo xtask cloud` serves it)", self.0))
+        let endpoint = self.0;
+        request::send(endpoint, service, method, path, &body).map_err(|e| {
+            match e.downcast_ref::<std::io::Error>() {
+                Some(_) => e.context(format!(
+                    "no cloud at {endpoint} (`cargo xtask cloud` and `run` serve one; --endpoint)"
+                )),
+                None => e.context(endpoint.to_owned()),
+            }
+        })
     }
 
     fn only_thing(&self) -> Result<String> {

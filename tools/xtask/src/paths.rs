@@ -2,7 +2,7 @@
 //!
 //! Owns the names of the build folder's parts; nothing outside `build/` and `target/` is written.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use memory_map::Map;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,29 @@ pub fn build() -> PathBuf {
     };
     let _ = std::fs::create_dir_all(&dir);
     dir
+}
+
+/// Keys and registry of the cloud that `cargo xtask cloud` runs.
+pub fn cloud() -> PathBuf {
+    shared().join("cloud")
+}
+
+/// Refuses, before long work, the file that its report could not be written to.
+///
+/// # Errors
+/// Names the file.
+pub fn check_report(file: Option<&Path>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let new = !file.exists();
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    if new {
+        std::fs::remove_file(file)?;
+    }
+    Ok(())
 }
 
 /// Tools that xtask installs for itself.

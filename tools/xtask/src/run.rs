@@ -1,20 +1,46 @@
 //! `cargo xtask run`: boots a device without a script, its consoles on the terminal.
+//! Of its own, with a cloud; or one that a person has flashed and provisioned.
 //!
 //! Owns the pairing of UART lines and terminal; keys go to the non-secure console.
 
-use crate::system::System;
-use anyhow::Result;
-use qemu_harness::Uart;
+use crate::system::{System, loader};
+use crate::{build, paths, setup};
+use anyhow::{Result, bail};
+use qemu_harness::{Config, Device, FlashFile, Uart};
+use std::fs::File;
 use std::io::BufRead;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Boots and shows until Ctrl-C; with QEMU's network instead of the link when `user_net`.
+/// `run`'s options.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Flash file of a device (`flash`, `provision`) to boot instead: without a cloud of its own, on
+    /// QEMU's user network, where this machine is 10.0.2.2; what it writes stays in the file
+    pub file: Option<PathBuf>,
+    /// Start what is built already
+    #[arg(long)]
+    pub no_build: bool,
+    /// QEMU's user network instead of the link: the device reaches the internet
+    #[arg(long)]
+    pub user_net: bool,
+}
+
+/// Boots and shows until Ctrl-C.
 ///
 /// # Errors
 /// Of the system; when QEMU ends by itself, its output.
-pub fn run(user_net: bool) -> Result<()> {
+pub fn run(options: &Options) -> Result<()> {
+    if let Some(file) = &options.file {
+        setup::everything()?;
+        let (device, _kept) = boot(file)?;
+        return shown(device);
+    }
+    if !options.no_build {
+        build::all()?;
+    }
     let mut system = System::new("tockstone-run")?;
-    if user_net {
+    if options.user_net {
         system.link = None;
     }
     println!(
@@ -29,7 +55,25 @@ pub fn run(user_net: bool) -> Result<()> {
         "run: updates by `cargo xtask ota push FILE --path PATH --endpoint {}`",
         server.url()
     );
-    let mut device = system.boot()?;
+    shown(system.boot()?)
+}
+
+/// Boots the device of a person's flash file, which is kept from others meanwhile.
+///
+/// # Errors
+/// When it is none of the board's, or the loader has not been built.
+pub fn boot(file: &Path) -> Result<(Device, File)> {
+    let flash = FlashFile::open(file, &paths::map()?)?;
+    if !loader().is_file() {
+        bail!("no {} (cargo xtask build)", loader().display());
+    }
+    let kept = flash.keep()?;
+    let device = Device::start(&Config::new(&loader(), flash.path()))?;
+    Ok((device, kept))
+}
+
+/// Shows both consoles for as long as the device lives.
+fn shown(mut device: Device) -> Result<()> {
     show("secure  | ", device.secure.clone());
     show("console | ", device.console.clone());
     keys_to(device.console.clone());
@@ -54,11 +98,12 @@ pub fn keys_to(uart: Uart) {
 pub fn show(prefix: &'static str, uart: Uart) {
     std::thread::spawn(move || {
         let mut position = 0;
-        while let Ok((next, line)) =
-            uart.wait_from(position, Duration::from_secs(3600), |_| true, "a line")
-        {
-            println!("{prefix}{}", line.text);
-            position = next;
+        while !uart.is_closed() || position < uart.position() {
+            let limit = Duration::from_secs(60);
+            if let Ok((next, line)) = uart.wait_from(position, limit, |_| true, "a line") {
+                println!("{prefix}{}", line.text);
+                position = next;
+            }
         }
     });
 }

@@ -23,6 +23,7 @@ pub struct Options {
 /// # Errors
 /// Names a file that has not been built.
 pub fn run(options: &Options) -> Result<()> {
+    paths::check_report(options.json.as_deref())?;
     crate::build::medium()?;
     let build = paths::build();
     let mut images = Vec::new();

@@ -3,12 +3,14 @@
 //! Owns their options. Each is one step of what `run` and `demo` do, for use by hand.
 
 use crate::provision::{self, Identity};
-use crate::{flash, paths};
+use crate::{flash, paths, shell};
 use anyhow::{Context, Result, bail};
 use cloud::{Cloud, broker, pki};
 use provisioning::first_boot::Order;
 use qemu_harness::FlashFile;
-use std::path::PathBuf;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// `flash`: a factory flash file.
 #[derive(Debug, Clone, clap::Args)]
@@ -64,9 +66,9 @@ pub struct LifecycleOptions {
 /// `cloud`: the stand-in alone.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CloudOptions {
-    /// Folder for keys and registry; kept
-    #[arg(long, default_value = "build/cloud")]
-    pub dir: PathBuf,
+    /// Folder for keys and registry, kept; build/cloud of the checkout when absent
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
     /// Port for devices, mutual TLS
     #[arg(long)]
     pub port: Option<u16>,
@@ -85,8 +87,21 @@ pub struct CloudOptions {
 /// # Errors
 /// Names what has not been built.
 pub fn flash(options: &FlashOptions) -> Result<()> {
-    flash::factory(&options.file, &paths::map()?)?;
-    println!("flash: {} (not provisioned)", options.file.display());
+    let file = &options.file;
+    let name = file.display();
+    if file.exists() && !file.is_file() {
+        bail!("{name} is no file");
+    }
+    // A device that is there stays as it is until the new one is whole.
+    let mut new = file.clone().into_os_string();
+    new.push(".new");
+    let made = flash::factory(new.as_ref(), &paths::map()?)
+        .and_then(|_| std::fs::rename(&new, file).with_context(|| name.to_string()));
+    if made.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    made?;
+    println!("flash: {name} (not provisioned)");
     Ok(())
 }
 
@@ -96,6 +111,21 @@ fn station(text: &str) -> Result<[u8; 6]> {
     let bytes = bytes.collect::<Result<Vec<u8>, _>>().ok();
     let station = bytes.and_then(|bytes| bytes.try_into().ok());
     station.with_context(|| format!("--station `{text}` is no aa:bb:cc:dd:ee:ff"))
+}
+
+/// A key that is not the certificate's would be told by the broker only.
+fn same_key(certificate: &Path, key: &Path) -> Result<()> {
+    let public =
+        |args: &[&str], file: &Path| shell::run(Command::new("openssl").args(args).arg(file));
+    let certified = public(&["x509", "-noout", "-pubkey", "-in"], certificate)?;
+    if certified != public(&["pkey", "-pubout", "-passin", "pass:", "-in"], key)? {
+        bail!(
+            "{} is not the key of {}",
+            key.display(),
+            certificate.display()
+        );
+    }
+    Ok(())
 }
 
 /// Writes a provisioning record.
@@ -115,22 +145,31 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
             Some(address.octets())
         }
     };
-    if !options.file.is_file() {
+    if !cloud::is_thing_name(&options.thing) {
         bail!(
-            "no flash file {} (cargo xtask flash FILE)",
-            options.file.display()
+            "--thing `{}` is not 1 to 128 of [a-zA-Z0-9:_-]",
+            options.thing
         );
     }
+    let map = paths::map()?;
+    let flash = FlashFile::open(&options.file, &map)?;
     let mut roots = Vec::new();
     for root in &options.root {
         roots.extend(pki::der(root)?);
+        let text = std::fs::read_to_string(root)?;
+        if text.matches("BEGIN CERTIFICATE").count() > 1 {
+            bail!(
+                "{} holds several certificates: one --root, and one file, for each",
+                root.display()
+            );
+        }
     }
-    let map = paths::map()?;
     let identity = Identity {
         thing: options.thing.clone(),
         host,
         port: port
             .parse()
+            .map(NonZeroU16::get)
             .with_context(|| format!("port `{port}` in --endpoint"))?,
         address,
         certificate: pki::der(&options.certificate)?,
@@ -141,7 +180,8 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
         assembly: options.assembly,
         station: options.station.as_deref().map(station).transpose()?,
     };
-    provision::write(&FlashFile::open(&options.file, &map), &map, &identity)?;
+    same_key(&options.certificate, &options.key)?;
+    provision::write(&flash, &map, &identity)?;
     println!(
         "provision: {} is {} from its next boot on",
         options.file.display(),
@@ -155,14 +195,12 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
 /// # Errors
 /// Of the flash file.
 pub fn lifecycle(options: &LifecycleOptions) -> Result<()> {
-    if !options.file.is_file() {
-        bail!("no flash file {}", options.file.display());
-    }
+    let flash = FlashFile::open(&options.file, &paths::map()?)?;
     let order = match options.order.as_str() {
         "wipe" => Order::Wipe,
         _ => Order::Secure,
     };
-    provision::order(&FlashFile::open(&options.file, &paths::map()?), order)?;
+    provision::order(&flash, order)?;
     println!(
         "lifecycle: the next boot of {} is told to {}; its secure log says what came of it",
         options.file.display(),
@@ -176,8 +214,10 @@ pub fn lifecycle(options: &LifecycleOptions) -> Result<()> {
 /// # Errors
 /// Of the broker; names an illegal thing.
 pub fn cloud(options: &CloudOptions) -> Result<()> {
-    std::fs::create_dir_all(&options.dir)?;
-    let dir = options.dir.canonicalize()?;
+    let dir = options.dir.clone().unwrap_or_else(paths::cloud);
+    let dir = std::fs::create_dir_all(&dir)
+        .and_then(|()| dir.canonicalize())
+        .with_context(|| format!("--dir {}", dir.display()))?;
     let config = broker::Config {
         dir: &dir,
         host: crate::system::HOST,
@@ -196,13 +236,19 @@ pub fn cloud(options: &CloudOptions) -> Result<()> {
     for name in &options.things {
         let thing = cloud.create_thing(name)?;
         println!(
-            "cloud: thing {name}: {} {}",
+            "cloud: thing {name}: cargo xtask provision {name}.bin --thing {name} --endpoint \
+             {}:{}:{} --certificate {} --key {} --root {}",
+            config.host,
+            cloud.broker.port,
+            std::net::Ipv4Addr::from(crate::system::HOST_ADDRESS),
             thing.files.0.display(),
-            thing.files.1.display()
+            thing.files.1.display(),
+            cloud.broker.authority().certificate().display()
         );
     }
     cloud.core().create_rotation()?;
-    let server = crate::console::serve(&cloud, Some(options.http_port))?;
+    let server = crate::console::serve(&cloud, Some(options.http_port))
+        .context("--http-port N takes another")?;
     let url = server.url();
     println!("cloud: console {}", crate::console::url(&server));
     println!(

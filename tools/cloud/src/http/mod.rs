@@ -54,8 +54,11 @@ impl Server {
     /// # Errors
     /// When the port is taken.
     pub fn serve(router: Router, port: Option<u16>) -> Result<Server> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
-            .with_context(|| format!("port {} of 127.0.0.1", port.unwrap_or(0)))?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).with_context(|| {
+                let port = port.unwrap_or(0);
+                format!("control plane on port {port} of 127.0.0.1 (another cloud runs?)")
+            })?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let runtime = tokio::runtime::Builder::new_multi_thread()

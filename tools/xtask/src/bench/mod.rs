@@ -61,6 +61,7 @@ struct Row {
 /// # Errors
 /// When something cannot be built, or a row does not come. A missed budget is shown, not an error.
 pub fn run(options: &Options) -> Result<()> {
+    paths::check_report(options.json.as_deref())?;
     if options.no_build {
         setup::everything()?;
     } else {

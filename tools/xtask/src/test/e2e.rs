@@ -3,21 +3,27 @@
 //! Owns the cases that need all of them, and each way in which the connection can go wrong.
 
 use super::Case;
-use crate::system::System;
+use crate::system::{HOST, HOST_ADDRESS, Scratch, System};
+use crate::verbs::{self, FlashOptions, LifecycleOptions, ProvisionOptions};
 use anyhow::{Result, anyhow, bail};
-use cloud::OtaFile;
 use cloud::jobs::Status;
+use cloud::{Cloud, OtaFile, broker};
 use memory_map::{Sau, Store, World};
 use qemu_harness::Device;
+use std::path::Path;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// The layer's cases.
-pub const CASES: [Case; 12] = [
+pub const CASES: [Case; 13] = [
     Case {
         id: "connects-and-publishes",
         run: connects,
+    },
+    Case {
+        id: "device-of-ones-own",
+        run: of_ones_own,
     },
     Case {
         id: "tls12-broker",
@@ -64,6 +70,80 @@ pub const CASES: [Case; 12] = [
         run: malformed_job,
     },
 ];
+
+/// The verbs by hand: flash, provision for a cloud that runs, boot. What is wrong is refused
+/// before anything is written; a device that runs is kept from both.
+fn of_ones_own() -> Result<()> {
+    let scratch = Scratch::new("e2e-own")?;
+    let file = scratch.path().join("lamp.bin");
+    let mut cloud = Cloud::start(&broker::Config {
+        dir: scratch.path(),
+        host: HOST,
+        validity: None,
+        port: None,
+    })?;
+    let lamp = cloud.create_thing("lamp")?;
+    let other = cloud.create_thing("other")?;
+    let flash = FlashOptions { file: file.clone() };
+    verbs::flash(&flash)?;
+    let (certificate, key) = lamp.files;
+    let [a, b, c, d] = HOST_ADDRESS;
+    let good = ProvisionOptions {
+        file: file.clone(),
+        thing: "lamp".into(),
+        endpoint: format!("{HOST}:{}:{a}.{b}.{c}.{d}", cloud.broker.port),
+        claim: None,
+        assembly: false,
+        station: None,
+        certificate,
+        key,
+        root: vec![cloud.broker.authority().certificate()],
+    };
+    let text = scratch.path().join("notes.txt");
+    std::fs::write(&text, "of somebody's")?;
+    let wrong = |change: fn(&mut ProvisionOptions)| {
+        let mut options = good.clone();
+        change(&mut options);
+        options
+    };
+    let mut others_key = good.clone();
+    others_key.key = other.files.1;
+    let mut no_device = good.clone();
+    no_device.file = text.clone();
+    let mut no_certificate = good.clone();
+    no_certificate.certificate = text.clone();
+    for (options, named) in [
+        (others_key, "is not the key of"),
+        (no_device, "notes.txt is no flash file"),
+        (no_certificate, "notes.txt: no certificate"),
+        (wrong(|o| o.thing = "a lamp".into()), "`a lamp`"),
+        (wrong(|o| o.endpoint = "host:0".into()), "port `0`"),
+    ] {
+        refused(verbs::provision(&options), named)?;
+    }
+    let wipe = |file: &Path| {
+        let (order, file) = ("wipe".into(), file.to_owned());
+        verbs::lifecycle(&LifecycleOptions { order, file })
+    };
+    refused(wipe(&text), "notes.txt is no flash file")?;
+    if std::fs::read_to_string(&text)? != "of somebody's" {
+        bail!("a file that is no device's was written");
+    }
+    verbs::provision(&good)?;
+    let (device, _kept) = crate::run::boot(&file)?;
+    device
+        .console
+        .wait("net-mqtt: mqtt connected as lamp", LIMIT)?;
+    refused(verbs::provision(&good), "a device runs from it")?;
+    refused(wipe(&file), "a device runs from it")
+}
+
+fn refused(result: Result<()>, named: &str) -> Result<()> {
+    match result.map_err(|e| format!("{e:#}")) {
+        Err(e) if e.contains(named) => Ok(()),
+        other => bail!("`{named}` was expected, not {other:?}"),
+    }
+}
 
 /// Connects to a broker with less to offer; the device must say `expected` of its connection.
 fn connects_to(settings: &str, openssl: &str, expected: &str) -> Result<()> {

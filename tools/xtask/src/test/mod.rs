@@ -95,6 +95,7 @@ impl Outcome {
 /// # Errors
 /// When a case failed.
 pub fn run(options: &Options) -> Result<()> {
+    paths::check_report(options.json.as_deref())?;
     let start = Instant::now();
     setup::everything()?;
     let wanted = |name: &str| options.layer.as_deref().is_none_or(|l| l == name);
@@ -220,7 +221,10 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("{failed} cases failed");
     }
     if passed == 0 {
-        bail!("no case ran");
+        match &options.case {
+            Some(case) => bail!("no case `{case}`: a run of the layer prints the ids"),
+            None => bail!("no case ran"),
+        }
     }
     Ok(())
 }

@@ -75,7 +75,8 @@ impl Eq for ProcessId {}
 
 impl fmt::Debug for ProcessId {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}", self.identifier)
+        // With the width that a table asks for.
+        fmt::Display::fmt(&self.identifier, f)
     }
 }
 
@@ -161,6 +162,14 @@ impl PartialEq for ShortId {
             (ShortId::Fixed(a), ShortId::Fixed(b)) => a == b,
             _ => false,
         }
+    }
+}
+
+impl Eq for ShortId {}
+
+impl From<Option<NonZeroU32>> for ShortId {
+    fn from(id: Option<NonZeroU32>) -> Self {
+        id.map_or(ShortId::LocallyUnique, ShortId::Fixed)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A pointer that userspace gave us; holding one proves nothing about it.
 
 use core::fmt;
+use core::ops::AddAssign;
 
 /// What a pointer lets its holder do, where the architecture enforces that; a note elsewhere.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub enum CapabilityPtrPermissions {
 }
 
 /// An address from userspace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct CapabilityPtr {
     ptr: *const (),
@@ -61,6 +62,11 @@ impl CapabilityPtr {
     pub fn map_or<U, F: FnOnce(&Self) -> U>(&self, default: U, f: F) -> U {
         if self.is_null() { default } else { f(self) }
     }
+
+    /// `f(self)`, or what `default` makes when null.
+    pub fn map_or_else<U, D: FnOnce() -> U, F: FnOnce(&Self) -> U>(&self, default: D, f: F) -> U {
+        if self.is_null() { default() } else { f(self) }
+    }
 }
 
 impl From<usize> for CapabilityPtr {
@@ -80,6 +86,12 @@ impl<T> From<*const T> for CapabilityPtr {
 impl From<CapabilityPtr> for usize {
     fn from(p: CapabilityPtr) -> usize {
         p.addr()
+    }
+}
+
+impl AddAssign<usize> for CapabilityPtr {
+    fn add_assign(&mut self, bytes: usize) {
+        self.ptr = self.ptr.wrapping_byte_add(bytes);
     }
 }
 

@@ -1,9 +1,10 @@
 //! A register's worth of bits that the kernel stores and hands back without looking at it.
 
 use super::capability_ptr::CapabilityPtr;
+use core::fmt;
 
 /// Opaque machine word (appdata of Subscribe, for one).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct MachineRegister {
     value: CapabilityPtr,
@@ -32,5 +33,16 @@ impl From<usize> for MachineRegister {
 impl From<CapabilityPtr> for MachineRegister {
     fn from(value: CapabilityPtr) -> Self {
         MachineRegister { value }
+    }
+}
+
+impl fmt::LowerHex for MachineRegister {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::LowerHex::fmt(&self.value, f)
+    }
+}
+impl fmt::UpperHex for MachineRegister {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::UpperHex::fmt(&self.value, f)
     }
 }

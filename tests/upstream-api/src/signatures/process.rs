@@ -269,6 +269,12 @@ pub fn storage_policies<C: Chip + 'static, CAP: ApplicationStorageCapability + '
     [&(), individual, null, header]
 }
 
+pub fn short_ids() {
+    let _: fn(Option<std::num::NonZeroU32>) -> ShortId = ShortId::from;
+    fn whole<T: Eq + Copy + std::fmt::Display>() {}
+    let _: fn() = whole::<ShortId>;
+}
+
 pub fn restart<R: ProcessRestart>() {
     let _: fn(&R, ProcessId, &dyn ProcessRestartCapability) = R::try_restart;
 }

@@ -195,6 +195,12 @@ pub fn others<C: kernel::platform::chip::ClockInterface, H: PeripheralManagement
     let _: u32 = PowerOfTwo::ceiling(5u32).as_num::<u32>() + PowerOfTwo::zero().exp::<u32>();
     let p = CapabilityPtr::from(4usize);
     let _: (*const u8, bool) = (p.as_ptr(), p.is_null());
+    let _: usize = p.map_or_else(|| 0, |p| p.addr());
+    let mut moved = p;
+    moved += 4;
+    fn word<T: Copy + Ord + std::hash::Hash + std::fmt::LowerHex + std::fmt::UpperHex>(_: T) {}
+    word(moved);
+    word(MachineRegister::from(moved));
     let _: usize = MachineRegister::from(p).as_usize();
     let _: MachineRegister = 4usize.into();
     static _SHARED: SingleThreadValue<Cell<u32>> = SingleThreadValue::new();

@@ -5,7 +5,6 @@
 //! `crypto-bigint` is the oracle of its tests.
 
 const LIMBS: usize = 96;
-const BITS: usize = 3072;
 
 /// Little-endian limbs.
 type Number = [u32; LIMBS];
@@ -21,15 +20,11 @@ pub(super) fn power_65537(n: &[u8; 384], s: &[u8; 384], row: Row) -> Option<[u8;
     if !less(&s, &n) {
         return None;
     }
-    // R² = (2^48 · R)^64 in Montgomery form: 48 doublings of R, then 6 squarings.
-    let mut r2 = field.one();
-    for _ in 0..BITS / 64 {
-        field.double(&mut r2);
+    // s · R, limb by limb: less than half of what R² and a multiplication by it cost.
+    let mut power = s;
+    for _ in 0..LIMBS {
+        field.shift(&mut power);
     }
-    for _ in 0..6 {
-        r2 = field.multiply(&r2, &r2);
-    }
-    let mut power = field.multiply(&s, &r2);
     for _ in 0..16 {
         power = field.multiply(&power, &power);
     }
@@ -63,21 +58,22 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// R mod n, which is R − n since n > R/2.
-    fn one(&self) -> Number {
-        let mut out = [0; LIMBS];
-        subtract(&mut out, self.n);
-        out
-    }
-
-    fn double(&self, x: &mut Number) {
-        let mut carry = 0;
-        for limb in x.iter_mut() {
-            let high = *limb >> 31;
-            *limb = (*limb << 1) | carry;
-            carry = high;
+    /// x · 2^32 by long division (Knuth, The Art of Computer Programming, 4.3.1 D); x < n.
+    fn shift(&self, x: &mut Number) {
+        let ([.., third, second, first], [.., low, high]) = (*x, *self.n);
+        // At most 1 too large, since the top bit of n is set.
+        let q = quotient(join(first, second), third, join(high, low));
+        // −q · n is q · !n + q, less q · R.
+        let (mut fallen, mut carry) = (0, q);
+        for (limb, n) in x.iter_mut().zip(self.n) {
+            let next = *limb;
+            (*limb, carry) = multiply_add(q, !*n, fallen, carry);
+            fallen = next;
         }
-        self.reduce(x, carry);
+        // What is not 0 by now is -1.
+        if fallen.wrapping_add(carry) != q {
+            add(x, self.n);
+        }
     }
 
     /// Brings `carry · R + x`, which is below 2n, under n.
@@ -131,6 +127,30 @@ fn multiply_add(a: u32, b: u32, c: u32, d: u32) -> (u32, u32) {
     (sum as u32, (sum >> 32) as u32)
 }
 
+fn join(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// (high · 2^32 + low) / divisor, or all bits where that does not fit. The top bit of the divisor
+/// is set.
+fn quotient(high: u64, low: u32, divisor: u64) -> u32 {
+    if high >= divisor {
+        return u32::MAX;
+    }
+    // Bits of the quotient come in below as those of the dividend go.
+    let (mut rest, mut bits) = (high, low);
+    for _ in 0..u32::BITS {
+        let over = rest >> 63;
+        rest = rest << 1 | u64::from(bits >> 31);
+        bits <<= 1;
+        if over != 0 || rest >= divisor {
+            rest = rest.wrapping_sub(divisor);
+            bits |= 1;
+        }
+    }
+    bits
+}
+
 fn less(a: &Number, b: &Number) -> bool {
     a.iter().rev().lt(b.iter().rev())
 }
@@ -143,6 +163,13 @@ fn subtract(a: &mut Number, b: &Number) {
             .wrapping_sub(u64::from(borrow));
         *a = difference as u32;
         borrow = (difference >> 63) as u32;
+    }
+}
+
+fn add(a: &mut Number, b: &Number) {
+    let mut carry = 0;
+    for (a, b) in a.iter_mut().zip(b) {
+        (*a, carry) = multiply_add(1, *b, *a, carry);
     }
 }
 

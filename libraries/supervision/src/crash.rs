@@ -86,11 +86,9 @@ impl CrashReport {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::SIZE] = bytes.first_chunk()?;
         let (body, check) = bytes.split_last_chunk::<4>()?;
-        if u32::from_le_bytes(*check) != crc32(body) {
-            return None;
-        }
         let mut r = Reader(body);
-        if r.word()? != MAGIC {
+        // First: the kernel looks at every free place at every boot.
+        if r.word()? != MAGIC || u32::from_le_bytes(*check) != crc32(body) {
             return None;
         }
         let serial = r.word()?;

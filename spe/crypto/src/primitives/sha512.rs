@@ -94,11 +94,11 @@ impl Sha512 {
     pub fn finish(mut self) -> [u8; 64] {
         let bits = self.len << 3;
         self.update(&[0x80]);
-        while self.len % BLOCK as u64 != BLOCK as u64 - 16 {
-            self.update(&[0]);
-        }
-        self.update(&[0; 8]);
-        self.update(&bits.to_be_bytes());
+        // The length takes the last 16 bytes of a block.
+        let used = (self.len % BLOCK as u64) as usize;
+        let zeros = (2 * BLOCK - 16 - used) % BLOCK;
+        self.update([0; BLOCK].get(..zeros).unwrap_or_default());
+        self.update(&u128::from(bits).to_be_bytes());
         let mut out = [0; 64];
         for (to, word) in out.chunks_exact_mut(8).zip(self.state) {
             to.copy_from_slice(&word.to_be_bytes());

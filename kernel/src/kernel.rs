@@ -280,10 +280,10 @@ impl Kernel {
         }
         let filter = resources.syscall_filter();
         let filter = filter.filters(process).then_some(filter);
-        // Whether it is to be entered, as far as is known: the common turn asks for no state.
-        let mut runs = process.get_state() == State::Running;
+        // As far as is known: the common turn does not ask.
+        let mut state = process.get_state();
         let reason = loop {
-            if runs {
+            if matches!(state, State::Running) {
                 let least = match off(Defence::SliceFloor) {
                     true => 0,
                     false => MIN_QUANTA_THRESHOLD_US,
@@ -335,10 +335,10 @@ impl Kernel {
                     }
                     None => {}
                 }
-                runs = false;
+                state = process.get_state();
             }
-            match process.get_state() {
-                State::Running => runs = true,
+            match state {
+                State::Running => continue,
                 // It was restarted: the scheduler starts a slice of its own.
                 State::Yielded if process.processid() != id => {
                     break StoppedExecutingReason::StoppedFaulted;
@@ -369,6 +369,7 @@ impl Kernel {
                 }
                 State::Stopped(_) => break StoppedExecutingReason::Stopped,
             }
+            state = process.get_state();
         };
         let time = timeslice_us.map(|us| match off(Defence::TimeSlice) {
             true => 0,

@@ -114,6 +114,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         self.completion_code.get()
     }
 
+    #[cfg_attr(optimize_attribute, optimize(speed))]
     fn pending_tasks(&self) -> usize {
         self.tasks.map_or(0, |t| t.len())
     }

@@ -10,7 +10,7 @@ use core::num::NonZeroU32;
 use kernel::ProcessId;
 use kernel::deferred_call::DeferredCall;
 use kernel::platform::chip::Chip;
-use kernel::process::{ProcessSlot, StoppedExecutingReason};
+use kernel::process::{Process, ProcessSlot, StoppedExecutingReason};
 use kernel::scheduler::{Scheduler, SchedulingDecision};
 
 /// The scheduler.
@@ -84,19 +84,20 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
             return SchedulingDecision::RunProcess((id, NonZeroU32::new(left)));
         }
         // From the slot behind the last one, around to that one again.
-        let (behind, before) = match self.slots.split_at_checked(last + 1) {
-            Some((before, behind)) => (behind, before),
-            None => (self.slots, self.slots),
+        let ready = |slot: &ProcessSlot| slot.get().is_some_and(Process::ready);
+        let behind = last + 1;
+        let (before, rest) = self.slots.split_at_checked(behind).unwrap_or_default();
+        let next = match rest.iter().position(ready) {
+            Some(at) => Some(behind + at),
+            None => before.iter().position(ready),
         };
-        for (slots, first) in [(behind, last + 1), (before, 0)] {
-            for (i, slot) in slots.iter().enumerate() {
-                if let Some(id) = slot.ready() {
-                    self.last.set(first + i);
-                    self.left_us.set(self.timeslice_us);
-                    let slice = NonZeroU32::new(self.timeslice_us);
-                    return SchedulingDecision::RunProcess((id, slice));
-                }
-            }
+        if let Some(next) = next
+            && let Some(process) = self.slots.get(next).and_then(ProcessSlot::get)
+        {
+            self.last.set(next);
+            self.left_us.set(self.timeslice_us);
+            let slice = NonZeroU32::new(self.timeslice_us);
+            return SchedulingDecision::RunProcess((process.processid(), slice));
         }
         SchedulingDecision::TrySleep
     }

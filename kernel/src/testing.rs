@@ -305,14 +305,14 @@ impl ProcessFaultPolicy for Restart {
 }
 static RESTART: Restart = Restart;
 
-/// A process with a name may store for itself.
-struct OwnStorage;
-impl ProcessStandardStoragePermissionsPolicy<TestChip, ()> for OwnStorage {
+/// What the test says; else a process with a name may store for itself.
+struct Storage(Option<StoragePermissions>);
+impl ProcessStandardStoragePermissionsPolicy<TestChip, ()> for Storage {
     fn get_permissions(&self, process: &ProcessStandard<TestChip, ()>) -> StoragePermissions {
-        match process.short_app_id() {
+        self.0.unwrap_or_else(|| match process.short_app_id() {
             ShortId::Fixed(id) => StoragePermissions::new_self_only(id, &Everything),
             ShortId::LocallyUnique => StoragePermissions::new_null(),
-        }
+        })
     }
 }
 
@@ -411,6 +411,17 @@ impl TestKernel {
 
     /// As [`TestKernel::process_with`], under a ShortId, as if its credential had been accepted.
     pub fn process_as(&self, name: &str, ram: u32, short_id: ShortId) -> TestProcess<'_> {
+        self.process_storing(name, ram, short_id, None)
+    }
+
+    /// As [`TestKernel::process_as`], with these storage permissions.
+    pub fn process_storing(
+        &self,
+        name: &str,
+        ram: u32,
+        short_id: ShortId,
+        storage: Option<StoragePermissions>,
+    ) -> TestProcess<'_> {
         // Over-aligned, so that flash starts where an MPU region could.
         let mut store = std::vec![0u8; 4096 + 32];
         let skip = store.as_ptr().addr().next_multiple_of(32) - store.as_ptr().addr();
@@ -427,7 +438,7 @@ impl TestKernel {
             flash,
             memory,
             &RESTART,
-            &OwnStorage,
+            Box::leak(Box::new(Storage(storage))),
             short_id,
         );
         match index.and_then(|i| self.kernel.process_at(i)) {

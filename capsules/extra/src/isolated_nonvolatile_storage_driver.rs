@@ -113,7 +113,7 @@ impl<'a, const APP_REGION_SIZE: usize> IsolatedNonvolatileStorage<'a, APP_REGION
     }
 
     fn request(&self, process_id: ProcessId, operation: Operation) -> Result<(), ErrorCode> {
-        write_id(process_id)?;
+        check(process_id, operation)?;
         self.apps.enter(process_id, |app, _| {
             if app.operation.is_some() {
                 return Err(ErrorCode::BUSY);
@@ -310,6 +310,19 @@ fn write_id(process_id: ProcessId) -> Result<u32, ErrorCode> {
         .get_storage_permissions()
         .and_then(|permissions| permissions.get_write_id())
         .ok_or(ErrorCode::NOSUPPORT)
+}
+
+/// NOSUPPORT for who may not read, or not change, what it wrote itself.
+fn check(process_id: ProcessId, operation: Operation) -> Result<(), ErrorCode> {
+    let id = write_id(process_id)?;
+    let allowed = process_id
+        .get_storage_permissions()
+        .is_some_and(|permissions| match operation {
+            Operation::GetSize => true,
+            Operation::Read(_) => permissions.check_read_permission(id),
+            Operation::Write(_) => permissions.check_modify_permission(id),
+        });
+    allowed.then_some(()).ok_or(ErrorCode::NOSUPPORT)
 }
 
 /// The header of a region; `None` when it is too long.

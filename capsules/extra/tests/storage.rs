@@ -9,9 +9,11 @@ use common::{App, Memory, leak};
 use kernel::ErrorCode;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
 use kernel::hil::nonvolatile_storage::{NonvolatileStorage, NonvolatileStorageClient};
+use kernel::storage_permissions::StoragePermissions;
 use kernel::syscall::SyscallReturn::{Failure, Success, SuccessU32};
-use kernel::testing::TestKernel;
+use kernel::testing::{Everything, TestKernel};
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
 
 const ISOLATED: usize = 0x50004;
 const SHARED: usize = 0x50001;
@@ -252,6 +254,40 @@ fn who_may_not_store_is_refused() {
         let answer = a.command(ISOLATED, command, 0, 0);
         assert_eq!(answer, Failure(ErrorCode::NOSUPPORT));
     }
+}
+
+/// A TBF may list what its own id may do; then nothing else is allowed.
+#[test]
+fn reading_and_writing_are_allowed_apart() {
+    let board = isolated();
+    let may = |reads: usize, modifies: usize| {
+        let own = [7, 0, 0, 0, 0, 0, 0, 0];
+        let id = NonZeroU32::new(7).unwrap();
+        let permissions = StoragePermissions::new_fixed_size(
+            id,
+            true,
+            false,
+            reads,
+            own,
+            modifies,
+            own,
+            &Everything,
+        );
+        let name = ["neither", "writes", "reads", "both"][reads * 2 + modifies];
+        let app = App::storing(&board.kernel, board.memory, name, 7, Some(permissions));
+        app.allow_rw(ISOLATED, 0, TO, 4);
+        app.allow_ro(ISOLATED, 0, FROM, 4);
+        assert_eq!(app.command(ISOLATED, 1, 0, 0), Success, "its size");
+        app.upcalls();
+        let read = app.command(ISOLATED, 2, 0, 0);
+        app.upcalls();
+        (read, app.command(ISOLATED, 3, 0, 0))
+    };
+    let refused = Failure(ErrorCode::NOSUPPORT);
+    assert_eq!(may(0, 0), (refused, refused));
+    assert_eq!(may(1, 0), (Success, refused));
+    assert_eq!(may(0, 1), (refused, Success));
+    assert_eq!(may(1, 1), (Success, Success));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, UpcallCount};
 use kernel::process::{FunctionCallSource, ProcessId, ShortId};
 use kernel::processbuffer::WriteableProcessBuffer;
+use kernel::storage_permissions::StoragePermissions;
 use kernel::syscall::{SyscallDriver, SyscallReturn};
 use kernel::testing::{APP_RAM, Event, TestKernel, TestProcess};
 use std::num::NonZeroU32;
@@ -58,10 +59,21 @@ impl<'a> App<'a> {
 
     /// With a ShortId.
     pub fn named(kernel: &'a TestKernel, memory: &'static Memory, name: &str, id: u32) -> Self {
+        Self::storing(kernel, memory, name, id, None)
+    }
+
+    /// As [`App::named`], with these storage permissions.
+    pub fn storing(
+        kernel: &'a TestKernel,
+        memory: &'static Memory,
+        name: &str,
+        id: u32,
+        storage: Option<StoragePermissions>,
+    ) -> Self {
         let id = NonZeroU32::new(id).map_or(ShortId::LocallyUnique, ShortId::Fixed);
         let app = App {
             kernel,
-            process: kernel.process_as(name, APP_RAM, id),
+            process: kernel.process_storing(name, APP_RAM, id, storage),
             memory,
         };
         app.open();

@@ -8,10 +8,12 @@ use crate::alone::{Alone, Process};
 use crate::build::{World, firmware};
 use crate::foreign::Foreign;
 use crate::run::{keys_to, show};
-use crate::{apps, paths, setup};
+use crate::{apps, paths, setup, shell};
 use anyhow::{Context, Result, bail};
 use libtock_build_scripts::{GRANT_RESERVE, TBF_HEADER_SIZE, elf_symbol};
 use qemu_harness::Device;
+use serde_json::Value;
+use std::process::Command;
 use std::time::Duration;
 
 /// `app`'s options.
@@ -33,14 +35,41 @@ pub struct Options {
     pub seconds: Option<u64>,
 }
 
+/// Whether the workspace has an app of that name.
+fn known(name: &str) -> Result<()> {
+    let text = shell::run(
+        Command::new(env!("CARGO"))
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .current_dir(paths::root()),
+    )?;
+    let metadata: Value = serde_json::from_str(&text)?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    // Whatever is linked for a device; images are told apart when they are linked.
+    let mut apps = packages.filter(|p| p["features"]["device"].is_array());
+    match apps.any(|p| p["name"] == name) {
+        true => Ok(()),
+        false => bail!(
+            "`{name}` is no app: neither a package of this workspace with the feature `device` \
+             (docs/apps.md) nor the path of a source file or of a package"
+        ),
+    }
+}
+
 /// Builds, packs, and boots when asked to.
 ///
 /// # Errors
 /// Of the compiler and elf2tab; when the package does not link itself with the libtock layout.
 pub fn run(options: &Options) -> Result<()> {
     let map = paths::map()?;
-    let (toolchain, _) = setup::everything()?;
     let foreign = Foreign::at(&options.package)?;
+    let name = foreign.as_ref().map_or(&options.package, |f| &f.name);
+    if map.app.iter().any(|app| app.name == *name) {
+        bail!("{name} is an app of the product: `cargo xtask build` packs it, with its ShortId");
+    }
+    if foreign.is_none() {
+        known(name)?;
+    }
+    let (toolchain, _) = setup::everything()?;
     let (name, elf) = match &foreign {
         Some(foreign) => (foreign.name.as_str(), foreign.build(&toolchain, &map)?),
         None => {
@@ -48,7 +77,7 @@ pub fn run(options: &Options) -> Result<()> {
             (name, firmware(&toolchain, World::NonSecure, name, &[])?)
         }
     };
-    let bytes = std::fs::read(&elf)?;
+    let bytes = std::fs::read(&elf).with_context(|| elf.display().to_string())?;
     let symbol = |symbol: &str| {
         elf_symbol(&bytes, symbol).with_context(|| {
             format!("{name}: no symbol `{symbol}`: does its build script lay it out?")

@@ -6,7 +6,7 @@
 
 use crate::setup::Toolchain;
 use crate::{paths, setup, shell};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use libtock_build_scripts::TBF_HEADER_SIZE;
 use memory_map::Map;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,9 @@ impl Foreign {
     /// Of the file system; when a folder has no `Cargo.toml`.
     pub fn at(path: &str) -> Result<Option<Foreign>> {
         let given = Path::new(path);
+        if !given.exists() && (path.contains('/') || path.ends_with(".rs")) {
+            bail!("no file or folder {path}");
+        }
         if !given.exists() || given.components().count() == 1 && !given.is_file() {
             return Ok(None);
         }
@@ -37,9 +40,12 @@ impl Foreign {
             true => given.join("Cargo.toml"),
             false => given,
         };
-        let text = std::fs::read_to_string(&manifest)
-            .with_context(|| format!("{}", manifest.display()))?;
-        let parsed: toml::Table = text.parse()?;
+        if manifest.file_name().is_none_or(|name| name != "Cargo.toml") {
+            bail!("{path} is neither a source file (.rs) nor a package");
+        }
+        let name = manifest.display();
+        let text = std::fs::read_to_string(&manifest).with_context(|| name.to_string())?;
+        let parsed: toml::Table = text.parse().with_context(|| name.to_string())?;
         let name = parsed
             .get("package")
             .and_then(|package| package.get("name"))
@@ -149,6 +155,15 @@ mod tests {
             assert_eq!(foreign.name, "blink");
             assert_eq!(foreign.manifest, package.join("Cargo.toml"));
         }
-        assert!(Foreign::at(paths::root().join("tests").to_str().unwrap()).is_err());
+        for (path, named) in [
+            ("tests", "Cargo.toml"),
+            ("README.md", "neither a source file"),
+            ("tests/no.rs", "no file or folder"),
+            ("no/where", "no file or folder"),
+        ] {
+            let path = paths::root().join(path);
+            let refused = Foreign::at(path.to_str().unwrap()).err().unwrap();
+            assert!(format!("{refused:#}").contains(named), "{refused:#}");
+        }
     }
 }

@@ -31,6 +31,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut keys = options.key.clone();
     if keys.is_empty() {
         keys = [Kind::Secure.key(), Kind::NonSecure.key()].into();
+        sign::made(&keys)?;
     }
     let keys = keys
         .into_iter()

@@ -181,6 +181,12 @@ fn record_where(
     keep: impl Fn(&Item) -> bool,
 ) -> Result<(Vec<u8>, Issued)> {
     refuse_placeholders(identity)?;
+    sign::made(&[
+        sign::Image::Secure.key(),
+        sign::Image::NonSecure.key(),
+        sign::update_key(),
+        sign::app_key(),
+    ])?;
     let client = |app: &str| apps::short_id(map, app).map(|id| KERNEL - id as i32);
     let (net, agent, inference) = (
         client("net-mqtt")?,

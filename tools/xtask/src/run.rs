@@ -34,6 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(file) = &options.file {
         setup::everything()?;
         let (device, _kept) = boot(file)?;
+        say_when_blank(&device, file);
         return shown(device);
     }
     if !options.no_build {
@@ -70,6 +71,20 @@ pub fn boot(file: &Path) -> Result<(Device, File)> {
     let kept = flash.keep()?;
     let device = Device::start(&Config::new(&loader(), flash.path()))?;
     Ok((device, kept))
+}
+
+/// The loader says that it has no identity, and waits for ever.
+fn say_when_blank(device: &Device, file: &Path) {
+    let (secure, file) = (device.secure.clone(), file.display().to_string());
+    std::thread::spawn(move || {
+        let line = secure.wait("loader: not provisioned", Duration::from_secs(60));
+        if line.is_ok() {
+            println!(
+                "run: {file} has no identity: Ctrl-C, then `cargo xtask provision {file} …`; \
+                 `cargo xtask cloud NAME` prints the whole line"
+            );
+        }
+    });
 }
 
 /// Shows both consoles for as long as the device lives.

@@ -5,7 +5,7 @@
 //! The keys are made once, under `build/keys`, and never committed; a product brings its own.
 
 use crate::{paths, release, shell};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use memory_map::Map;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -84,6 +84,21 @@ pub fn keys() -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Whether these development keys are there: what is built is signed with them, so that no step
+/// after the build makes them anew.
+///
+/// # Errors
+/// Names the one that is missing.
+pub fn made(keys: &[PathBuf]) -> Result<()> {
+    match keys.iter().find(|key| !key.is_file()) {
+        None => Ok(()),
+        Some(key) => bail!(
+            "no development key {} (`cargo xtask build` makes it)",
+            key.display()
+        ),
+    }
 }
 
 /// Makes a key of imgtool's `kind` if it is not there.

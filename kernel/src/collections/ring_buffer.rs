@@ -1,24 +1,27 @@
 //! A queue over a borrowed slice, of which it holds one element less than fits.
+//!
+//! Invariant: the `len` slots from `head` on, around the end, hold elements; no other slot is read.
 
 use super::queue::Queue;
+use core::mem::MaybeUninit;
 
 /// Ring of `Copy` elements in memory that its owner lends.
 pub struct RingBuffer<'a, T: 'a> {
-    ring: &'a mut [T],
+    ring: &'a mut [MaybeUninit<T>],
     head: usize,
     len: usize,
 }
 
 impl<'a, T: Copy> RingBuffer<'a, T> {
     /// An empty ring of one element less than the slice has: users count on upstream's ring, whose
-    /// last slot stays free. What the slice holds is overwritten.
-    pub fn new(ring: &'a mut [T]) -> RingBuffer<'a, T> {
+    /// last slot stays free.
+    pub fn new(ring: &'a mut [MaybeUninit<T>]) -> RingBuffer<'a, T> {
         let (ring, _) = ring.split_at_mut(ring.len().saturating_sub(1));
         Self::of_all(ring)
     }
 
     /// An empty ring that uses every slot.
-    pub(crate) fn of_all(ring: &'a mut [T]) -> RingBuffer<'a, T> {
+    pub(crate) fn of_all(ring: &'a mut [MaybeUninit<T>]) -> RingBuffer<'a, T> {
         RingBuffer {
             ring,
             head: 0,
@@ -44,11 +47,23 @@ impl<'a, T: Copy> RingBuffer<'a, T> {
     /// The `i`-th oldest.
     #[inline(always)]
     pub fn get(&self, i: usize) -> Option<&T> {
-        if i < self.len {
-            self.ring.get(self.slot(i))
-        } else {
-            None
+        if i >= self.len {
+            return None;
         }
+        let slot = self.ring.get(self.slot(i))?;
+        // SAFETY: the `i`-th slot from `head`, of which the invariant says that it holds an element.
+        Some(unsafe { slot.assume_init_ref() })
+    }
+
+    /// Slots that all hold elements.
+    ///
+    /// # Safety
+    /// All of `slots` lie among the `len` slots from `head` on.
+    unsafe fn elements(&self, slots: core::ops::Range<usize>) -> Option<&[T]> {
+        let slots = self.ring.get(slots)?;
+        // SAFETY: `MaybeUninit<T>` has `T`'s layout, and by this function's contract and the
+        // invariant each of these holds a `T`.
+        Some(unsafe { core::slice::from_raw_parts(slots.as_ptr().cast(), slots.len()) })
     }
 
     /// The elements, oldest first, in at most two pieces.
@@ -57,9 +72,15 @@ impl<'a, T: Copy> RingBuffer<'a, T> {
             return (None, None);
         }
         let end = self.head + self.len;
-        match end.checked_sub(self.ring.len()) {
-            None | Some(0) => (self.ring.get(self.head..end), None),
-            Some(rest) => (self.ring.get(self.head..), self.ring.get(..rest)),
+        // SAFETY: from `head` on, `len` slots in all, those behind the end being the first ones.
+        unsafe {
+            match end.checked_sub(self.ring.len()) {
+                None | Some(0) => (self.elements(self.head..end), None),
+                Some(rest) => (
+                    self.elements(self.head..self.ring.len()),
+                    self.elements(0..rest),
+                ),
+            }
         }
     }
 
@@ -90,7 +111,7 @@ impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
         let at = self.slot(self.len);
         match self.ring.get_mut(at) {
             Some(s) => {
-                *s = val;
+                s.write(val);
                 self.len += 1;
                 true
             }
@@ -128,7 +149,7 @@ impl<T: Copy> Queue<T> for RingBuffer<'_, T> {
         let mut kept = 0;
         for i in 0..self.len {
             let from = self.slot(i);
-            if self.ring.get(from).is_some_and(&mut f) {
+            if self.get(i).is_some_and(&mut f) {
                 let to = self.slot(kept);
                 self.ring.copy_within(from..from + 1, to);
                 kept += 1;
@@ -145,7 +166,7 @@ mod tests {
     #[test]
     fn one_slot_stays_free_and_a_slice_too_small_for_that_holds_nothing() {
         for slots in 0..=3usize {
-            let mut store = [0u8; 3];
+            let mut store = [MaybeUninit::<u8>::uninit(); 3];
             let Some(slice) = store.get_mut(..slots) else {
                 continue;
             };
@@ -163,7 +184,7 @@ mod tests {
 
     #[test]
     fn behaves_as_a_bounded_fifo_under_every_operation() {
-        let mut store = [0u32; 6];
+        let mut store = [MaybeUninit::<u32>::uninit(); 6];
         let mut ring = RingBuffer::new(&mut store);
         let mut model = std::collections::VecDeque::new();
         let mut x = 0x2545_F491u32;

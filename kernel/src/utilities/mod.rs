@@ -16,6 +16,7 @@ pub mod mut_imut_buffer;
 pub mod numeric_cell;
 pub mod peripheral_management;
 pub mod single_thread_value;
+pub mod slice_uninit;
 pub mod static_init;
 pub mod static_ref;
 pub mod storage_volume;

@@ -6,6 +6,7 @@
 use super::*;
 use crate::process::loading::ProcessLoadError;
 use crate::weakened::{Defence, off};
+use core::mem::MaybeUninit;
 
 /// A place in `[start, start + len)` for `size` bytes below `top`, aligned down.
 fn below(top: usize, size: usize, align: usize) -> Option<usize> {
@@ -114,25 +115,14 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
             return Err(ProcessLoadError::NotEnoughMemory);
         }
 
-        // SAFETY: three disjoint, aligned places in a block that the caller gave away for ever; each
-        // is written before a reference to it is made.
+        // SAFETY: three disjoint, aligned places in a block that the caller gave away for ever; the
+        // table is written before a reference to it is made, the queue may be uninitialised.
         let (grants, queue) = unsafe {
             let grants: *mut GrantPointerEntry = at(grants_at).cast();
             for i in 0..grant_count {
                 grants.add(i).write(GrantPointerEntry::default());
             }
-            let queue: *mut Task = at(queue_at).cast();
-            for i in 0..QUEUE_LEN {
-                queue.add(i).write(Task::ReturnValue(ReturnArguments {
-                    upcall_id: UpcallId {
-                        driver_num: 0,
-                        subscribe_num: 0,
-                    },
-                    argument0: 0,
-                    argument1: 0,
-                    argument2: 0,
-                }));
-            }
+            let queue: *mut MaybeUninit<Task> = at(queue_at).cast();
             (
                 core::slice::from_raw_parts(grants, grant_count),
                 core::slice::from_raw_parts_mut(queue, QUEUE_LEN),

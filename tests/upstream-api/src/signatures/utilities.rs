@@ -23,6 +23,7 @@ use kernel::utilities::registers::{
     interfaces::Writeable, register_bitfields, register_structs,
 };
 use kernel::utilities::single_thread_value::SingleThreadValue;
+use kernel::utilities::slice_uninit::mut_slice_as_maybeuninit;
 use kernel::utilities::{StaticRef, helpers};
 use kernel::{ErrorCode, ProcessId, capabilities};
 use std::cell::Cell;
@@ -160,6 +161,7 @@ pub fn collections(ring: &'static mut [u8], first: &'static Member<'static>) {
     let _: Option<&Member> = list.pop_head();
     list.push_tail(first);
     let _: fn() -> ListLink<'static, Member<'static>> = ListLink::empty;
+    let ring: &'static mut [std::mem::MaybeUninit<u8>] = mut_slice_as_maybeuninit(ring);
     let mut ring: RingBuffer<'static, u8> = RingBuffer::new(ring);
     let _: [bool; 3] = [ring.enqueue(1), ring.has_elements(), ring.is_full()];
     let _: (usize, usize) = (ring.len(), ring.available_len());

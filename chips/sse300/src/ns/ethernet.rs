@@ -6,6 +6,8 @@
 //! Reception drains the FIFO, clears the interrupt and looks again, because clearing does not
 //! raise it anew for frames already queued; after [`DRAIN_LIMIT`] frames the rest waits for the
 //! next pass of the kernel loop. Invariant: the FIFO is always read to the end of a frame.
+//! Frames for the station come in, and for the last other address that a frame was sent from: the
+//! controller matches one address only, so it then takes everything and software chooses.
 
 use super::bus::Bus;
 use core::cell::Cell;
@@ -64,6 +66,8 @@ const FIFO_INT_VALUE: u32 = 0x4800_0000;
 const TX_CFG_ON: u32 = 2;
 /// TXEN | RXEN.
 const MAC_CR_VALUE: u32 = 0x0C;
+/// PRMS: takes frames for any address.
+const MAC_CR_ALL: u32 = 1 << 18;
 /// First and last segment of a frame (TX command A).
 const TX_CMD_A: u32 = 0x3000;
 const CRC_LENGTH: usize = 4;
@@ -88,8 +92,13 @@ pub struct Lan9118<'a, B> {
     received: TakeCell<'static, [u8]>,
     receiving: Cell<bool>,
     dropped: Cell<u32>,
+    station: Cell<Address>,
+    /// Another address that frames are sent from.
+    second: Cell<Option<Address>>,
     deferred: DeferredCall,
 }
+
+type Address = [u8; 6];
 
 impl<B: Bus> Lan9118<'_, B> {
     /// Over the registers `bus`; `buffer` holds one received frame ([`MAX_FRAME`] bytes).
@@ -101,6 +110,8 @@ impl<B: Bus> Lan9118<'_, B> {
             received: TakeCell::new(buffer),
             receiving: Cell::new(false),
             dropped: Cell::new(0),
+            station: Cell::new([0; 6]),
+            second: Cell::new(None),
             deferred: DeferredCall::new(),
         }
     }
@@ -123,7 +134,9 @@ impl<B: Bus> Lan9118<'_, B> {
         let low = self.mac_read(ADDRL)?.to_le_bytes();
         let high = self.mac_read(ADDRH)?.to_le_bytes();
         self.mac_write(MAC_CR, MAC_CR_VALUE)?;
-        Ok([low[0], low[1], low[2], low[3], high[0], high[1]])
+        let station = [low[0], low[1], low[2], low[3], high[0], high[1]];
+        self.station.set(station);
+        Ok(station)
     }
 
     /// Takes another station address than the EEPROM's; before reception is enabled.
@@ -131,6 +144,7 @@ impl<B: Bus> Lan9118<'_, B> {
     /// # Errors
     /// FAIL when the controller does not answer.
     pub fn set_station(&self, station: [u8; 6]) -> Result<(), ErrorCode> {
+        self.station.set(station);
         let [a, b, c, d, e, f] = station;
         self.mac_write(ADDRH, u32::from_le_bytes([e, f, 0, 0]))?;
         self.mac_write(ADDRL, u32::from_le_bytes([a, b, c, d]))
@@ -144,6 +158,25 @@ impl<B: Bus> Lan9118<'_, B> {
     /// The controller's interrupt.
     pub fn handle_interrupt(&self) {
         self.drain();
+    }
+
+    /// Lets in what comes for `source`, from which a frame is sent.
+    fn answer_to(&self, source: Address) {
+        let group = source[0] & 1 != 0;
+        if group || source == self.station.get() || self.second.get() == Some(source) {
+            return;
+        }
+        if self.mac_write(MAC_CR, MAC_CR_VALUE | MAC_CR_ALL).is_ok() {
+            self.second.set(Some(source));
+        }
+    }
+
+    /// Whether the controller would have let it in, if it knew two addresses.
+    fn wanted(&self, frame: &[u8]) -> bool {
+        let (Some(second), Some(to)) = (self.second.get(), frame.first_chunk()) else {
+            return true;
+        };
+        [second, self.station.get(), [0xFF; 6]].contains(to)
     }
 
     fn drain(&self) {
@@ -190,7 +223,9 @@ impl<B: Bus> Lan9118<'_, B> {
         }
         match buffer.as_deref().and_then(|b| b.get(..length)) {
             Some(frame) if kept => {
-                self.client.map(|client| client.received_frame(frame, None));
+                if self.wanted(frame) {
+                    self.client.map(|client| client.received_frame(frame, None));
+                }
             }
             _ => self.dropped.set(self.dropped.get().wrapping_add(1)),
         }
@@ -260,6 +295,9 @@ impl<'a, B: Bus> EthernetAdapterDatapath<'a> for Lan9118<'a, B> {
         // The FIFO holds the commands and the data rounded up; full means the MAC is stuck.
         if ((self.bus.read(TX_FIFO_INF) & 0xFFFF) as usize) < size.next_multiple_of(4) + 8 {
             return Err((ErrorCode::BUSY, frame));
+        }
+        if let Some(source) = bytes.get(6..).and_then(|b| b.first_chunk()) {
+            self.answer_to(*source);
         }
         self.bus.write(TX_DATA_FIFO, TX_CMD_A | u32::from(length));
         self.bus
@@ -508,6 +546,38 @@ mod tests {
                 .unwrap_err();
             assert_eq!(error, ErrorCode::SIZE);
         }
+    }
+
+    #[test]
+    fn what_is_sent_to_another_source_comes_in_too() {
+        let model: &Model = leak(Model::default());
+        let (lan, client) = set_up(model);
+        let frame = |to: u8| [[to; 6], [7; 6]].concat();
+        let send = |from: [u8; 6]| {
+            let mut bytes = [0; 60];
+            bytes[6..12].copy_from_slice(&from);
+            assert!(lan.transmit_frame(leak(bytes), 60, 0).is_ok());
+            lan.handle_deferred_call();
+        };
+        let arrived = || {
+            for to in [2, 4, 6, 0xFF] {
+                model.arrive(&frame(to), false);
+            }
+            model.arrive(&[9; 5], false);
+            lan.handle_interrupt();
+            let first: Vec<u8> = client.received.take().iter().map(|f| f[0]).collect();
+            first
+        };
+        lan.set_station([2; 6]).unwrap();
+        send([2; 6]);
+        send([3; 6]);
+        assert_eq!(model.mac_cr.get(), MAC_CR_VALUE, "the controller filters");
+        send([4; 6]);
+        assert_eq!(model.mac_cr.get(), MAC_CR_VALUE | MAC_CR_ALL);
+        assert_eq!(arrived(), [2, 4, 0xFF, 9]);
+        send([6; 6]);
+        assert_eq!(arrived(), [2, 6, 0xFF, 9], "the last one");
+        assert_eq!(lan.dropped(), 0, "not this device's");
     }
 
     #[test]

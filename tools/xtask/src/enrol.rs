@@ -111,6 +111,7 @@ pub fn with_claim(serial: &str) -> Result<System> {
         template: Some(TEMPLATE.into()),
         assembly: false,
         station: None,
+        made: provision::now(),
     };
     provision::write(&system.flash, &system.map, &identity)?;
     Ok(system)

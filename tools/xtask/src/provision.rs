@@ -4,7 +4,7 @@
 //! is -1 less its ShortId (apps.rs), which the ShortId table that is provisioned for the kernel
 //! says too. Key ids and PS uids are the reference's: device key 1, update key 0x11, device
 //! certificate PS 5, roots PS 7; ours beside them: endpoint PS 8, thing name PS 9; of a claim, key 2,
-//! certificate PS 11, template PS 12, serial number PS 13.
+//! certificate PS 11, template PS 12, serial number PS 13; the floor of the clock, ITS 14.
 
 use crate::{apps, paths, shell, sign};
 use anyhow::{Context, Result, anyhow, bail};
@@ -43,6 +43,8 @@ const PS_THING: u64 = 9;
 const PS_CLAIM_CERTIFICATE: u64 = 11;
 const PS_TEMPLATE: u64 = 12;
 const PS_SERIAL: u64 = 13;
+/// Floor of net-mqtt's clock.
+const ITS_FLOOR: u64 = 14;
 
 /// What makes a device this device.
 #[derive(Debug, Clone)]
@@ -71,6 +73,9 @@ pub struct Identity {
     /// Ethernet station address, for a factory with numbers of its own; none: it follows from the
     /// device's attestation key ([`station`]).
     pub station: Option<[u8; 6]>,
+    /// When the record was made, seconds since 1970: the device never takes it to be earlier. 0: not
+    /// said.
+    pub made: u64,
 }
 
 impl Identity {
@@ -88,8 +93,14 @@ impl Identity {
             template: None,
             assembly: false,
             station: None,
+            made: now(),
         }
     }
+}
+
+/// Seconds since 1970, for [`Identity::made`].
+pub fn now() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_secs())
 }
 
 /// What a device that tests attacks holds besides the product's objects.
@@ -285,6 +296,11 @@ fn record_where(
         let kind = KeyType::RSA_PUBLIC_KEY;
         let item = key(id, kind, bits, usage::VERIFY_HASH, algorithm);
         objects.push((KERNEL, item, data));
+    }
+    let made = identity.made.to_le_bytes();
+    if identity.made > 0 {
+        let (uid, flags) = (ITS_FLOOR, 0);
+        objects.push((net, Item::Its { uid, flags }, &made));
     }
     if let Some(template) = &identity.template {
         objects.push((net, signing_key(CLAIM_KEY), &identity.key));

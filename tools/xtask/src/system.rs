@@ -127,6 +127,7 @@ impl System {
             template: None,
             assembly: false,
             station: None,
+            made: provision::now(),
         };
         identity(&mut of_device);
         let flash = flash::factory(&scratch.path().join("flash.bin"), &map)?;

@@ -179,6 +179,7 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
         template: options.claim.clone(),
         assembly: options.assembly,
         station: options.station.as_deref().map(station).transpose()?,
+        made: provision::now(),
     };
     same_key(&options.certificate, &options.key)?;
     provision::write(&flash, &map, &identity)?;

@@ -215,9 +215,7 @@ fn names_come_from_names_or_from_accepted_headers() {
     assert_eq!(names.to_short_id(&a), names.to_short_id(&binary("a")));
     assert!(names.to_short_id(&a) != names.to_short_id(&b));
     // The header has no ShortId, so nothing gives it one.
-    let assigner = AppIdAssignerTbfHeader {
-        require_signature: false,
-    };
+    let assigner = AppIdAssignerTbfHeader {};
     assert!(matches!(assigner.to_short_id(&a), ShortId::LocallyUnique));
     assert!(
         assigner.different_identifier(&a, &a),

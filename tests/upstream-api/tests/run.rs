@@ -8,7 +8,7 @@ use kernel::grant::{AllowRoCount, AllowRwCount, CustomGrant, Grant, UpcallCount}
 use kernel::hil::led::{Led, LedLow};
 use kernel::hil::time::{Alarm, AlarmClient, Freq1KHz, Ticks, Ticks32, Time};
 use kernel::hil::{gpio, uart};
-use kernel::process::{Error, FunctionCall};
+use kernel::process::{Error, FunctionCall, ShortId};
 use kernel::syscall::SyscallReturn;
 use kernel::testing::{Event, TestKernel, TestProcess};
 use std::cell::{Cell, RefCell};
@@ -332,4 +332,18 @@ fn custom_grants_keep_what_they_are_given_one_borrow_at_a_time() {
     p.process().terminate(None);
     let gone = orphan.ok().flatten().map(|more| more.enter(|_| ()));
     assert!(matches!(gone, Some(Err(_))));
+}
+
+/// Upstream's process console prints its list in columns.
+#[test]
+fn a_process_id_has_the_width_that_is_asked_for() {
+    let t = TestKernel::new();
+    let one = t.process("one");
+    let id = one.process().processid();
+    assert_eq!(format!("{id:<4?}|{id:4?}|{id:?}"), "0   |   0|0");
+    assert_eq!(ShortId::from(None).to_string(), "Unique");
+    assert_eq!(
+        ShortId::from(core::num::NonZeroU32::new(0x1F)).to_string(),
+        "0x1f"
+    );
 }

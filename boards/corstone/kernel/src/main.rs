@@ -23,7 +23,7 @@ mod station;
 mod supervision;
 
 use capsules_system::process_checker::credentials::AppCheckerCredentials;
-use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
+use capsules_system::process_checker::tbf::AppIdAssignerSignedTbfHeader;
 use capsules_system::process_restart::{Backoff, BackoffRestartFaultPolicy};
 use capsules_system::storage_permissions::tbf_header::TbfHeaderStoragePermissions;
 use chip::ns::devices::{start_time, ticks};
@@ -145,10 +145,8 @@ fn main() -> ! {
     let machine = static_init!(ProcessCheckerMachine, ProcessCheckerMachine::new(checker));
     machine.register();
     let names = static_init!(
-        AppIdAssignerTbfHeader,
-        AppIdAssignerTbfHeader {
-            require_signature: true
-        }
+        AppIdAssignerSignedTbfHeader,
+        AppIdAssignerSignedTbfHeader {}
     );
     let storage_permissions = static_init!(
         StoragePolicy,

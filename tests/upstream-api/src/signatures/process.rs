@@ -271,6 +271,7 @@ pub fn storage_policies<C: Chip + 'static, CAP: ApplicationStorageCapability + '
 
 pub fn short_ids() {
     let _: fn(Option<std::num::NonZeroU32>) -> ShortId = ShortId::from;
+    let _ = capsules_system::process_checker::tbf::AppIdAssignerTbfHeader {};
     fn whole<T: Eq + Copy + std::fmt::Display>() {}
     let _: fn() = whole::<ShortId>;
 }

@@ -14,3 +14,4 @@ pub mod process_restart;
 pub mod scheduler;
 pub mod storage_permissions;
 pub mod syscall_filter;
+pub mod virtual_scheduler_timer;

@@ -11,7 +11,7 @@ pub trait CopyOrErr {
     fn copy_from_slice_or_err(&mut self, src: &Self) -> Result<(), ErrorCode>;
 }
 
-impl CopyOrErr for [u8] {
+impl<T: Copy> CopyOrErr for [T] {
     fn copy_from_slice_or_err(&mut self, src: &Self) -> Result<(), ErrorCode> {
         if self.len() != src.len() {
             return Err(ErrorCode::SIZE);

@@ -23,7 +23,7 @@ pub fn crc32_posix(data: &[u8]) -> u32 {
 /// what the capability guards.
 #[macro_export]
 macro_rules! create_capability {
-    ($($cap:path),+ $(,)?) => {{
+    ($($cap:ty),+ $(,)?) => {{
         struct Cap;
         $(
             // SAFETY: board code mints it, and board code is trusted with what it guards.
@@ -105,11 +105,45 @@ macro_rules! stack_size {
     };
 }
 
+/// Writes every field of a struct in a `&mut MaybeUninit<_>`:
+/// `init_uninit_struct!(memory => Name<A, B> { field: value, … })`. A field that is left out does
+/// not compile.
+///
+/// Needs `unsafe`: it writes through a pointer.
+#[macro_export]
+macro_rules! init_uninit_struct {
+    ($memory:expr => $name:ident < $($arg:tt),* > { $($field:ident : $value:expr),* $(,)? }) => {
+        #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        if false {
+            // Never runs: the compiler counts the fields.
+            let _: $name<$($arg),*> = $name { $($field: ::core::unreachable!()),* };
+        }
+        let memory = ::core::mem::MaybeUninit::as_mut_ptr($memory);
+        $( (&raw mut (*memory).$field).write($value); )*
+    };
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn crc_matches_the_published_check_value() {
         // CRC-32/POSIX of "123456789" in the CRC catalogue.
         assert_eq!(super::crc32_posix(b"123456789"), 0x765E_7680);
+    }
+
+    #[test]
+    fn every_field_is_written_in_its_place() {
+        struct Pair<A, B> {
+            first: A,
+            second: B,
+        }
+        let mut memory = core::mem::MaybeUninit::<Pair<u8, u32>>::uninit();
+        // SAFETY: the memory is a local's, and `assume_init` follows the write of all fields.
+        #[allow(unsafe_code)]
+        let pair = unsafe {
+            crate::init_uninit_struct!(&mut memory => Pair<u8, u32> { first: 1, second: 2 });
+            memory.assume_init()
+        };
+        assert_eq!((pair.first, pair.second), (1, 2));
     }
 }

@@ -130,6 +130,9 @@ pub fn hooks<
 
 pub fn virtual_timer<A: kernel::hil::time::Alarm<'static> + 'static>() {
     let _: fn(&'static A) -> VirtualSchedulerTimer<A> = VirtualSchedulerTimer::new;
+    // The path that boards name it by since 2025.
+    let _: fn(&'static A) -> capsules_system::virtual_scheduler_timer::VirtualSchedulerTimer<A> =
+        VirtualSchedulerTimer::new;
 }
 
 pub fn main_loop<KR: KernelResources<C>, C: Chip>() {

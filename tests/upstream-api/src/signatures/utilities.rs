@@ -188,6 +188,8 @@ pub fn others<C: kernel::platform::chip::ClockInterface, H: PeripheralManagement
     let _: (usize, bool) = (wrapper.get_index(), wrapper.bytes_remaining());
     let _: usize = io.write(b"");
     let _: fn(&mut [u8], &[u8]) -> Result<(), ErrorCode> = |a, b| a.copy_from_slice_or_err(b);
+    let _: fn(&mut [u16], &[u16]) -> Result<(), ErrorCode> = |a, b| a.copy_from_slice_or_err(b);
+    let _: fn(&mut [usize], &[usize]) -> Result<(), ErrorCode> = |a, b| a.copy_from_slice_or_err(b);
     let _: fn(Range<usize>) -> CopyRange<usize> = CopyRange::from;
     let _: fn(CopyRange<usize>) -> Range<usize> = Range::from;
     let _: MutImutBuffer<'static, u8> = MutImutBuffer::Immutable(&[]);

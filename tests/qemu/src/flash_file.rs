@@ -63,11 +63,7 @@ impl FlashFile {
     /// # Errors
     /// When it is kept already.
     pub fn keep(&self) -> Result<File> {
-        let file = File::open(&self.path)?;
-        if file.try_lock().is_err() {
-            bail!("{}: a device runs from it", self.path.display());
-        }
-        Ok(file)
+        keep(&self.path)
     }
 
     /// Its path.
@@ -135,6 +131,18 @@ impl FlashFile {
         }
         Ok(base + u64::from(offset))
     }
+}
+
+/// As [`FlashFile::keep`], of a file that is only to be replaced.
+///
+/// # Errors
+/// As there.
+pub fn keep(path: &Path) -> Result<File> {
+    let file = File::open(path)?;
+    if file.try_lock().is_err() {
+        bail!("{}: a device runs from it", path.display());
+    }
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod flash_file;
 mod qmp;
 mod uart;
 
-pub use flash_file::FlashFile;
+pub use flash_file::{FlashFile, keep};
 pub use uart::{Line, Uart};
 
 use anyhow::{Context, Result, bail};

@@ -8,7 +8,7 @@ use crate::{build, paths, setup};
 use anyhow::{Result, bail};
 use qemu_harness::{Config, Device, FlashFile, Uart};
 use std::fs::File;
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,7 +116,11 @@ pub fn show(prefix: &'static str, uart: Uart) {
         while !uart.is_closed() || position < uart.position() {
             let limit = Duration::from_secs(60);
             if let Ok((next, line)) = uart.wait_from(position, limit, |_| true, "a line") {
-                println!("{prefix}{}", line.text);
+                if writeln!(std::io::stdout(), "{prefix}{}", line.text).is_err() {
+                    // Whoever read it has gone, as `head` does.
+                    qemu_harness::track::clean_up();
+                    std::process::exit(0);
+                }
                 position = next;
             }
         }

@@ -92,6 +92,9 @@ pub fn flash(options: &FlashOptions) -> Result<()> {
     if file.exists() && !file.is_file() {
         bail!("{name} is no file");
     }
+    if file.exists() {
+        qemu_harness::keep(file)?;
+    }
     // A device that is there stays as it is until the new one is whole.
     let mut new = file.clone().into_os_string();
     new.push(".new");
@@ -183,11 +186,13 @@ pub fn provision(options: &ProvisionOptions) -> Result<()> {
     };
     same_key(&options.certificate, &options.key)?;
     provision::write(&flash, &map, &identity)?;
-    println!(
-        "provision: {} is {} from its next boot on",
-        options.file.display(),
-        identity.thing
-    );
+    let (file, name) = (options.file.display(), &identity.thing);
+    match &identity.template {
+        None => println!("provision: {file} is {name} from its next boot on"),
+        Some(template) => println!(
+            "provision: {file} claims its identity of template {template} as {name} at its next boot"
+        ),
+    }
     Ok(())
 }
 

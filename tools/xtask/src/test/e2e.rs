@@ -135,7 +135,8 @@ fn of_ones_own() -> Result<()> {
         .console
         .wait("net-mqtt: mqtt connected as lamp", LIMIT)?;
     refused(verbs::provision(&good), "a device runs from it")?;
-    refused(wipe(&file), "a device runs from it")
+    refused(wipe(&file), "a device runs from it")?;
+    refused(verbs::flash(&flash), "a device runs from it")
 }
 
 fn refused(result: Result<()>, named: &str) -> Result<()> {

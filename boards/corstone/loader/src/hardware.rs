@@ -147,14 +147,14 @@ unsafe extern "C" fn leave(stack_pointer: u32, target: u32) -> ! {
         "bx r1",
         ".ltorg",
         ram = sym __ram,
-        end = sym __stack,
+        end = sym __ram_end,
     )
 }
 
 unsafe extern "C" {
     /// First byte of the loader's RAM, and the byte after its last (link.ld.in).
     static __ram: u8;
-    static __stack: u8;
+    static __ram_end: u8;
 }
 
 // Word 0 and 1 by hardware; the rest are faults, of which the loader takes none.

@@ -73,17 +73,7 @@ impl Day {
     fn change(&mut self, execution: &str) {
         let cloud = start(&self.cloud, self.port);
         let core = cloud.core();
-        let policy = json!({"Type": "AWS::IoT::Policy", "Properties": {
-            "PolicyName": cloud::DEVICE_POLICY}});
-        let body = json!({
-            "Parameters": {"ThingName": {"Type": "String"}},
-            "Resources": {
-                "thing": {"Type": "AWS::IoT::Thing", "Properties": {
-                    "ThingName": {"Ref": "ThingName"}}},
-                "certificate": {"Type": "AWS::IoT::Certificate", "Properties": {
-                    "CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"}},
-                "policy": policy}});
-        core.create_template("tockstone-rotate", &body).unwrap();
+        core.create_rotation().unwrap();
         self.device.bench().lines.borrow_mut().clear();
         self.wait_a_minute();
         self.device.expect("mqtt connected", 1);

@@ -209,7 +209,7 @@ impl ProcessCheckerMachine {
 
     /// Hands footers to the policy until it takes one; ends the walk after the last.
     fn advance(&self) {
-        let Some(binary) = self.binary.get() else {
+        let Some(binary) = self.binary.map(|binary| binary.clone()) else {
             return;
         };
         // Room for credentials comes last: behind it nothing is missing, though tockloader leaves a

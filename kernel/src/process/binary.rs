@@ -2,6 +2,7 @@
 
 use super::BinaryVersion;
 use crate::process_checker::AcceptedCredential;
+use crate::utilities::cells::OptionalCell;
 use crate::{KERNEL_MAJOR_VERSION, KERNEL_MINOR_VERSION};
 use core::num::NonZeroU32;
 use tock_tbf::types::{TbfHeader, TbfParseError};
@@ -37,7 +38,6 @@ pub enum ProcessBinaryError {
 }
 
 /// A binary that may become a process.
-#[derive(Clone, Copy)]
 pub struct ProcessBinary {
     /// The whole object.
     pub flash: &'static [u8],
@@ -46,9 +46,21 @@ pub struct ProcessBinary {
     /// Its footers: what the integrity region does not cover.
     pub footers: &'static [u8],
     /// The credential that was accepted, once checked.
-    pub credential: Option<AcceptedCredential>,
+    pub credential: OptionalCell<AcceptedCredential>,
     /// How far the loader got with it.
     pub(super) progress: Progress,
+}
+
+impl Clone for ProcessBinary {
+    fn clone(&self) -> Self {
+        ProcessBinary {
+            credential: self
+                .credential
+                .get()
+                .map_or_else(OptionalCell::empty, OptionalCell::new),
+            ..*self
+        }
+    }
 }
 
 /// A binary on its way to a process.
@@ -105,7 +117,7 @@ impl ProcessBinary {
             flash,
             header,
             footers,
-            credential: None,
+            credential: OptionalCell::empty(),
             progress: Progress::Unchecked,
         })
     }
@@ -113,6 +125,11 @@ impl ProcessBinary {
     /// Its name.
     pub fn get_process_name(&self) -> &'static str {
         self.header.get_package_name().unwrap_or("")
+    }
+
+    /// The credential that was accepted, once checked.
+    pub fn get_credential(&self) -> Option<AcceptedCredential> {
+        self.credential.get()
     }
 
     /// What credentials cover.

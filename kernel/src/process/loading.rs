@@ -427,7 +427,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
             Found::Binary(next, binary) => {
                 let kept = self.binaries.map_or(false, |list| {
                     let free = list.iter_mut().find(|b| b.is_none());
-                    free.map(|b| *b = Some(binary)).is_some()
+                    free.map(|b| *b = Some(binary.clone())).is_some()
                 });
                 // A full list may hold binaries that fail their check: look here again then.
                 if !kept && self.check_next() {
@@ -454,12 +454,12 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
                 unchecked
                     .filter(|c| c.progress == Progress::Unchecked)
                     .min_by_key(|c| c.get_integrity_region_slice().len())
-                    .copied()
+                    .cloned()
             });
             let Some(binary) = smallest.flatten() else {
                 return false;
             };
-            if self.checker.check(binary).is_ok() {
+            if self.checker.check(binary.clone()).is_ok() {
                 return true;
             }
             self.forget(&binary);
@@ -495,7 +495,7 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
             let superseded = self.superseded(list, i);
             let me = list.get_mut(i)?.as_mut()?;
             me.progress = Progress::Done;
-            Some((*me, superseded))
+            Some((me.clone(), superseded))
         });
         let Some((binary, superseded)) = next.flatten() else {
             return false;
@@ -735,13 +735,13 @@ impl<C: Chip, D: ProcessStandardDebug> DeferredCallClient
             Phase::Create => self.create_rest(),
             Phase::Single => {
                 self.phase.set(Phase::Idle);
-                let result = match self.checked.get() {
+                let result = match self.checked.map(|checked| checked.clone()) {
                     Some(Err(e)) => {
                         self.checked.take();
                         Err(e)
                     }
                     Some(Ok(binary)) => {
-                        let signed = binary.credential.is_some_and(|c| c.is_signature());
+                        let signed = binary.get_credential().is_some_and(|c| c.is_signature());
                         Ok((self.short_id(&binary), signed))
                     }
                     None => Err(ProcessLoadError::InternalError),
@@ -764,7 +764,7 @@ impl<C: Chip, D: ProcessStandardDebug> ProcessCheckerMachineClient
         result: Result<Option<AcceptedCredential>, ProcessCheckError>,
     ) {
         if self.phase.get() == Phase::Single {
-            binary.credential = result.ok().flatten();
+            binary.credential.insert(result.ok().flatten());
             self.checked.put(match result {
                 Ok(_) => Ok(binary),
                 Err(e) => Err(ProcessLoadError::CheckError(e)),
@@ -774,9 +774,9 @@ impl<C: Chip, D: ProcessStandardDebug> ProcessCheckerMachineClient
         }
         match result {
             Ok(credential) => {
-                binary.credential = credential;
+                binary.credential.insert(credential);
                 binary.progress = Progress::Checked;
-                self.update(&binary, |place| *place = Some(binary));
+                self.update(&binary.clone(), |place| *place = Some(binary));
             }
             Err(e) => {
                 self.forget(&binary);

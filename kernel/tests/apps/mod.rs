@@ -82,7 +82,7 @@ pub struct Names;
 impl Compress for Names {
     fn to_short_id(&self, b: &ProcessBinary) -> ShortId {
         let n = b.flash[b.header.get_protected_size() as usize];
-        match (b.credential, core::num::NonZeroU32::new(n.into())) {
+        match (b.get_credential(), core::num::NonZeroU32::new(n.into())) {
             (Some(_), Some(n)) => ShortId::Fixed(n),
             _ => ShortId::LocallyUnique,
         }

@@ -158,7 +158,7 @@ fn main() -> ! {
             machine,
             static_init!(
                 [Option<ProcessBinary>; NUM_PROCS as usize],
-                [None; NUM_PROCS as usize]
+                [const { None }; NUM_PROCS as usize]
             ),
             kernel,
             chip,

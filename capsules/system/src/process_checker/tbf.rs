@@ -19,7 +19,7 @@ impl Compress for AppIdAssignerTbfHeader {
 
 impl Compress for AppIdAssignerSignedTbfHeader {
     fn to_short_id(&self, process: &ProcessBinary) -> ShortId {
-        let signed = process.credential.is_some_and(|c| c.is_signature());
+        let signed = process.get_credential().is_some_and(|c| c.is_signature());
         in_header(process).filter(|_| signed).into()
     }
 }

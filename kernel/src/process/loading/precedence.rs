@@ -46,7 +46,7 @@ impl<C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'_, C, D> 
         };
         let ram = me.ram();
         !list.iter().enumerate().any(|(j, other)| {
-            let Some(other) = other.filter(|o| o.progress != Progress::Done) else {
+            let Some(other) = other.as_ref().filter(|o| o.progress != Progress::Done) else {
                 return false;
             };
             // One that runs anywhere takes the first gap: that may be another's only place.
@@ -59,7 +59,7 @@ impl<C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'_, C, D> 
             (j < i && wants_my_ram)
                 || (other.progress == Progress::Unchecked
                     && before_me
-                    && policy.may_become_same(&other, me))
+                    && policy.may_become_same(other, me))
         })
     }
 }

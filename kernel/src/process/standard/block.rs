@@ -142,7 +142,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
             header: pb.header,
             has_permissions: pb.header.get_command_permissions(0, 0)
                 != CommandPermissions::NoPermsAtAll,
-            credential: pb.credential,
+            credential: pb.credential.get(),
             memory_start,
             memory_len,
             initial_kernel_break: at(pcb_at),

@@ -47,6 +47,10 @@ pub fn policies<
     let _: fn(&U, &ProcessBinary, &dyn Process) -> bool = U::different_identifier_process;
     let _: fn(&U, &dyn Process, &dyn Process) -> bool = U::different_identifier_processes;
     let _: fn(&N, &ProcessBinary) -> ShortId = N::to_short_id;
+    // An assigner by the credential's metadata, as the boards of upstream's tutorials have one.
+    let _: fn(&ProcessBinary) -> Option<usize> =
+        |b| b.credential.get()?.metadata.map(|m| m.metadata);
+    let _: fn(&ProcessBinary) -> Option<AcceptedCredential> = ProcessBinary::get_credential;
     fn both<T: AppIdPolicy>() {}
     let _: fn() = both::<()>;
     type Outcome = Result<Option<AcceptedCredential>, ProcessCheckError>;

@@ -507,7 +507,7 @@ fn a_port_that_somebody_else_has_is_no_broker() {
         validity: None,
         port: Some(other.local_addr().unwrap().port()),
     };
-    let why = Cloud::start(&config).err().unwrap().to_string();
+    let why = format!("{:#}", Cloud::start(&config).err().unwrap());
     assert!(why.contains("Address already in use"), "{why}");
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -8,8 +8,6 @@ use psa_interface::key::usage;
 use psa_interface::{Algorithm, CryptoIovec, KeyType, Status};
 use spe_crypto::host::HostCrypto;
 
-const SHA: Algorithm = Algorithm::SHA_256;
-
 #[test]
 fn sha2() {
     let c = HostCrypto::new(1);

@@ -5,15 +5,9 @@ mod common;
 use common::*;
 use psa_interface::crypto::{function as f, step as steps};
 use psa_interface::key::usage;
-use psa_interface::{Algorithm, CryptoIovec, KeyAttributes, KeyType, Status};
+use psa_interface::{Algorithm, CryptoIovec, KeyType, Status};
 use spe_crypto::OPERATION_SLOTS;
 use spe_crypto::host::HostCrypto;
-
-const SHA: Algorithm = Algorithm::SHA_256;
-
-fn p256(flags: u32, alg: Algorithm) -> KeyAttributes {
-    attributes(KeyType::ECC_KEY_PAIR_SECP_R1, 256, flags, alg)
-}
 
 #[test]
 fn operations_belong_to_owner_and_kind() {

@@ -8,13 +8,6 @@ use psa_interface::key::{self, usage};
 use psa_interface::{Algorithm, CryptoIovec, KeyAttributes, KeyType, Lifetime, Status};
 use spe_crypto::host::HostCrypto;
 
-const SHA: Algorithm = Algorithm::SHA_256;
-const NONE: Algorithm = Algorithm::NONE;
-
-fn p256(flags: u32, alg: Algorithm) -> KeyAttributes {
-    attributes(KeyType::ECC_KEY_PAIR_SECP_R1, 256, flags, alg)
-}
-
 #[test]
 fn key_policy_table() {
     let c = HostCrypto::new(1);

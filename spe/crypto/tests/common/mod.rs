@@ -6,6 +6,9 @@ use psa_interface::crypto::function as f;
 use psa_interface::{Algorithm, CryptoIovec, KeyAttributes, KeyType, Status, service};
 use spe_crypto::host::HostCrypto;
 
+pub const SHA: Algorithm = Algorithm::SHA_256;
+pub const NONE: Algorithm = Algorithm::NONE;
+
 /// One call; outputs of the offered sizes, cut to what was written.
 pub fn call(
     crypto: &HostCrypto,
@@ -64,6 +67,10 @@ fn word(bytes: &[u8]) -> u32 {
 
 pub fn attributes(key_type: KeyType, bits: u16, usage: u32, alg: Algorithm) -> KeyAttributes {
     KeyAttributes::volatile(key_type, bits, usage, alg)
+}
+
+pub fn p256(flags: u32, alg: Algorithm) -> KeyAttributes {
+    attributes(KeyType::ECC_KEY_PAIR_SECP_R1, 256, flags, alg)
 }
 
 pub fn import(crypto: &HostCrypto, attributes: KeyAttributes, data: &[u8]) -> Result<u32, Status> {

@@ -13,6 +13,9 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(90);
 
+const CONNECTED: &str = "net-mqtt: mqtt connected";
+const EXPIRED: &str = "net-mqtt: connect failed: server certificate expired";
+
 /// The cases.
 pub const CASES: [Case; 1] = [Case {
     id: "clock-floor",
@@ -38,49 +41,39 @@ fn floor() -> Result<()> {
 fn with_clock() -> Result<()> {
     let mut system = System::with("e2e-clock", |identity| identity.made = 0, None)?;
     let device = system.boot()?;
-    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
+    device.console.wait(CONNECTED, LIMIT)?;
     drop(device);
 
     let device = start(&system, "1970-01-02T00:00:00")?;
-    let line = "net-mqtt: the clock says 864";
-    device.console.wait(line, LIMIT)?;
-    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
+    device.console.wait("net-mqtt: the clock says 864", LIMIT)?;
+    device.console.wait(CONNECTED, LIMIT)?;
     drop(device);
 
     system.cloud.broker.reissue(Some(OLD))?;
-    let device = start(&system, THEN)?;
-    let line = "net-mqtt: connect failed: server certificate expired";
-    device.console.wait(line, LIMIT)?;
-    drop(device);
-
+    says(&system, EXPIRED)?;
     let fresh = System::with("e2e-clock-fresh", |identity| identity.made = 0, Some(OLD))?;
-    let device = start(&fresh, THEN)?;
-    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
-    drop(device);
-
+    says(&fresh, CONNECTED)?;
     let made = System::with("e2e-clock-made", |_| {}, Some(OLD))?;
-    let device = start(&made, THEN)?;
-    device.console.wait(line, LIMIT)?;
-    Ok(())
+    says(&made, EXPIRED)
 }
 
 /// A board without a clock knows the day of its provisioning, and when it was connected last. One
 /// that knows neither cannot tell a certificate that is not valid yet from a good one, and refuses.
 fn without_clock() -> Result<()> {
     let mut system = System::new("e2e-clock")?;
-    let device = start(&system, THEN)?;
-    device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
-    drop(device);
+    says(&system, CONNECTED)?;
     system.cloud.broker.reissue(Some(OLD))?;
-    let device = start(&system, THEN)?;
-    let line = "net-mqtt: connect failed: server certificate expired";
-    device.console.wait(line, LIMIT)?;
-    drop(device);
-
+    says(&system, EXPIRED)?;
     let fresh = System::with("e2e-clock-fresh", |identity| identity.made = 0, None)?;
-    let device = start(&fresh, THEN)?;
-    let line = "net-mqtt: connect failed: server certificate not yet valid";
-    device.console.wait(line, LIMIT)?;
+    says(
+        &fresh,
+        "net-mqtt: connect failed: server certificate not yet valid",
+    )
+}
+
+/// It says so with the RTC at [`THEN`].
+fn says(system: &System, line: &str) -> Result<()> {
+    start(system, THEN)?.console.wait(line, LIMIT)?;
     Ok(())
 }
 

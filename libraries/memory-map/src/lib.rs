@@ -106,6 +106,9 @@ pub struct Map {
     /// Whether the processor has the DSP extension.
     #[serde(default = "yes")]
     pub dsp: bool,
+    /// Whether there is a real-time clock.
+    #[serde(default = "yes")]
+    pub rtc: bool,
     /// Whose secure side it is for.
     #[serde(default)]
     pub secure: SecureSide,

@@ -236,59 +236,17 @@ fn a_forged_record_leaves_no_plaintext() {
     let id = generate(&c, attributes(KeyType::CHACHA20, 256, flags, alg)).unwrap();
     // A whole TLS record in one call.
     let text = Random(5).bytes(16 * 1024);
-    let sealed = aead(
-        &c,
-        f::AEAD_ENCRYPT,
-        (id, alg),
-        &[1; 12],
-        &text,
-        b"ad",
-        16400,
-    )
-    .unwrap();
-    assert_eq!(
-        aead(
-            &c,
-            f::AEAD_DECRYPT,
-            (id, alg),
-            &[1; 12],
-            &sealed,
-            b"ad",
-            16384
-        ),
-        Ok(text)
-    );
+    let tls =
+        |function, text: &[u8], out| aead(&c, function, (id, alg), &[1; 12], text, b"ad", out);
+    let open = |sealed: &[u8], out| tls(f::AEAD_DECRYPT, sealed, out);
+    let sealed = tls(f::AEAD_ENCRYPT, &text, 16400).unwrap();
+    assert_eq!(open(&sealed, 16384), Ok(text));
     let mut bad = sealed.clone();
     bad[16399] ^= 1;
     // `call` checks that every byte of the outputs of a failed call is zero.
-    assert_eq!(
-        aead(&c, f::AEAD_DECRYPT, (id, alg), &[1; 12], &bad, b"ad", 16384),
-        Err(Status::INVALID_SIGNATURE)
-    );
-    assert_eq!(
-        aead(
-            &c,
-            f::AEAD_DECRYPT,
-            (id, alg),
-            &[1; 12],
-            &sealed,
-            b"ad",
-            16383
-        ),
-        Err(Status::BUFFER_TOO_SMALL)
-    );
-    assert_eq!(
-        aead(
-            &c,
-            f::AEAD_DECRYPT,
-            (id, alg),
-            &[1; 12],
-            &sealed[..15],
-            b"ad",
-            16383
-        ),
-        Err(Status::INVALID_ARGUMENT)
-    );
+    assert_eq!(open(&bad, 16384), Err(Status::INVALID_SIGNATURE));
+    assert_eq!(open(&sealed, 16383), Err(Status::BUFFER_TOO_SMALL));
+    assert_eq!(open(&sealed[..15], 16383), Err(Status::INVALID_ARGUMENT));
 }
 
 #[test]

@@ -77,11 +77,6 @@ pub fn keys() -> PathBuf {
     dir
 }
 
-/// Whether the board has a real-time clock.
-pub fn has_clock() -> bool {
-    board_name() == BOARDS[0]
-}
-
 /// The boards there are; the first is the default.
 pub const BOARDS: [&str; 2] = ["mps3-an547", "mps2-an521"];
 

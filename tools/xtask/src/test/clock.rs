@@ -29,7 +29,7 @@ const OLD: (&str, &str) = ("20250201000000Z", "20250601000000Z");
 
 /// See the two below.
 fn floor() -> Result<()> {
-    match paths::has_clock() {
+    match paths::map()?.rtc {
         true => with_clock(),
         false => without_clock(),
     }

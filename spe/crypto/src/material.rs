@@ -124,9 +124,7 @@ pub fn check_unstructured(key_type: KeyType, bits: u16) -> Result<usize, Status>
     }
     let len = usize::from(bits / 8);
     match (key_type, bits) {
-        (KeyType::AES, 128 | 256) | (KeyType::CHACHA20, 256) => Ok(len),
-        (KeyType::AES, 192) if cfg!(feature = "psa-cipher") => Ok(len),
-        (KeyType::AES, 192) => Err(Status::NOT_SUPPORTED),
+        (KeyType::AES, 128 | 192 | 256) | (KeyType::CHACHA20, 256) => Ok(len),
         (KeyType::AES | KeyType::CHACHA20, _) => Err(Status::INVALID_ARGUMENT),
         (KeyType::RAW_DATA | KeyType::HMAC | KeyType::DERIVE, _) if len <= MAX_SINGLE => Ok(len),
         _ => Err(Status::NOT_SUPPORTED),

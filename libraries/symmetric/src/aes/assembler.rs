@@ -7,16 +7,17 @@
 use core::arch::global_asm;
 
 unsafe extern "C" {
-    fn tockstone_aes_pair(keys: *const u32, quads: u32, blocks: *mut u32);
+    fn tockstone_aes_pair(keys: *const u32, turns: u32, blocks: *mut u32);
 }
 
-/// Encrypts two blocks, as little-endian words, with `8 * (4 * quads + 3)` words of keys.
-pub fn encrypt_pair(keys: &[[u32; 8]; super::MAX_KEYS], quads: u32, blocks: &mut [u32; 8]) {
-    // SAFETY: the routine reads 4 × `quads` + 3 rows of eight words of `keys`: `quads` is 2 or 3
+/// Encrypts two blocks, as little-endian words, with `8 * (2 * turns + 3)` words of keys. With odd
+/// `turns`, the second row and the fourth are given two columns off.
+pub fn encrypt_pair(keys: &[[u32; 8]; super::MAX_KEYS], turns: u32, blocks: &mut [u32; 8]) {
+    // SAFETY: the routine reads 2 × `turns` + 3 rows of eight words of `keys`: `turns` is 4, 5 or 6
     // (the constructor's), so at most the 15 that there are; it reads and writes the eight words of
     // `blocks`, which is exclusively borrowed, preserves r4-r11 and erases its stack.
     unsafe {
-        tockstone_aes_pair(keys.as_ptr().cast(), quads, blocks.as_mut_ptr());
+        tockstone_aes_pair(keys.as_ptr().cast(), turns, blocks.as_mut_ptr());
     }
 }
 
@@ -68,6 +69,10 @@ global_asm!(
     "eor r5, r5, r10",
     "eor r6, r6, r11",
     "eor r7, r7, r12",
+    // An odd number: begin where rows are 2 off.
+    "ldr r8, [sp, #56]",
+    "lsls r8, r8, #31",
+    "bmi.w 4f",
     "1:",
     "bl 3f",
     // Columns mixed, rows one column off for each round; then the key.
@@ -159,7 +164,7 @@ global_asm!(
     "eor r6, r6, r8",
     "eor r7, r12, r10",
     "ldr r8, [sp, #56]",
-    "subs r8, #1",
+    "subs r8, #2",
     "str r8, [sp, #56]",
     "bmi.w 2f",
     "bl 3f",
@@ -227,6 +232,7 @@ global_asm!(
     "eor r5, r9, r7",
     "eor r6, r6, r8",
     "eor r7, r12, r10",
+    "4:",
     "bl 3f",
     // 3 off.
     "and lr, r5, #0x77777777",

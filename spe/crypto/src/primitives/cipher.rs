@@ -1,18 +1,16 @@
 //! AES in CTR, CFB, CBC and ECB (SP 800-38A) as streams.
 //!
-//! Owns the modes over two bitsliced block ciphers; no key is ever an index: `symmetric`'s, which
-//! encrypts (and that is all that most modes need), and RustCrypto's, where CBC and ECB decrypt, and
-//! for AES-192. Does not own padding, blocks in pieces (the service collects them) or who chooses the IV.
+//! Owns the modes over the bit-sliced block cipher of `symmetric`; no key is ever an index. Most of
+//! them only encrypt; CBC and ECB decrypt too. Does not own padding, blocks in pieces (the service
+//! collects them) or who chooses the IV.
 
-#[cfg(feature = "psa-cipher")]
-use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit, array::Array};
 use psa_interface::{Algorithm, KeyType, Status};
 use symmetric::aes::Aes;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Block length, bytes.
 pub const BLOCK: usize = 16;
-/// Blocks ciphered together: as many as the block cipher takes at once on 32 bits, twice.
+/// Blocks ciphered together: as many as the block cipher takes at once, twice.
 const BATCH: usize = 4;
 
 type Block = [u8; BLOCK];
@@ -97,57 +95,20 @@ impl Mode {
     }
 }
 
-/// The block cipher under an expanded key.
-#[allow(clippy::large_enum_variant)] // One at a time, on the stack or in its slot.
-enum Key {
-    Encrypts(Aes),
-    #[cfg(feature = "psa-cipher")]
-    Encrypts192(aes::Aes192Enc),
-    #[cfg(feature = "psa-cipher")]
-    Decrypts128(aes::Aes128Dec),
-    #[cfg(feature = "psa-cipher")]
-    Decrypts192(aes::Aes192Dec),
-    #[cfg(feature = "psa-cipher")]
-    Decrypts256(aes::Aes256Dec),
-}
-
-impl Key {
-    fn encrypt(&self, blocks: &mut [Block]) {
-        let aes = match self {
-            Key::Encrypts(aes) => aes,
-            #[cfg(feature = "psa-cipher")]
-            Key::Encrypts192(key) => {
-                key.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
-                return;
-            }
-            // Not made for modes that encrypt.
-            #[cfg(feature = "psa-cipher")]
-            Key::Decrypts128(_) | Key::Decrypts192(_) | Key::Decrypts256(_) => return,
-        };
-        for pair in blocks.chunks_mut(2) {
-            match pair {
-                [a, b] => [*a, *b] = aes.encrypt(a, b),
-                [a] => [*a, _] = aes.encrypt(a, a),
-                _ => {}
-            }
-        }
-    }
-
-    #[cfg(feature = "psa-cipher")]
-    fn decrypt(&self, blocks: &mut [Block]) {
-        let blocks = Array::cast_slice_from_core_mut(blocks);
-        match self {
-            Key::Encrypts(_) | Key::Encrypts192(_) => {}
-            Key::Decrypts128(key) => key.decrypt_blocks(blocks),
-            Key::Decrypts192(key) => key.decrypt_blocks(blocks),
-            Key::Decrypts256(key) => key.decrypt_blocks(blocks),
+/// Puts `blocks` through `pair`, two at a time.
+fn each_pair(blocks: &mut [Block], pair: impl Fn(&Block, &Block) -> [Block; 2]) {
+    for blocks in blocks.chunks_mut(2) {
+        match blocks {
+            [a, b] => [*a, *b] = pair(a, b),
+            [a] => [*a, _] = pair(a, a),
+            _ => {}
         }
     }
 }
 
 /// One encryption or decryption under way.
 pub struct Cipher {
-    key: Key,
+    key: Aes,
     mode: Mode,
     encrypting: bool,
     /// CBC: the block before. CTR: the next counter.
@@ -161,29 +122,9 @@ impl Cipher {
     /// Starts at a zero IV.
     ///
     /// # Errors
-    /// NOT_SUPPORTED: no key of AES-128, AES-256 or, beside cipher calls, AES-192.
+    /// NOT_SUPPORTED: no key of AES.
     pub fn new(mode: Mode, key: &[u8], encrypting: bool) -> Result<Self, Status> {
-        let unsupported = Status::NOT_SUPPORTED;
-        let encrypts = || Aes::new(key).map(Key::Encrypts).ok_or(unsupported);
-        #[cfg(feature = "psa-cipher")]
-        let key = match key.len() {
-            24 if encrypting || !mode.whole_blocks() => aes::Aes192Enc::new_from_slice(key)
-                .map(Key::Encrypts192)
-                .map_err(|_| unsupported),
-            24 => aes::Aes192Dec::new_from_slice(key)
-                .map(Key::Decrypts192)
-                .map_err(|_| unsupported),
-            _ if encrypting || !mode.whole_blocks() => encrypts(),
-            16 => aes::Aes128Dec::new_from_slice(key)
-                .map(Key::Decrypts128)
-                .map_err(|_| unsupported),
-            32 => aes::Aes256Dec::new_from_slice(key)
-                .map(Key::Decrypts256)
-                .map_err(|_| unsupported),
-            _ => Err(unsupported),
-        }?;
-        #[cfg(not(feature = "psa-cipher"))]
-        let key = encrypts()?;
+        let key = Aes::new(key).ok_or(Status::NOT_SUPPORTED)?;
         Ok(Cipher {
             key,
             mode,
@@ -225,18 +166,27 @@ impl Cipher {
             Mode::Ecb => {
                 let (blocks, _) = data.as_chunks_mut();
                 if self.encrypting {
-                    self.key.encrypt(blocks);
+                    self.encrypt(blocks);
                 } else {
-                    self.key.decrypt(blocks);
+                    self.decrypt(blocks);
                 }
             }
         }
     }
 
+    fn encrypt(&self, blocks: &mut [Block]) {
+        each_pair(blocks, |a, b| self.key.encrypt(a, b));
+    }
+
+    #[cfg(feature = "psa-cipher")]
+    fn decrypt(&self, blocks: &mut [Block]) {
+        each_pair(blocks, |a, b| self.key.decrypt(a, b));
+    }
+
     /// Encrypts one block under the key, whatever the mode (CCM's MAC, CMAC).
     #[cfg(any(feature = "PSA_WANT_ALG_CCM", feature = "PSA_WANT_ALG_CMAC"))]
     pub(crate) fn block(&self, block: &mut [u8; BLOCK]) {
-        self.key.encrypt(core::slice::from_mut(block));
+        self.encrypt(core::slice::from_mut(block));
     }
 
     #[cfg(any(feature = "PSA_WANT_ALG_CTR", feature = "PSA_WANT_ALG_CCM"))]
@@ -255,7 +205,7 @@ impl Cipher {
                 let next = u128::from_be_bytes(self.chain).wrapping_add(1);
                 self.chain = next.to_be_bytes();
             }
-            self.key.encrypt(blocks);
+            self.encrypt(blocks);
             xor(part, blocks.as_flattened());
             if let (Some(last), rest @ 1..) = (blocks.last(), part.len() % BLOCK) {
                 self.stream.copy_from_slice(last);
@@ -270,7 +220,7 @@ impl Cipher {
         for byte in data {
             if self.used == BLOCK {
                 let mut next = [self.chain];
-                self.key.encrypt(&mut next);
+                self.encrypt(&mut next);
                 self.stream.copy_from_slice(&next[0]);
                 next[0].zeroize();
                 self.used = 0;
@@ -305,7 +255,7 @@ impl Cipher {
     fn chain_encrypt(&mut self, blocks: &mut [Block]) {
         for block in blocks {
             xor(block, &self.chain);
-            self.key.encrypt(core::slice::from_mut(block));
+            self.encrypt(core::slice::from_mut(block));
             self.chain = *block;
         }
     }
@@ -320,7 +270,7 @@ impl Cipher {
             for (to, from) in before.iter_mut().zip(batch.iter()) {
                 *to = *from;
             }
-            self.key.decrypt(batch);
+            self.decrypt(batch);
             for (block, text) in batch.iter_mut().zip(&before) {
                 xor(block, &self.chain);
                 self.chain = *text;

@@ -20,7 +20,7 @@ impl Cmac {
     /// An empty message.
     ///
     /// # Errors
-    /// NOT_SUPPORTED: no key of AES-128 or AES-256.
+    /// NOT_SUPPORTED: no key of AES.
     pub fn new(key: &[u8]) -> Result<Self, Status> {
         Ok(Cmac {
             // The mode does not matter: only the block function is used.

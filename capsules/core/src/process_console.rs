@@ -3,9 +3,10 @@
 //! Owns the command line (echo, editing, history) and the commands:
 //! `help`, `status`, `list`, `stop N`, `start N`, `boot N`, `terminate N`, `fault N`, `process N`
 //! (N is a process's name), `kernel`, `reset`, `panic`, `console-stop`, `console-start`.
-//! It shares its UART with others through the mux, so it says nothing, not even its prompt, before
-//! somebody presses Enter: what processes print stays what it is. Whoever composes it hands it the
-//! capability over processes; without, there is none.
+//! What it prints is upstream's to the byte, for scripts that read it; it says more where upstream
+//! says nothing (no process of that name). It shares its UART with others through the mux: a board
+//! that starts it quiet hears nothing of it, not even a prompt, before somebody presses Enter.
+//! Whoever composes it hands it the capability over processes; without, there is none.
 //!
 //! Invariants: one transmission and one reception at a time; what is longer than the transmit
 //! buffer is produced piece by piece, a row of `list` never in two; what is typed meanwhile waits.
@@ -20,7 +21,7 @@ use kernel::capabilities::{ProcessManagementCapability, ProcessStartCapability};
 use kernel::hil::time::{Alarm, AlarmClient, ConvertTicks};
 use kernel::hil::uart;
 use kernel::introspection::KernelInfo;
-use kernel::process::{Process, ProcessPrinter, ProcessPrinterContext, State};
+use kernel::process::{ProcessPrinter, ProcessPrinterContext};
 use kernel::utilities::binary_write::{BinaryWrite, WriteToBinaryOffsetWrapper};
 use kernel::utilities::cells::{MapCell, TakeCell};
 use kernel::{ErrorCode, Kernel, ProcessId};
@@ -39,11 +40,31 @@ pub const DEFAULT_COMMAND_HISTORY_LEN: usize = 10;
 /// Bytes typed ahead.
 const AHEAD: usize = 64;
 /// From the start to the first reception, milliseconds: what booting prints comes first.
-const START_MS: u32 = 10;
+const START_MS: u32 = 100;
+/// As [`START_MS`] where no prompt could get between the lines of booting.
+const QUIET_START_MS: u32 = 10;
 
 const PROMPT: &str = "tock$ ";
-const HELP: &str = "Welcome to the process console.\r\nValid commands are: help status list \
-    stop start fault boot terminate process kernel reset panic console-start console-stop\r\n";
+const WELCOME: &str = "Welcome to the process console.\r\n";
+const VALID: &str = "Valid commands are: help status list stop start fault boot terminate process \
+    kernel reset panic console-start console-stop\r\n";
+/// What a line may begin with, in the order in which upstream looks.
+const COMMANDS: [&str; 14] = [
+    "console-start",
+    "help",
+    "console-stop",
+    "start",
+    "stop",
+    "fault",
+    "terminate",
+    "boot",
+    "list",
+    "status",
+    "process",
+    "kernel",
+    "reset",
+    "panic",
+];
 
 /// Where the kernel lies, for the command `kernel`.
 pub struct KernelAddresses {
@@ -53,9 +74,9 @@ pub struct KernelAddresses {
     pub stack_end: *const u8,
     /// First byte of code.
     pub text_start: *const u8,
-    /// Behind the code.
+    /// Behind code and read-only data.
     pub text_end: *const u8,
-    /// First byte of read-only data.
+    /// First byte of read-only data, which ends where the text does.
     pub read_only_data_start: *const u8,
     /// First byte of initialised data.
     pub relocations_start: *const u8,
@@ -71,8 +92,9 @@ pub struct KernelAddresses {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Output {
     Nothing,
-    /// A text that does not change, from this byte on.
+    /// What there is to type, after the kernel's version if it is asked for, from this byte on.
     Help(usize),
+    Welcome(usize),
     Kernel(usize),
     Status,
     /// The rows from this process on.
@@ -83,6 +105,8 @@ enum Output {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
+    /// It does not listen yet.
+    Off,
     /// Nobody pressed Enter yet.
     Quiet,
     /// Commands are obeyed.
@@ -151,7 +175,7 @@ impl<
             ahead: MapCell::new(([0; AHEAD], 0)),
             keys: Cell::new(Keys::default()),
             line: MapCell::new(Line::new(cmd_buffer, cmd_history_buffer)),
-            mode: Cell::new(Mode::Quiet),
+            mode: Cell::new(Mode::Off),
             kernel,
             kernel_addresses,
             reset_function,
@@ -159,14 +183,49 @@ impl<
         }
     }
 
-    /// Begins to listen, a moment from now.
+    /// Begins to listen, a moment from now, with a prompt.
     ///
     /// # Errors
     /// None here; upstream's signature.
     pub fn start(&self) -> Result<(), ErrorCode> {
-        self.alarm
-            .set_alarm(self.alarm.now(), self.alarm.ticks_from_ms(START_MS));
+        self.start_as(Mode::Active, START_MS)
+    }
+
+    /// Begins to listen, for `console-start` only.
+    ///
+    /// # Errors
+    /// None here; upstream's signature.
+    pub fn start_hibernated(&self) -> Result<(), ErrorCode> {
+        self.start_as(Mode::Stopped, START_MS)
+    }
+
+    /// Begins to listen, and says nothing before somebody presses Enter.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn start_quiet(&self) -> Result<(), ErrorCode> {
+        self.start_as(Mode::Quiet, QUIET_START_MS)
+    }
+
+    fn start_as(&self, mode: Mode, ms: u32) -> Result<(), ErrorCode> {
+        if self.mode.get() == Mode::Off {
+            self.mode.set(mode);
+            let ticks = self.alarm.ticks_from_ms(ms);
+            self.alarm.set_alarm(self.alarm.now(), ticks);
+        }
         Ok(())
+    }
+
+    /// Prints which kernel this is and what can be typed, and begins to listen if it did not.
+    pub fn display_welcome(&self) {
+        if self.mode.get() == Mode::Off {
+            self.mode.set(Mode::Active);
+            self.receive();
+        }
+        if self.output.get() == Output::Nothing {
+            self.output.set(Output::Welcome(0));
+        }
+        self.pump();
     }
 
     fn receive(&self) {
@@ -228,10 +287,17 @@ impl<
     fn produce(&self, piece: &mut Piece) -> Output {
         match self.output.get() {
             Output::Nothing => Output::Nothing,
-            Output::Help(offset) => match piece.text(offset, |w| w.write_str(HELP)) {
+            Output::Help(offset) => match piece.text(offset, write_help) {
                 Some(more) => Output::Help(more),
                 None => Output::Prompt,
             },
+            Output::Welcome(offset) => {
+                let text = |w: &mut dyn Write| write_version(w).and_then(|()| write_help(w));
+                match piece.text(offset, text) {
+                    Some(more) => Output::Welcome(more),
+                    None => Output::Prompt,
+                }
+            }
             Output::Kernel(offset) => match piece.text(offset, |w| self.write_kernel(w)) {
                 Some(more) => Output::Kernel(more),
                 None => Output::Prompt,
@@ -273,36 +339,67 @@ impl<
         )
     }
 
+    /// The version and a map of the image, highest address first.
     fn write_kernel(&self, w: &mut dyn Write) -> fmt::Result {
         let a = &self.kernel_addresses;
-        write!(
-            w,
-            "Kernel version: {}.{}.{}\r\n",
-            kernel::KERNEL_MAJOR_VERSION,
-            kernel::KERNEL_MINOR_VERSION,
-            kernel::KERNEL_PATCH_VERSION
-        )?;
-        for (name, start, end) in [
-            ("Stack", a.stack_start, a.stack_end),
-            ("Text", a.text_start, a.text_end),
+        // Name, first byte and end; what stands at the side; the edge below, and what at its side.
+        let regions = [
+            ("  BSS", a.bss_start, a.bss_end, "", a.relocations_end, " S"),
             (
-                "Read-only data",
-                a.read_only_data_start,
+                "  Relocate",
                 a.relocations_start,
+                a.relocations_end,
+                "            R",
+                a.stack_end,
+                " A",
             ),
-            ("Data", a.relocations_start, a.relocations_end),
-            ("BSS", a.bss_start, a.bss_end),
-        ] {
+            (
+                "▼ Stack",
+                a.stack_start,
+                a.stack_end,
+                "            M",
+                a.stack_start,
+                "",
+            ),
+            (
+                "  RoData",
+                a.read_only_data_start,
+                a.text_end,
+                "            L",
+                a.read_only_data_start,
+                " A",
+            ),
+            (
+                "  Code",
+                a.text_start,
+                a.read_only_data_start,
+                "            S",
+                a.text_start,
+                " H",
+            ),
+        ];
+        write_version(w)?;
+        w.write_str("\r\n ╔═══════════╤")?;
+        across(
+            w,
+            '═',
+            30,
+            "╗\r\n ║  Address  │ Region Name    Used (bytes)  ║",
+        )?;
+        write!(w, "\r\n ╚{:#010X}═╪", a.bss_end.addr())?;
+        across(w, '═', 30, "╝")?;
+        for (name, start, end, side, below, edge_side) in regions {
+            if end == a.text_end {
+                w.write_str("\r\n             .....")?;
+                write!(w, "\r\n  {:#010X} ┼", end.addr())?;
+                across(w, '─', 31, " F")?;
+            }
             let size = end.addr().saturating_sub(start.addr());
-            write!(
-                w,
-                " {name:<14} 0x{:08x} - 0x{:08x}  {size:>7} bytes\r\n",
-                start.addr(),
-                // Read-only data may lie in another memory than what follows it.
-                start.addr() + size,
-            )?;
+            write!(w, "\r\n             │ {name:<12} {size:>6}{side}")?;
+            write!(w, "\r\n  {:#010X} ┼", below.addr())?;
+            across(w, '─', 31, edge_side)?;
         }
-        Ok(())
+        w.write_str("\r\n")
     }
 
     /// Writes the rows that fit, from process `first` on.
@@ -320,14 +417,14 @@ impl<
             let row = |w: &mut dyn Write| {
                 write!(
                     w,
-                    " {:<5}  {:<10} {:<20}{:>6}{:>10}{:>10}   {used:>2}/{of:>2}   {}\r\n",
+                    " {:<7}{:<10} {:<20}{:>6}{:>10}{:>10}  {used:>2}/{of:>2}   {:?}\r\n",
                     id.id(),
                     Text::of(&p.short_app_id()),
-                    Name(p.get_process_name()),
+                    p.get_process_name(),
                     p.debug_timeslice_expiration_count(),
                     p.debug_syscall_count(),
                     p.get_restart_count(),
-                    state_name(p.get_state()),
+                    p.get_state(),
                 )
             };
             if !piece.whole(row) {
@@ -383,12 +480,16 @@ impl<
         let text = command.get(..length).unwrap_or_default();
         let words = core::str::from_utf8(text).unwrap_or_default().trim();
         match (self.mode.get(), words) {
-            (Mode::Stopped, "console-start") | (Mode::Quiet, "") => {
+            (Mode::Quiet, "") => {
+                self.mode.set(Mode::Active);
+                self.output.set(Output::Prompt);
+            }
+            (Mode::Stopped, _) if words.starts_with("console-start") => {
                 self.mode.set(Mode::Active);
                 self.output.set(Output::Prompt);
             }
             (Mode::Stopped, _) => {}
-            (Mode::Quiet | Mode::Active, _) => {
+            (Mode::Off | Mode::Quiet | Mode::Active, _) => {
                 self.mode.set(Mode::Active);
                 self.output.set(Output::Prompt);
                 self.command(words);
@@ -398,8 +499,11 @@ impl<
 
     /// Does a command, or arranges for its output.
     fn command(&self, text: &str) {
-        let mut words = text.split_ascii_whitespace();
-        let (Some(command), name) = (words.next(), words.next()) else {
+        if text.is_empty() {
+            return;
+        }
+        let Some(command) = COMMANDS.into_iter().find(|c| text.starts_with(c)) else {
+            self.output.set(Output::Help(WELCOME.len()));
             return;
         };
         match command {
@@ -407,67 +511,53 @@ impl<
             "status" => self.output.set(Output::Status),
             "list" => self.output.set(Output::List(0)),
             "kernel" => self.output.set(Output::Kernel(0)),
-            "process" => self.with(command, name, |p| {
-                self.output.set(Output::Process(p.processid(), None));
-            }),
-            "stop" => self.with(command, name, |p| {
-                p.stop();
-                self.print(format_args!("Process {} stopped\r\n", p.get_process_name()));
-            }),
-            "start" => self.with(command, name, |p| {
-                p.resume();
-                self.print(format_args!(
-                    "Process {} resumed.\r\n",
-                    p.get_process_name()
-                ));
-            }),
-            "terminate" => self.with(command, name, |p| {
-                p.terminate(None);
-                self.print(format_args!(
-                    "Process {} terminated\r\n",
-                    p.get_process_name()
-                ));
-            }),
-            "boot" => self.with(command, name, |p| {
-                p.start(&self.capability);
-                self.print(format_args!("Process {} booted\r\n", p.get_process_name()));
-            }),
-            "fault" => self.with(command, name, |p| {
-                self.print(format_args!(
-                    "Process {} now faulted\r\n",
-                    p.get_process_name()
-                ));
-                p.set_fault_state();
-            }),
             "console-start" => {}
             "console-stop" => {
-                self.print(format_args!(
-                    "Disabling the process console. Run console-start to reactivate it.\r\n"
-                ));
+                self.emit(
+                    b"Disabling the process console.\r\nRun console-start to reactivate.\r\n",
+                );
                 self.mode.set(Mode::Stopped);
             }
             "reset" => match self.reset_function {
                 Some(reset) => reset(),
-                None => self.print(format_args!("Reset function is not implemented.\r\n")),
+                None => self.emit(b"Reset function is not implemented"),
             },
             "panic" => panic!("Process Console forced a kernel panic."),
-            _ => {
-                self.print(format_args!("Unknown command: {command}\r\n"));
-                self.output.set(Output::Help(0));
-            }
+            _ => self.of_name(command, text.split_ascii_whitespace().nth(1)),
         }
     }
 
-    /// Calls `f` with every process of this name, as upstream does; says so when there is none.
-    fn with(&self, command: &str, name: Option<&str>, f: impl Fn(&dyn Process)) {
+    /// Does a command to every process of a name, as upstream does; says so when there is none.
+    fn of_name(&self, command: &str, name: Option<&str>) {
         let Some(name) = name else {
             return self.print(format_args!("{command} needs a process's name\r\n"));
         };
         let mut found = false;
         for p in self.kernel.process_iter_capability(&self.capability) {
-            if p.get_process_name() == name {
-                found = true;
-                f(p);
+            if p.get_process_name() != name {
+                continue;
+            }
+            let first = !core::mem::replace(&mut found, true);
+            let done = match command {
+                "stop" => "stopped",
+                "start" => "resumed.",
+                "terminate" => "terminated",
+                "fault" => "now faulted",
+                _ => "",
+            };
+            if !done.is_empty() {
+                // First: the policy of faults may end the kernel.
+                self.print(format_args!("Process {name} {done}\r\n"));
+            }
+            match command {
+                "stop" => p.stop(),
+                "start" => p.resume(),
+                "terminate" => p.terminate(None),
+                "fault" => p.set_fault_state(),
+                "boot" => p.start(&self.capability),
+                // `process`: of several the first.
+                _ if first => self.output.set(Output::Process(p.processid(), None)),
+                _ => {}
             }
         }
         if !found {
@@ -476,30 +566,25 @@ impl<
     }
 }
 
-/// Upstream's words.
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Running => "Running",
-        State::Yielded => "Yielded",
-        State::YieldedFor(_) => "YieldedFor",
-        State::Stopped(_) => "Stopped",
-        State::Faulted => "Faulted",
-        State::Terminated => "Terminated",
-    }
+fn write_version(w: &mut dyn Write) -> fmt::Result {
+    write!(
+        w,
+        "Kernel version: {}.{} (build {})\r\n",
+        kernel::KERNEL_MAJOR_VERSION,
+        kernel::KERNEL_MINOR_VERSION,
+        option_env!("TOCK_KERNEL_VERSION").unwrap_or("unknown"),
+    )
 }
 
-/// A process's name, cut to its column.
-struct Name(&'static str);
+fn write_help(w: &mut dyn Write) -> fmt::Result {
+    w.write_str(WELCOME)?;
+    w.write_str(VALID)
+}
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = self
-            .0
-            .char_indices()
-            .nth(20)
-            .map_or(self.0.len(), |(i, _)| i);
-        f.pad(self.0.get(..end).unwrap_or_default())
-    }
+/// So many of a character, and what stands behind them.
+fn across(w: &mut dyn Write, c: char, times: usize, end: &str) -> fmt::Result {
+    (0..times).try_for_each(|_| w.write_char(c))?;
+    w.write_str(end)
 }
 
 /// Something short as text, so that it can be padded.
@@ -593,6 +678,10 @@ impl<
 > AlarmClient for ProcessConsole<'a, COMMAND_HISTORY_LEN, A, C>
 {
     fn alarm(&self) {
+        if self.mode.get() == Mode::Active {
+            self.output.set(Output::Prompt);
+            self.pump();
+        }
         self.receive();
     }
 }

@@ -54,5 +54,5 @@ pub fn start(
     uart.set_receive_client(console);
     alarm.set_alarm_client(console);
     // It cannot fail; the board would have nobody to tell.
-    let _ = console.start();
+    let _ = console.start_quiet();
 }

@@ -25,6 +25,7 @@ unsafe extern "C" {
     static _sstack: u32;
     static _estack: u32;
     static _stext: u32;
+    static _srodata: u32;
     static _etext: u32;
     static _srelocate: u32;
     static _erelocate: u32;
@@ -294,7 +295,7 @@ pub fn addresses() -> KernelAddresses {
         stack_end: symbol(&raw const _estack),
         text_start: symbol(&raw const _stext),
         text_end: symbol(&raw const _etext),
-        read_only_data_start: symbol(&raw const _etext),
+        read_only_data_start: symbol(&raw const _srodata),
         relocations_start: symbol(&raw const _srelocate),
         relocations_end: symbol(&raw const _erelocate),
         bss_start: symbol(&raw const _szero),

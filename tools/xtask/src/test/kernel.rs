@@ -308,13 +308,14 @@ fn process_console() -> Result<()> {
         t.sees("hello")
     };
     let first = row(&mut t)?;
-    let lives = ["Running", "Yielded", "YieldedFor"];
-    if !first.contains("0x1c00") || !lives.iter().any(|state| first.ends_with(state)) {
+    let lives = ["Running", "Yielded", "YieldedFor("];
+    let state = first.split_whitespace().nth(7).unwrap_or_default();
+    if !first.contains("0x1c00") || !lives.iter().any(|s| state.starts_with(s)) {
         bail!("the row is `{first}`");
     }
     t.types("stop hello")?;
     t.sees("Process hello stopped")?;
-    if !row(&mut t)?.ends_with("Stopped") {
+    if !row(&mut t)?.contains("   Stopped(") {
         bail!("it is not stopped");
     }
     if t.hears(TICKS, SILENCE) {
@@ -329,7 +330,6 @@ fn process_console() -> Result<()> {
         bail!("it lives");
     }
     t.types("boot hello")?;
-    t.sees("Process hello booted")?;
     t.sees("hello: tick 100")?;
     t.types("fault hello")?;
     t.sees("Process hello now faulted")?;
@@ -340,8 +340,9 @@ fn process_console() -> Result<()> {
     }
     t.types("process hello")?;
     for line in [
-        "App: hello",
+        "𝐀𝐩𝐩: hello   -   [",
         "ShortId: 0x1c00",
+        " ║  Address  │ Region Name    Used | Allocated (bytes)  ║",
         "Grant Ptrs",
         "Stack",
         "App Flash",
@@ -349,8 +350,9 @@ fn process_console() -> Result<()> {
         t.sees(line)?;
     }
     t.types("kernel")?;
-    t.sees("Kernel version: 2.3.0")?;
-    t.sees(" Stack ")?;
+    t.sees("Kernel version: 2.3 (build ")?;
+    t.sees(" ▼ Stack ")?;
+    t.sees("   Code ")?;
     t.types("stop nobody")?;
     t.sees("No process named nobody")?;
     t.types("console-stop")?;
@@ -385,7 +387,7 @@ fn fault_report() -> Result<()> {
         bail!("`{line}` does not name 0x{target:08x}");
     }
     for line in [
-        format!("App: {name}"),
+        format!("𝐀𝐩𝐩: {name}   -   ["),
         "Events Queued: ".into(),
         "Grant Ptrs".into(),
         "Fault: data access outside its memory".into(),
@@ -424,7 +426,7 @@ fn kernel_panic() -> Result<()> {
         "kernel: panic: ",
         "CFSR",
         "---| App Status |---",
-        "App: hello",
+        "𝐀𝐩𝐩: hello   -   [",
         " R0 : 0x",
         " MPU regions",
         "  Driver 0x00001 ",

@@ -237,7 +237,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         match self.fault_policy.action(self) {
             FaultAction::Panic => {
                 self.state.set(State::Faulted);
-                panic!("process {} faulted", self.get_process_name());
+                panic!("Process {} had a fault", self.get_process_name());
             }
             FaultAction::Restart => self.try_restart(None),
             FaultAction::Stop => {

@@ -1,13 +1,13 @@
 //! Kernel image of the Corstone boards.
 //!
 //! Composes only: capsules on peripherals, the architecture on the core, processes on flash and RAM
-//! rows of memory.toml. Decides: ten processes, 10 ms slices, four restarts for a process that
-//! faults, each later than the one before.
+//! rows of memory.toml. Decides: ten processes.
 #![no_std]
 #![no_main]
 
 mod attributes;
 mod capsules;
+mod faults;
 mod install;
 mod memory;
 mod more_capsules;
@@ -24,7 +24,6 @@ mod supervision;
 
 use capsules_system::process_checker::credentials::AppCheckerCredentials;
 use capsules_system::process_checker::tbf::AppIdAssignerSignedTbfHeader;
-use capsules_system::process_restart::{Backoff, BackoffRestartFaultPolicy};
 use capsules_system::storage_permissions::tbf_header::TbfHeaderStoragePermissions;
 use chip::ns::devices::{start_time, ticks};
 use cortex_v8m::systick::SysTick;
@@ -42,25 +41,13 @@ use kernel::process::{
 };
 use kernel::{Kernel, create_capability, static_init};
 // Linked for its memcpy and memset.
+use faults::{BackoffPolicy, FaultPolicy};
 use platform::{Chip, Platform};
 use processes::{Announcer, SecureVerifier};
 use symmetric as _;
 
 /// Most processes at a time.
 pub const NUM_PROCS: u8 = 10;
-/// What a process that faults may expect. The rules fault on purpose, and do not wait.
-const BACKOFF: Backoff = Backoff {
-    first_ms: if cfg!(feature = "rules") { 0 } else { 10 },
-    most_ms: 10_000,
-    well_ms: 60_000,
-    limit: if cfg!(feature = "rules") { 100_000 } else { 4 },
-};
-/// What becomes of a process that faulted.
-pub type FaultPolicy = BackoffRestartFaultPolicy<
-    capsules::VirtualAlarm,
-    process_console::Capability,
-    { NUM_PROCS as usize },
->;
 
 /// The policy below hands out storage permissions.
 struct StorageCapability;
@@ -116,17 +103,13 @@ fn main() -> ! {
         chip.nvic().enable(interrupt);
     }
 
-    let fault_policy = static_init!(
-        FaultPolicy,
-        FaultPolicy::new(
-            kernel,
-            capsules.restart_alarm,
-            BACKOFF,
-            process_console::Capability,
-        )
+    let backoff = static_init!(
+        BackoffPolicy,
+        faults::backoff(kernel, capsules.restart_alarm)
     );
-    fault_policy.register();
-    capsules.restart_alarm.set_alarm_client(fault_policy);
+    backoff.register();
+    capsules.restart_alarm.set_alarm_client(backoff);
+    let fault_policy = static_init!(FaultPolicy, FaultPolicy(backoff));
 
     let (supervision, recorder) = supervision::create(
         kernel,

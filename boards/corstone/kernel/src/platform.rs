@@ -1,9 +1,10 @@
 //! The board as the main loop sees it: drivers, scheduler, timer, and what is said about faults.
 
+use crate::NUM_PROCS;
 use crate::capsules::Capsules;
+use crate::faults::FaultPolicy;
 use crate::more_capsules::ReadOnlyState;
 use crate::scheduler::Sched;
-use crate::{FaultPolicy, NUM_PROCS};
 use capsules_extra::{app_loader, supervision};
 use capsules_system::process_printer::ProcessPrinterText;
 use capsules_system::syscall_filter::TbfHeaderFilterDefaultAllow;
@@ -61,13 +62,13 @@ impl ProcessFault for Platform {
         self.capsules.process_faulted();
         let slot = process.processid().index().unwrap_or(0);
         let name = process.get_process_name();
-        let limit = self.fault_policy.backoff().limit;
-        let restarts = self.fault_policy.faults(process);
+        let prospect = self.fault_policy.prospect(process);
+        let (restarts, limit) = (prospect.restarts, prospect.limit);
         let report = process.get_fault_report();
         let (reason, pc) = report.map_or(("unknown", 0), |r| (r.reason, r.pc));
         let address = report.and_then(|r| r.address);
         // One line whatever is known, so that tests and people can find it.
-        match (address, self.fault_policy.will_restart(process)) {
+        match (address, prospect.delay_ms) {
             (Some(a), Some(delay)) => debug!(
                 "kernel: process {} {} faulted: {}, pc 0x{:08x}, address 0x{:08x}; restarting ({}/{}) in {} ms",
                 slot,

@@ -4,8 +4,8 @@
 //! at the policy, not at the fault hook, because not every fault passes there: a person at the
 //! process console, or a stack that the kernel finds broken, ends a process without it.
 
-use crate::FaultPolicy;
 use crate::capsules::{Capsules, Rtc};
+use crate::faults::FaultPolicy;
 use crate::install::short_id;
 use crate::process_console::Capability;
 use capsules_core::driver::NUM;
@@ -32,7 +32,7 @@ pub struct Recorder {
 impl ProcessFaultPolicy for Recorder {
     fn action(&self, process: &dyn Process) -> FaultAction {
         self.driver
-            .record(process, self.policy.will_restart(process));
+            .record(process, self.policy.prospect(process).delay_ms);
         self.policy.action(process)
     }
 }

@@ -1,5 +1,6 @@
 //! Credentials on the device: each kind accepted, damaged ones refused by name, and what a board
-//! that requires a signature says of the rest. Schedulers ride along: each is booted once.
+//! that requires a signature says of the rest. Schedulers and fault policies ride along, one of each
+//! in a kernel.
 //!
 //! Owns the binaries: made here, no compiler in it, all on one device. Each waits for ever.
 
@@ -10,14 +11,16 @@ use crate::provision::{self, Guests, Identity};
 use crate::system::Scratch;
 use crate::{flash, paths};
 use anyhow::{Context, Result, anyhow, ensure};
-use qemu_harness::FlashFile;
-use std::path::Path;
+use qemu_harness::{Device, FlashFile};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const FIRST_ID: u32 = 0xCED0;
+/// An attacker that writes the kernel's RAM as soon as it runs.
+const FAULTY: &str = "write_kernel_ram";
 
-pub const CASES: [Case; 4] = [
+pub const CASES: [Case; 7] = [
     Case {
         id: "credentials-of-each-kind",
         run: of_each_kind,
@@ -33,6 +36,18 @@ pub const CASES: [Case; 4] = [
     Case {
         id: "scheduler-mlfq",
         run: mlfq,
+    },
+    Case {
+        id: "fault-policy-stop",
+        run: fault_stops,
+    },
+    Case {
+        id: "fault-policy-threshold",
+        run: fault_threshold,
+    },
+    Case {
+        id: "fault-policy-panic",
+        run: fault_panics,
     },
 ];
 
@@ -202,32 +217,92 @@ fn of_each_kind() -> Result<()> {
     judged(&paths::build().join("kernel_signed.bin"), 0)
 }
 
-/// The kernel that requires signatures also has the priority scheduler: one build for both.
+/// The kernels of these cases, built with as little as will do.
+fn kernel_of(scheduler: &str) -> Result<PathBuf> {
+    let features = match scheduler {
+        "priority" => "device,scheduler-priority,require-credentials,fault-panic",
+        "cooperative" => "device,scheduler-cooperative,fault-stop",
+        _ => "device,scheduler-mlfq,fault-threshold",
+    };
+    let name = format!("kernel-{scheduler}");
+    kernel_with(&paths::map()?, features, &name)
+}
+
 fn required() -> Result<()> {
-    let map = paths::map()?;
-    let features = "device,require-credentials,scheduler-priority";
-    let kernel = kernel_with(&map, features, "kernel-required")?;
-    judged(&kernel, 1)?;
-    runs(&kernel, "priority")
+    judged(&kernel_of("priority")?, 1)?;
+    runs("priority")
 }
 
 fn cooperative() -> Result<()> {
-    let map = paths::map()?;
-    let kernel = kernel_with(&map, "device,scheduler-cooperative", "kernel-cooperative")?;
-    runs(&kernel, "cooperative")
+    runs("cooperative")
 }
 
 fn mlfq() -> Result<()> {
+    runs("mlfq")
+}
+
+/// A device with a process that faults at once, beside one that goes on.
+fn with_faulty(kernel: &Path) -> Result<(Scratch, Device)> {
     let map = paths::map()?;
-    let kernel = kernel_with(&map, "device,scheduler-mlfq", "kernel-mlfq")?;
-    runs(&kernel, "mlfq")
+    let scratch = Scratch::new("faults")?;
+    let file = device_flash(&scratch, &map, kernel, &[HELLO])?;
+    hostile::install_guest(&file, &map, FAULTY)?;
+    let device = start(&file, None)?;
+    Ok((scratch, device))
+}
+
+/// What the kernel says of its faults, after these words, one line after the other; then the other
+/// process goes on and the process console names its state.
+fn ends_faulted(kernel: &Path, lines: &[&str]) -> Result<()> {
+    let (_scratch, device) = with_faulty(kernel)?;
+    let (console, mut at) = (&device.console, 0);
+    for end in lines {
+        let what = format!("{FAULTY} faulted: data access outside its memory");
+        let matches = |l: &str| l.contains(&what) && l.ends_with(end);
+        (at, _) = console.wait_from(at, LIMIT, matches, end)?;
+    }
+    (at, _) = console.wait_from(at, LIMIT, |l| l.contains("hello: tick"), "a tick")?;
+    console.send("list\r")?;
+    let row = |l: &str| l.contains(FAULTY) && l.ends_with(" Faulted");
+    (at, _) = console.wait_from(at, LIMIT, row, "the row of a faulted process")?;
+    console.wait_from(at, LIMIT, |l| l.contains("hello: tick"), "a tick")?;
+    let again = |l: &&qemu_harness::Line| l.text.contains(&format!("{FAULTY} faulted: "));
+    let faults = console.lines().iter().filter(again).count();
+    ensure!(faults == lines.len(), "{faults} faults");
+    Ok(())
+}
+
+fn fault_stops() -> Result<()> {
+    ends_faulted(&kernel_of("cooperative")?, &["; stopped"])
+}
+
+fn fault_threshold() -> Result<()> {
+    let lives = ["; restarting (1/2) in 0 ms", "; restarting (2/2) in 0 ms"];
+    ends_faulted(&kernel_of("mlfq")?, &[lives[0], lives[1], "; stopped"])
+}
+
+/// The kernel ends, says why, and the device starts again.
+fn fault_panics() -> Result<()> {
+    let (_scratch, device) = with_faulty(&kernel_of("priority")?)?;
+    let (console, mut at) = (&device.console, 0);
+    for what in [
+        "kernel: tockstone ",
+        "kernel: panic: ",
+        &format!("Process {FAULTY} had a fault"),
+        "---| App Status |---",
+        &format!("{FAULTY}   -   [Faulted]"),
+        "kernel: tockstone ",
+    ] {
+        (at, _) = console.wait_from(at, LIMIT, |l| l.contains(what), what)?;
+    }
+    Ok(())
 }
 
 /// Processes run on this kernel; beside one that never waits, where the scheduler has slices.
-fn runs(kernel: &Path, scheduler: &str) -> Result<()> {
-    let map = paths::map()?;
+fn runs(scheduler: &str) -> Result<()> {
+    let (map, kernel) = (paths::map()?, kernel_of(scheduler)?);
     let scratch = Scratch::new("scheduler")?;
-    let file = device_flash(&scratch, &map, kernel, &[HELLO])?;
+    let file = device_flash(&scratch, &map, &kernel, &[HELLO])?;
     if scheduler == "mlfq" {
         hostile::install_guest(&file, &map, "endless_loop")?;
     }

@@ -12,6 +12,7 @@ mod arithmetic;
 mod asm;
 mod inverse;
 mod multiply;
+#[cfg(not(feature = "small"))]
 mod tables;
 
 pub use arithmetic::Words;

@@ -7,9 +7,53 @@
 use crate::arithmetic::{
     Affine, Jacobian, ONE, Words, add, add_affine, double, negate_n_if, negate_p_if, to_affine,
 };
+#[cfg(not(feature = "small"))]
 use crate::tables::{COMB, ODD_MULTIPLES};
 
+/// The base point, in Montgomery form.
+#[cfg(feature = "small")]
+const G: Affine = [
+    [
+        0x18a9_143c,
+        0x79e7_30d4,
+        0x5fed_b601,
+        0x75ba_95fc,
+        0x7762_2510,
+        0x79fb_732b,
+        0xa537_55c6,
+        0x1890_5f76,
+    ],
+    [
+        0xce95_560a,
+        0xddf2_5357,
+        0xba19_e45c,
+        0x8b4a_b8e4,
+        0xdd21_f325,
+        0xd2e8_8688,
+        0x2588_5d85,
+        0x8571_ff18,
+    ],
+];
+
 /// `scalar` G; 1 ≤ `scalar` < n.
+#[cfg(feature = "small")]
+pub fn base(scalar: &Words) -> Affine {
+    variable(&G, scalar)
+}
+
+/// `u` G + `v` times a point of the curve; `v` is not 0.
+#[cfg(feature = "small")]
+pub fn pair(u: &Words, point: &Affine, v: &Words) -> Jacobian {
+    let [x, y] = variable(point, v);
+    let mut sum = [x, y, ONE];
+    if *u != [0; 8] {
+        add_affine(&mut sum, &base(u), false);
+    }
+    sum
+}
+
+/// `scalar` G; 1 ≤ `scalar` < n.
+#[cfg(not(feature = "small"))]
 pub fn base(scalar: &Words) -> Affine {
     let even = (scalar[0] & 1) ^ 1;
     let odd = negate_n_if(scalar, even);
@@ -77,6 +121,7 @@ pub fn variable(point: &Affine, scalar: &Words) -> Affine {
 }
 
 /// `u` G + `v` times a point of the curve. Neither scalar is secret.
+#[cfg(not(feature = "small"))]
 pub fn pair(u: &Words, point: &Affine, v: &Words) -> Jacobian {
     let table = odd_multiples(point);
     let (u, v) = (sliding(u), sliding(v));
@@ -135,6 +180,7 @@ fn select<const N: usize>(table: &[[Words; N]; 8], index: u32) -> [Words; N] {
 }
 
 /// Digits r[i] with the sum of r[i] 2^i, each 0 or odd and of -15 to 15, about one in 5.5 not 0.
+#[cfg(not(feature = "small"))]
 fn sliding(a: &Words) -> [i8; 257] {
     let mut r = [0i8; 257];
     for i in 0..256 {

@@ -20,7 +20,7 @@ const WORDS: [&str; 5] = [
 /// Whether the name is one to be replaced. Case does not matter.
 #[must_use]
 pub fn is_placeholder(name: &str) -> bool {
-    let name = name.trim();
+    let name = name.trim_ascii();
     name.starts_with('<')
         || DUMMIES.iter().any(|dummy| name.eq_ignore_ascii_case(dummy))
         || WORDS.iter().any(|word| {

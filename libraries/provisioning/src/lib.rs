@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod cbor;
 pub mod crc;
 pub mod first_boot;
 pub mod nv;

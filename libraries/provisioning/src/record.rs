@@ -24,9 +24,8 @@
 //! `[type u16, bits u16, usage u32, algorithm u32]`, lifetime persistent), 1 = ITS and
 //! 2 = PS (id u64, attributes = create flags u32).
 
+use crate::cbor::Decoder;
 use crate::crc::crc32;
-use minicbor::data::Type;
-use minicbor::decode::Decoder;
 use minicbor::encode::write::Cursor;
 
 /// First word of the region.
@@ -77,12 +76,6 @@ fn not_placeholders(thing: &str, host: &str) -> Result<(), RecordError> {
         return Err(RecordError::PlaceholderEndpoint);
     }
     Ok(())
-}
-
-impl From<minicbor::decode::Error> for RecordError {
-    fn from(_: minicbor::decode::Error) -> Self {
-        RecordError::Malformed
-    }
 }
 
 /// Where the device connects to.
@@ -207,7 +200,7 @@ impl<'a> Reader<'a> {
     /// [`RecordError::OutOfRange`], [`RecordError::TrailingBytes`].
     pub fn parse_cbor(cbor: &'a [u8]) -> Result<Self, RecordError> {
         let mut d = Decoder::new(cbor);
-        let entries = d.map()?.ok_or(RecordError::Malformed)?;
+        let entries = d.map()?;
         if !(8..=9).contains(&entries) {
             return Err(RecordError::Malformed);
         }
@@ -235,19 +228,17 @@ impl<'a> Reader<'a> {
             return Err(RecordError::OutOfRange);
         }
         not_placeholders(thing_name, host)?;
-        let address = if d.datatype()? == Type::Null {
-            d.null()?;
+        let address = if d.null() {
             None
         } else {
             Some(*fixed::<4>(&mut d)?)
         };
         key(&mut d, 7)?;
-        let count = d.array()?.ok_or(RecordError::Malformed)?;
-        let start = d.position();
+        let count = d.array()?;
+        let objects = d.rest();
         for _ in 0..count {
             object(&mut d)?;
         }
-        let objects = cbor.get(start..).ok_or(RecordError::Malformed)?;
         let assembly = entries == 9;
         if assembly {
             key(&mut d, 8)?;
@@ -255,7 +246,7 @@ impl<'a> Reader<'a> {
                 return Err(RecordError::OutOfRange);
             }
         }
-        if d.position() != cbor.len() {
+        if !d.rest().is_empty() {
             return Err(RecordError::TrailingBytes);
         }
         Ok(Reader {
@@ -295,8 +286,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn expect(found: Option<u64>, wanted: u64) -> Result<(), RecordError> {
-    (found == Some(wanted))
+fn expect(found: u64, wanted: u64) -> Result<(), RecordError> {
+    (found == wanted)
         .then_some(())
         .ok_or(RecordError::Malformed)
 }

@@ -81,14 +81,14 @@ fn xor_blocks(state: &mut State, text: &mut [[u8; 64]]) {
     if text.is_empty() {
         return;
     }
-    #[cfg(target_arch = "arm")]
+    #[cfg(all(target_arch = "arm", not(feature = "small")))]
     arm::xor_blocks(state, text);
-    #[cfg(not(target_arch = "arm"))]
+    #[cfg(not(all(target_arch = "arm", not(feature = "small"))))]
     portable(state, text);
 }
 
 /// The same in portable Rust.
-#[cfg_attr(target_arch = "arm", allow(dead_code))]
+#[cfg_attr(all(target_arch = "arm", not(feature = "small")), allow(dead_code))]
 fn portable(state: &mut State, text: &mut [[u8; 64]]) {
     for block in text {
         let mut x = *state;
@@ -113,7 +113,7 @@ fn portable(state: &mut State, text: &mut [[u8; 64]]) {
 }
 
 /// Columns, then diagonals.
-#[cfg_attr(target_arch = "arm", allow(dead_code))]
+#[cfg_attr(all(target_arch = "arm", not(feature = "small")), allow(dead_code))]
 const QUARTERS: [[usize; 4]; 8] = [
     [0, 4, 8, 12],
     [1, 5, 9, 13],
@@ -125,7 +125,7 @@ const QUARTERS: [[usize; 4]; 8] = [
     [3, 4, 9, 14],
 ];
 
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", not(feature = "small")))]
 mod arm {
     use super::State;
     use core::arch::global_asm;

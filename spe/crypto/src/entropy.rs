@@ -35,14 +35,14 @@ impl Drbg {
     /// From the seed of this boot, 64 bytes, and other inputs (boot counter, device id).
     pub fn from_seed(seed: &[u8; 64], inputs: &[&[u8]]) -> Self {
         // HKDF-Extract over length-prefixed inputs, keyed by the seed; then a label.
-        let mut extract = crate::primitives::hmac::Hmac::new(HashAlg::Sha512, seed);
+        let mut extract = crate::primitives::hmac::Hmac::new(HashAlg::Sha256, seed);
         for input in inputs {
             extract.update(&(input.len() as u64).to_le_bytes());
             extract.update(input);
         }
         let root = extract.finish();
         let mut key = [0; 32];
-        let derived = hmac(HashAlg::Sha512, &root, &[b"generator"]);
+        let derived = hmac(HashAlg::Sha256, &root, &[b"generator"]);
         for (to, byte) in key.iter_mut().zip(derived.iter()) {
             *to = *byte;
         }
@@ -51,7 +51,7 @@ impl Drbg {
 
     /// Mixes in fresh entropy; never makes the state weaker.
     pub fn reseed(&mut self, entropy: &[u8]) {
-        let mixed = hash::digest(HashAlg::Sha512, &[b"reseed", &self.key, entropy]);
+        let mixed = hash::digest(HashAlg::Sha256, &[b"reseed", &self.key, entropy]);
         for (to, byte) in self.key.iter_mut().zip(mixed.iter()) {
             *to = *byte;
         }

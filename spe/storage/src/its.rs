@@ -91,8 +91,9 @@ impl<F: Flash> Storage for Its<F> {
             flags,
         };
         let mut offset = 0;
-        self.journal
-            .put(new, |part| offset += data.read(offset, part))?;
+        self.journal.put(new, &mut |part: &mut [u8]| {
+            offset += data.read(offset, part)
+        })?;
         Ok(())
     }
 

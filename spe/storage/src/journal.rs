@@ -255,7 +255,11 @@ impl<F: Flash, const N: usize> Journal<F, N> {
 
     /// Writes a record and makes it count; drops what it replaces. `fill` is asked for the data
     /// in order, [`CHUNK`] bytes at a time, the last piece shorter.
-    pub fn put(&mut self, new: New, mut fill: impl FnMut(&mut [u8])) -> Result<(), JournalError> {
+    pub fn put(
+        &mut self,
+        new: New,
+        fill: &mut dyn FnMut(&mut [u8]), // One copy of this code for both services.
+    ) -> Result<(), JournalError> {
         self.refresh()?;
         let old = self.find(new.name);
         let object = new.kind == Kind::Object;

@@ -206,7 +206,7 @@ impl<F: Flash, C: NvCounters> Ps<F, C> {
             flags,
         };
         let mut at = 0;
-        self.journal.put(new, |piece| {
+        self.journal.put(new, &mut |piece: &mut [u8]| {
             let filled = fill(&mut sealer, &table, data, size, at, piece);
             failed = failed.and(filled);
             at += piece.len();

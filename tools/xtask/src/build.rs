@@ -123,10 +123,18 @@ pub fn medium() -> Result<PathBuf> {
     let map = paths::map()?;
     let (toolchain, _) = setup::everything()?;
     let package = format!("{}-secure", paths::board_name());
-    let features = ["--no-default-features", "--features", "device,medium"];
-    // As small as TF-M's own figures, which are MinSizeRel's.
+    // As small as TF-M's own figures, which are MinSizeRel's: primitives, too.
+    let arguments = [
+        "--no-default-features",
+        "--features",
+        "device,medium",
+        "--config",
+        "profile.firmware.package.symmetric.opt-level='z'",
+        "--config",
+        "profile.firmware.package.p256-cm4.opt-level='z'",
+    ];
     let env = [("CARGO_PROFILE_FIRMWARE_OPT_LEVEL", "z".to_owned())];
-    let elf = compile(&toolchain, World::Secure, &package, &features, &env)?;
+    let elf = compile(&toolchain, World::Secure, &package, &arguments, &env)?;
     let out = |ending: &str| paths::build().join(format!("secure-medium{ending}"));
     std::fs::copy(&elf, out(".elf"))?;
     check_veneers(&map, &elf)?;
@@ -139,12 +147,12 @@ pub fn medium() -> Result<PathBuf> {
     Ok(signed)
 }
 
-/// Compiles with these arguments of cargo that choose features.
+/// Compiles with these arguments of cargo that choose features and profile.
 fn compile(
     toolchain: &Toolchain,
     world: World,
     package: &str,
-    features: &[&str],
+    arguments: &[&str],
     env: &[(&str, String)],
 ) -> Result<PathBuf> {
     let (folder, feature) = match world {
@@ -172,7 +180,7 @@ fn compile(
     command
         .args(["--locked", "--profile", "firmware"])
         .args(["--package", package])
-        .args(features)
+        .args(arguments)
         .arg("--target-dir")
         .arg(&target_dir)
         .current_dir(paths::root())

@@ -9,7 +9,7 @@
 //! twelve rounds of AES-192 begin so. Encryption is there in assembler and in portable Rust;
 //! decryption, for which no hot path asks, in portable Rust, of the parts of encryption.
 
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", not(feature = "small")))]
 mod assembler;
 
 use zeroize::Zeroize;
@@ -80,9 +80,9 @@ impl Aes {
         if first(self.turns) != 0 {
             two_off(blocks);
         }
-        #[cfg(target_arch = "arm")]
+        #[cfg(all(target_arch = "arm", not(feature = "small")))]
         assembler::encrypt_pair(&self.keys, self.turns, blocks);
-        #[cfg(not(target_arch = "arm"))]
+        #[cfg(not(all(target_arch = "arm", not(feature = "small"))))]
         portable(&self.keys, self.turns, blocks);
     }
 }
@@ -257,7 +257,14 @@ fn unshifted(columns: &[u32; 4], round: usize) -> [u32; 4] {
     })
 }
 
+/// [`transpose`], where it is no part of a key's expansion.
+#[inline(never)]
+fn transpose_apart(x: &mut [u32; 8]) {
+    transpose(x);
+}
+
 /// Exchanges words of columns and words of bits, in each row.
+#[cfg_attr(not(feature = "small"), inline(always))]
 fn transpose(x: &mut [u32; 8]) {
     for (left, mask) in [(1, 0x5555_5555), (2, 0x3333_3333), (4, 0x0F0F_0F0F)] {
         for i in (0..8).filter(|i| i & left == 0) {
@@ -270,6 +277,7 @@ fn transpose(x: &mut [u32; 8]) {
 
 /// The S-box without its constant: the circuit of Boyar and Peralta (2012), whose bits count from
 /// the highest.
+#[cfg_attr(not(feature = "small"), inline(always))]
 fn sub_bytes(x: &mut [u32; 8]) {
     let [x7, x6, x5, x4, x3, x2, x1, x0] = *x;
     let y14 = x3 ^ x5;
@@ -391,7 +399,7 @@ fn sub_bytes(x: &mut [u32; 8]) {
 }
 
 /// Columns mixed (FIPS 197 §5.1.3) where the next row stands `off` columns off.
-#[cfg_attr(target_arch = "arm", inline(never))] // Three times over in decryption, and in nothing else.
+#[cfg_attr(target_arch = "arm", inline(never))] // No hot path there: once is enough.
 fn mix_columns(x: &mut [u32; 8], off: u32) {
     // What stands in the next row, same column.
     let next = |word: u32| {
@@ -413,7 +421,7 @@ fn mix_columns(x: &mut [u32; 8], off: u32) {
 }
 
 /// Encryption in portable Rust, of blocks whose rows stand [`first`] columns off.
-#[cfg_attr(target_arch = "arm", allow(dead_code))]
+#[cfg_attr(all(target_arch = "arm", not(feature = "small")), allow(dead_code))]
 fn portable(keys: &[[u32; 8]; MAX_KEYS], turns: u32, x: &mut [u32; 8]) {
     transpose(x);
     for (round, key) in keys.iter().enumerate().take(last(turns) + 1) {
@@ -435,7 +443,7 @@ fn portable(keys: &[[u32; 8]; MAX_KEYS], turns: u32, x: &mut [u32; 8]) {
 /// Decryption: the rounds of [`portable`] undone.
 fn inverse(keys: &[[u32; 8]; MAX_KEYS], turns: u32, x: &mut [u32; 8]) {
     two_off(x);
-    transpose(x);
+    transpose_apart(x);
     let rounds = keys.iter().enumerate().take(last(turns) + 1).rev();
     for (round, key) in rounds {
         for (word, key) in x.iter_mut().zip(key) {
@@ -455,7 +463,7 @@ fn inverse(keys: &[[u32; 8]; MAX_KEYS], turns: u32, x: &mut [u32; 8]) {
             unmultiply(x);
         }
     }
-    transpose(x);
+    transpose_apart(x);
     if first(turns) != 0 {
         two_off(x);
     }

@@ -149,27 +149,45 @@ impl Drop for Sha256 {
     }
 }
 
-/// Takes whole blocks into a state.
-#[cfg(not(target_arch = "arm"))]
-fn compress(state: &mut [u32; 8], blocks: &[[u8; 64]]) {
-    for block in blocks {
-        portable::compress_one(state, block);
-    }
-}
-
-#[cfg(target_arch = "arm")]
-use assembler::compress;
-
-#[cfg(not(target_arch = "arm"))]
+#[cfg(any(feature = "small", not(target_arch = "arm")))]
 mod portable;
 
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", not(feature = "small")))]
 mod assembler;
+
+#[cfg(all(target_arch = "arm", not(feature = "small")))]
+use assembler::compress;
+
+/// Takes whole blocks into a state.
+#[cfg(any(feature = "small", not(target_arch = "arm")))]
+fn compress(state: &mut [u32; 8], blocks: &[[u8; 64]]) {
+    #[cfg(not(feature = "small"))]
+    use portable::compress_one as one;
+    #[cfg(feature = "small")]
+    use portable::compress_rolled as one;
+    for block in blocks {
+        one(state, block);
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use sha2::Digest;
+
+    /// The little one, which no build of the host uses.
+    #[test]
+    fn rolled_up_it_is_the_same() {
+        let (mut state, mut rolled, mut block) = (INITIAL, INITIAL, [0; 64]);
+        for round in 0..300usize {
+            for (i, byte) in block.iter_mut().enumerate() {
+                *byte = (i * 57 + round * round * 3 + (state[i % 8] as usize >> 9)) as u8;
+            }
+            portable::compress_one(&mut state, &block);
+            portable::compress_rolled(&mut rolled, &block);
+            assert_eq!(state, rolled, "{round}");
+        }
+    }
 
     #[test]
     fn agrees_with_sha2() {

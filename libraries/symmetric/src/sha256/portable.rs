@@ -1,6 +1,7 @@
 //! The compression function in portable Rust.
 //!
-//! FIPS 180-4 §6.2.2 with the message schedule in a ring of sixteen words. `sha2` is its oracle.
+//! FIPS 180-4 §6.2.2 with the message schedule in a ring of sixteen words, twice: unrolled, and in
+//! an eighth of that code. `sha2` is the oracle.
 
 #[rustfmt::skip]
 static K: [[u32; 16]; 4] = [
@@ -16,6 +17,7 @@ static K: [[u32; 16]; 4] = [
 
 /// One round on rotated names; `$x` carries b ^ c of this round in and a ^ b out, which is the
 /// next round's b ^ c.
+#[cfg(any(test, not(feature = "small")))]
 macro_rules! round {
     ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident $x:ident, $k:expr, $w:expr) => {
         let s1 = $e ^ $e.rotate_right(5) ^ $e.rotate_right(19);
@@ -35,6 +37,7 @@ macro_rules! round {
 }
 
 /// Sixteen rounds; `$w!(i)` gives the message word.
+#[cfg(any(test, not(feature = "small")))]
 macro_rules! sixteen {
     ($s:ident $x:ident, $k:ident, $w:ident) => {
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = $s;
@@ -58,7 +61,42 @@ macro_rules! sixteen {
     };
 }
 
+/// Takes one block into a state, in little code.
+#[cfg(any(test, feature = "small"))]
+pub fn compress_rolled(state: &mut [u32; 8], block: &[u8; 64]) {
+    let mut w = [0u32; 16];
+    for (word, bytes) in w.iter_mut().zip(block.as_chunks().0) {
+        *word = u32::from_be_bytes(*bytes);
+    }
+    let mut s = *state;
+    for (i, k) in K.as_flattened().iter().enumerate() {
+        let [a, b, c, _, e, f, g, h] = s;
+        let s1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
+        let s0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
+        let t1 = h
+            .wrapping_add(s1)
+            .wrapping_add(((f ^ g) & e) ^ g)
+            .wrapping_add(*k)
+            .wrapping_add(w[i % 16]);
+        s.rotate_right(1);
+        s[4] = s[4].wrapping_add(t1);
+        s[0] = t1.wrapping_add(s0).wrapping_add((a & b) ^ (c & (a ^ b)));
+        // The word of sixteen rounds later.
+        let (old, recent) = (w[(i + 1) % 16], w[(i + 14) % 16]);
+        let s0 = old.rotate_right(7) ^ old.rotate_right(18) ^ (old >> 3);
+        let s1 = recent.rotate_right(17) ^ recent.rotate_right(19) ^ (recent >> 10);
+        w[i % 16] = w[i % 16]
+            .wrapping_add(s0)
+            .wrapping_add(w[(i + 9) % 16])
+            .wrapping_add(s1);
+    }
+    for (to, from) in state.iter_mut().zip(s) {
+        *to = to.wrapping_add(from);
+    }
+}
+
 /// Takes one block into a state.
+#[cfg(any(test, not(feature = "small")))]
 pub fn compress_one(state: &mut [u32; 8], block: &[u8; 64]) {
     let mut w = [0u32; 16];
     for (word, bytes) in w.iter_mut().zip(block.as_chunks().0) {

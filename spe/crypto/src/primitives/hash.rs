@@ -6,6 +6,7 @@ use psa_interface::Algorithm;
 use symmetric::erase;
 use symmetric::sha256::Sha256;
 
+#[cfg(feature = "long-hash")]
 use super::sha512::Sha512;
 
 /// Longest digest, bytes.
@@ -21,8 +22,10 @@ pub enum HashAlg {
     /// SHA-256.
     Sha256,
     /// SHA-384.
+    #[cfg(feature = "long-hash")]
     Sha384,
     /// SHA-512.
+    #[cfg(feature = "long-hash")]
     Sha512,
 }
 
@@ -32,7 +35,9 @@ impl HashAlg {
         match alg {
             Algorithm::SHA_224 => Some(HashAlg::Sha224),
             Algorithm::SHA_256 => Some(HashAlg::Sha256),
+            #[cfg(feature = "PSA_WANT_ALG_SHA_384")]
             Algorithm::SHA_384 => Some(HashAlg::Sha384),
+            #[cfg(feature = "PSA_WANT_ALG_SHA_512")]
             Algorithm::SHA_512 => Some(HashAlg::Sha512),
             _ => None,
         }
@@ -52,7 +57,9 @@ impl HashAlg {
         match self {
             HashAlg::Sha224 => 28,
             HashAlg::Sha256 => 32,
+            #[cfg(feature = "long-hash")]
             HashAlg::Sha384 => 48,
+            #[cfg(feature = "long-hash")]
             HashAlg::Sha512 => 64,
         }
     }
@@ -61,6 +68,7 @@ impl HashAlg {
     pub const fn block_len(self) -> usize {
         match self {
             HashAlg::Sha224 | HashAlg::Sha256 => 64,
+            #[cfg(feature = "long-hash")]
             HashAlg::Sha384 | HashAlg::Sha512 => 128,
         }
     }
@@ -123,8 +131,10 @@ pub enum Hash {
     /// SHA-256.
     Sha256(Sha256),
     /// SHA-384.
+    #[cfg(feature = "long-hash")]
     Sha384(Sha512),
     /// SHA-512.
+    #[cfg(feature = "long-hash")]
     Sha512(Sha512),
 }
 
@@ -134,7 +144,9 @@ impl Hash {
         match alg {
             HashAlg::Sha224 => Hash::Sha224(Sha256::new_224()),
             HashAlg::Sha256 => Hash::Sha256(Sha256::new()),
+            #[cfg(feature = "long-hash")]
             HashAlg::Sha384 => Hash::Sha384(Sha512::new_384()),
+            #[cfg(feature = "long-hash")]
             HashAlg::Sha512 => Hash::Sha512(Sha512::new_512()),
         }
     }
@@ -144,7 +156,9 @@ impl Hash {
         match self {
             Hash::Sha224(_) => HashAlg::Sha224,
             Hash::Sha256(_) => HashAlg::Sha256,
+            #[cfg(feature = "long-hash")]
             Hash::Sha384(_) => HashAlg::Sha384,
+            #[cfg(feature = "long-hash")]
             Hash::Sha512(_) => HashAlg::Sha512,
         }
     }
@@ -153,7 +167,9 @@ impl Hash {
     pub fn update(&mut self, data: &[u8]) {
         match self {
             Hash::Sha224(h) | Hash::Sha256(h) => h.update(data),
+            #[cfg(feature = "long-hash")]
             Hash::Sha384(h) => h.update(data),
+            #[cfg(feature = "long-hash")]
             Hash::Sha512(h) => h.update(data),
         }
     }
@@ -163,7 +179,9 @@ impl Hash {
         match self {
             Hash::Sha224(h) => Digest::copy(&h.finish()[..28]),
             Hash::Sha256(h) => Digest::copy(&h.finish()),
+            #[cfg(feature = "long-hash")]
             Hash::Sha384(h) => Digest::copy(&h.finish()[..48]),
+            #[cfg(feature = "long-hash")]
             Hash::Sha512(h) => Digest::copy(&h.finish()),
         }
     }

@@ -51,6 +51,7 @@ mod rfc6979;
 pub mod rsa;
 #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_KEY_PAIR_BASIC")]
 pub mod rsa_private;
+#[cfg(feature = "long-hash")]
 mod sha512;
 #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
 pub mod tls12_prf;

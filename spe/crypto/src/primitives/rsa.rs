@@ -194,7 +194,9 @@ fn digest_info(alg: HashAlg) -> [u8; 19] {
     let (oid, len) = match alg {
         HashAlg::Sha224 => (4, 28),
         HashAlg::Sha256 => (1, 32),
+        #[cfg(feature = "long-hash")]
         HashAlg::Sha384 => (2, 48),
+        #[cfg(feature = "long-hash")]
         HashAlg::Sha512 => (3, 64),
     };
     [

@@ -194,15 +194,15 @@ fn refusals(t: &dyn Transport) -> Outcome {
 
 /// Usage of a hash implies that of a message, not the other way; a wildcard stands for each hash.
 fn policy(t: &dyn Transport) -> Outcome {
-    let sha384 = Algorithm::ecdsa(Algorithm::SHA_384);
+    let sha224 = Algorithm::ecdsa(Algorithm::SHA_224);
     let any = Algorithm::ecdsa(Algorithm::ANY_HASH);
     // (usage, policy, algorithm asked for, signs a hash, signs a message)
     let cases = [
         (usage::SIGN_HASH, ECDSA, ECDSA, true, true),
         (usage::SIGN_MESSAGE, ECDSA, ECDSA, false, true),
         (usage::VERIFY_HASH, ECDSA, ECDSA, false, false),
-        (usage::SIGN_HASH, ECDSA, sha384, false, false),
-        (usage::SIGN_HASH, any, sha384, true, true),
+        (usage::SIGN_HASH, ECDSA, sha224, false, false),
+        (usage::SIGN_HASH, any, sha224, true, true),
         (usage::SIGN_HASH, any, DETERMINISTIC, false, false),
         (usage::SIGN_HASH, Algorithm::NONE, ECDSA, false, false),
     ];

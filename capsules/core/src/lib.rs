@@ -13,4 +13,6 @@ pub mod led;
 pub mod low_level_debug;
 pub mod process_console;
 pub mod rng;
+pub mod stream;
+pub mod test;
 pub mod virtualizers;

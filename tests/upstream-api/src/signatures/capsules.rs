@@ -2,8 +2,14 @@
 
 use capsules_core::console::{self, Console};
 use capsules_core::low_level_debug::{self, LowLevelDebug};
+use capsules_core::stream::{self, SResult};
+use capsules_core::test::capsule_test::{CapsuleTest, CapsuleTestClient, CapsuleTestError};
 use capsules_core::virtualizers::virtual_uart::{MuxUart, UartDevice};
 use capsules_core::{alarm, button, led, rng};
+use capsules_core::{
+    dec_consume, dec_try, enc_consume, enc_try, stream_cond, stream_done, stream_err,
+    stream_from_option, stream_len_cond,
+};
 use capsules_extra::ethernet_tap::{self, EthernetTapDriver};
 use capsules_extra::hmac::{self, HmacDriver};
 use capsules_extra::isolated_nonvolatile_storage_driver as isolated;
@@ -97,6 +103,57 @@ pub fn extra<
     type State<T> = ReadOnlyStateDriver<'static, T>;
     let _: fn(&'static T, Slots<read_only_state::App, 0, 0, 0>) -> State<T> =
         ReadOnlyStateDriver::new;
+}
+
+/// What other capsules of upstream's take from the core crate.
+pub fn shared<T: CapsuleTest, C: CapsuleTestClient + 'static>() {
+    let _: fn(&T, &'static dyn CapsuleTestClient) = T::set_client;
+    let _: fn(&'static C, Result<(), CapsuleTestError>) = C::done;
+    let _: fn(kernel::ErrorCode) -> CapsuleTestError = CapsuleTestError::ErrorCode;
+    let _ = CapsuleTestError::IncorrectResult;
+    let _: fn(SResult<u16, u8>) -> Option<(usize, u16)> = SResult::done;
+    let _: fn(SResult<u16, u8>) -> Option<usize> = SResult::needed;
+    let _: fn(SResult<u16, u8>) -> Option<u8> = SResult::err;
+    let _: [fn(&SResult) -> bool; 3] = [SResult::is_done, SResult::is_needed, SResult::is_err];
+    let _: fn(&mut [u8], u8) -> SResult = stream::encode_u8;
+    let _: fn(&mut [u8], u16) -> SResult = stream::encode_u16;
+    let _: fn(&mut [u8], u32) -> SResult = stream::encode_u32;
+    let _: [fn(&mut [u8], &[u8]) -> SResult; 2] = [stream::encode_bytes, stream::encode_bytes_be];
+    let _: fn(&[u8]) -> SResult<u8> = stream::decode_u8;
+    let _: fn(&[u8]) -> SResult<u16> = stream::decode_u16;
+    let _: fn(&[u8]) -> SResult<u32> = stream::decode_u32;
+    let _: [fn(&[u8], &mut [u8]) -> SResult; 2] = [stream::decode_bytes, stream::decode_bytes_be];
+}
+
+/// Two numbers and what follows them, in each form of the macros that upstream's capsules use.
+pub struct Pair(u8, u16);
+
+impl Pair {
+    pub fn encode(&self, buf: &mut [u8], tail: &[u8]) -> SResult<&'static str> {
+        stream_len_cond!(buf, 3);
+        let mut off = enc_consume!(buf; stream::encode_u8, self.0);
+        off = enc_consume!(buf, off; stream::encode_u16, self.1);
+        let (off, ()) = enc_try!(buf, off; stream::encode_bytes, tail);
+        stream_done!(off, "pair");
+    }
+    pub fn decode(buf: &[u8]) -> SResult<Pair> {
+        let (off, first) = dec_try!(buf; stream::decode_u8);
+        stream_cond!(first != 0);
+        let (off, second) = dec_try!(buf, off; stream::decode_u16);
+        stream_done!(off, Pair(first, stream_from_option!(Some(second))));
+    }
+}
+
+/// The same within another step.
+pub fn nested(buf: &mut [u8], pair: &Pair) -> SResult {
+    let off = enc_consume!(buf, 1; pair; encode, &[9]);
+    let mut tail = [0];
+    let off = dec_consume!(buf, off - 1; stream::decode_bytes, &mut tail);
+    let (_, again) = dec_try!(Pair::decode(&buf[1..]), 1);
+    if again.1 != pair.1 || tail != [9] {
+        stream_err!();
+    }
+    stream_done!(off);
 }
 
 pub fn system() {

@@ -24,6 +24,9 @@ pub enum Class {
     Passing,
     /// The broker asks for less.
     Busy,
+    /// What looks like a refusal and may be the network's doing: once it may pass, twice in a row it
+    /// is one.
+    Suspect,
     /// Certificate, policy or name: no time cures it, somebody has to.
     Refused,
 }
@@ -32,6 +35,8 @@ pub enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     window_ms: u32,
+    /// The failure before was [`Class::Suspect`].
+    suspected: bool,
     connected_at_us: Option<u64>,
 }
 
@@ -39,6 +44,7 @@ impl Default for Backoff {
     fn default() -> Self {
         Backoff {
             window_ms: BASE_MS,
+            suspected: false,
             connected_at_us: None,
         }
     }
@@ -49,12 +55,13 @@ impl Backoff {
     /// next CONNECT could come within a second of the last; doubles the window.
     pub fn next(&mut self, class: Class, now_us: u64, random: u32) -> u32 {
         let uniform = |most: u32| ((u64::from(random) * (u64::from(most) + 1)) >> 32) as u32;
+        let suspected = core::mem::replace(&mut self.suspected, class == Class::Suspect);
         let delay = match class {
-            Class::Refused => {
+            Class::Refused | Class::Suspect if class == Class::Refused || suspected => {
                 self.window_ms = CAP_MS;
                 REFUSED_MIN_MS + uniform(REFUSED_MAX_MS - REFUSED_MIN_MS)
             }
-            Class::Passing | Class::Busy => {
+            _ => {
                 if class == Class::Busy {
                     self.window_ms = self.window_ms.max(BUSY_MS);
                 }
@@ -92,7 +99,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Class::{Busy, Passing, Refused};
+    use Class::{Busy, Passing, Refused, Suspect};
 
     #[test]
     fn windows_double_to_the_cap_and_reset_only_after_a_stable_connection() {
@@ -121,6 +128,19 @@ mod tests {
         let mut backoff = Backoff::default();
         backoff.next(Refused, 0, 0);
         assert_eq!(backoff.next(Passing, 0, u32::MAX), CAP_MS);
+    }
+
+    #[test]
+    fn what_looks_like_a_refusal_is_one_the_second_time_in_a_row() {
+        let mut backoff = Backoff::default();
+        assert_eq!(backoff.next(Suspect, 0, u32::MAX), BASE_MS);
+        assert_eq!(backoff.next(Suspect, 0, 0), REFUSED_MIN_MS);
+        assert_eq!(backoff.next(Suspect, 0, u32::MAX), REFUSED_MAX_MS);
+        // A connection in between, or another failure, takes the suspicion away.
+        let mut backoff = Backoff::default();
+        backoff.next(Suspect, 0, 0);
+        backoff.next(Passing, 0, 0);
+        assert_eq!(backoff.next(Suspect, 0, u32::MAX), 4 * BASE_MS);
     }
 
     #[test]

@@ -154,7 +154,7 @@ async fn run<S: Stream, E: Environment, M: Memory, C: Conversation>(
         }
         let [refused, lost] = C::FAILED;
         let outcome = online_since.map_or(refused, |_| lost);
-        if shared.config.trial && why.class() == Class::Refused {
+        if shared.config.trial && matches!(why.class(), Class::Refused | Class::Suspect) {
             let psa = shared.provider.psa().transport();
             shared.line(format_args!("net-mqtt: the new certificate: {why}"));
             if let Err(status) = rotate::give_up(psa, rotate::Reason::Refused) {

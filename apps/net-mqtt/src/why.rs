@@ -65,8 +65,10 @@ impl Why {
     pub fn class(&self) -> Class {
         match self {
             // On AWS: a certificate that it does not know or that is not active; nothing else
-            // that keeps happening looks like that (reference/aws-iot.md §1.2).
-            Why::MqttClosedBeforeConnack | Why::Claim(_) => Class::Refused,
+            // that keeps happening looks like that (reference/aws-iot.md §1.2). That it happens
+            // once may be a reset on the way.
+            Why::MqttClosedBeforeConnack => Class::Suspect,
+            Why::Claim(_) => Class::Refused,
             // Protocol version, client identifier, user name, authorisation, ban, method.
             Why::MqttRefused(0x84..=0x87 | 0x8A | 0x8C) => Class::Refused,
             Why::MqttDisconnected(0x87 | 0x98) => Class::Refused,

@@ -182,6 +182,55 @@ fn what_is_no_image_is_refused_with_the_first_block() {
     is_untouched(&mut world);
 }
 
+/// AWS queues a failed execution anew under the same job id (`jobExecutionsRetryConfig`).
+#[test]
+fn an_execution_that_is_tried_again_begins_anew() {
+    let mut world = with_job(24, 1, 2);
+    let now = world.now;
+    let retry = json!({"jobExecutionsRetryConfig": {"criteriaList":
+        [{"failureType": "FAILED", "numberOfRetries": 1}]}});
+    world
+        .cloud
+        .jobs
+        .update_job("j", &retry, now / 1000)
+        .unwrap();
+    // The first time the last byte of a block is another.
+    let spoilt = Rc::new(Cell::new(false));
+    let flag = spoilt.clone();
+    world.cloud.down = Box::new(move |topic, mut payload| {
+        if topic.ends_with("/data/cbor") && !flag.get() && payload.len() > 4096 {
+            let at = payload.len() - 100;
+            payload[at] ^= 1;
+            flag.set(true);
+        }
+        vec![(topic.to_owned(), payload)]
+    });
+    assert!(
+        world.until(300, |w| w.cloud.state("j").0 == "SUCCEEDED"),
+        "{:#?}",
+        world.log
+    );
+    let jobs = &world.cloud.jobs;
+    let ends: Vec<_> = jobs
+        .executions()
+        .map(|e| {
+            (
+                e.number,
+                e.status,
+                e.details.clone().unwrap()["reason"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            (1, Status::Failed, json!("signature does not verify")),
+            (2, Status::Succeeded, json!("accepted v2.0.0")),
+        ]
+    );
+    assert_eq!(world.majors, [1, 2]);
+}
+
 #[test]
 fn a_cancelled_job_is_dropped_in_every_phase() {
     // While downloading, with the image staged (the report's answer held back), and on trial.

@@ -39,6 +39,12 @@ impl Fault {
         Fault::new("ResourceAlreadyExistsException", 409, message)
     }
 
+    /// `VersionConflictException`: the version is another than the expected one.
+    pub fn version(current: u64) -> Fault {
+        let message = format!("expectedVersion: the version is {current}");
+        Fault::new("VersionConflictException", 409, message)
+    }
+
     /// `InternalFailureException`, of openssl or the file system.
     pub fn internal(error: &anyhow::Error) -> Fault {
         Fault::new("InternalFailureException", 500, format!("{error:#}"))

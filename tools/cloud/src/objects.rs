@@ -35,7 +35,29 @@ pub struct Version {
     /// Epoch seconds.
     pub modified: u64,
     pub kind: String,
+    /// A delete marker: as the newest one it hides the older ones.
+    #[serde(default)]
+    pub marker: bool,
     file: String,
+}
+
+impl Bucket {
+    /// Adds a version; the one that it replaces goes.
+    fn push(&mut self, dir: &Path, key: &str, version: Version) {
+        self.take(dir, key, &version.id);
+        self.objects.entry(key.into()).or_default().push(version);
+    }
+
+    /// Takes a version away, its file too.
+    fn take(&mut self, dir: &Path, key: &str, id: &str) -> Option<Version> {
+        let versions = self.objects.get_mut(key)?;
+        let at = versions.iter().position(|v| v.id == id)?;
+        let old = versions.remove(at);
+        if !old.marker {
+            let _ = std::fs::remove_file(dir.join("objects").join(&old.file));
+        }
+        Some(old)
+    }
 }
 
 impl Objects {
@@ -99,15 +121,10 @@ impl Objects {
             size: bytes.len() as u64,
             modified: now,
             kind: kind.into(),
+            marker: false,
             file,
         };
-        let versions = bucket.objects.entry(key.into()).or_default();
-        // A version that is replaced goes, its file too.
-        if let Some(at) = versions.iter().position(|v| v.id == version.id) {
-            let old = versions.remove(at);
-            let _ = std::fs::remove_file(dir.join("objects").join(old.file));
-        }
-        versions.push(version.clone());
+        bucket.push(dir, key, version.clone());
         Ok(version)
     }
 
@@ -129,14 +146,27 @@ impl Objects {
         let versions = bucket.objects.get(key).filter(|v| !v.is_empty());
         let versions =
             versions.ok_or_else(|| missing("NoSuchKey", format!("no object `{key}`")))?;
-        match version {
+        let found = match version {
             None => versions.last(),
             Some(id) => versions.iter().find(|v| v.id == id),
+        };
+        match found {
+            Some(found) if !found.marker => Ok(found),
+            Some(_) if version.is_some() => Err(Fault::new(
+                "MethodNotAllowed",
+                405,
+                format!("this version of `{key}` is a delete marker"),
+            )),
+            Some(_) => Err(missing("NoSuchKey", format!("object `{key}` is deleted"))),
+            None => Err(missing(
+                "NoSuchVersion",
+                format!("no such version of `{key}`"),
+            )),
         }
-        .ok_or_else(|| missing("NoSuchVersion", format!("no such version of `{key}`")))
     }
 
-    /// DeleteObject: one version, or all of them.
+    /// DeleteObject: one version for good; without one, what versioning keeps stays under a delete
+    /// marker. The version that has gone, or the marker.
     ///
     /// # Errors
     /// Of the bucket.
@@ -146,19 +176,31 @@ impl Objects {
         bucket: &str,
         key: &str,
         version: Option<&str>,
-    ) -> Result<(), Fault> {
+        now: u64,
+    ) -> Result<Option<Version>, Fault> {
         let bucket = self.bucket(bucket)?;
-        if let Some(versions) = bucket.objects.get_mut(key) {
-            versions.retain(|v| {
-                let stays = version.is_some_and(|id| id != v.id);
-                if !stays {
-                    let _ = std::fs::remove_file(dir.join("objects").join(&v.file));
-                }
-                stays
-            });
-        }
+        let versioning = bucket.versioning.clone();
+        let gone = match (version, versioning) {
+            (None, Some(state)) => {
+                let marker = Version {
+                    id: match state.as_str() {
+                        "Enabled" => crate::uuid(),
+                        _ => "null".into(),
+                    },
+                    etag: String::new(),
+                    size: 0,
+                    modified: now,
+                    kind: String::new(),
+                    marker: true,
+                    file: String::new(),
+                };
+                bucket.push(dir, key, marker.clone());
+                Some(marker)
+            }
+            (id, _) => bucket.take(dir, key, id.unwrap_or("null")),
+        };
         bucket.objects.retain(|_, versions| !versions.is_empty());
-        Ok(())
+        Ok(gone)
     }
 
     /// The bytes of a version.

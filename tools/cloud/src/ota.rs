@@ -4,8 +4,8 @@
 //! update whose object is missing is not refused: it exists and has failed, as on AWS.
 
 use crate::fault::Fault;
-use crate::jobs::Publish;
 use crate::jobs::control::NewJob;
+use crate::jobs::{Publish, Settings};
 use crate::objects::Objects;
 use crate::store::Store;
 use crate::streams::Stream;
@@ -232,6 +232,7 @@ impl Store {
                     document,
                     description: request["description"].as_str().map(str::to_owned),
                     timeout: timeout.as_u64(),
+                    settings: Settings::of_update(request)?,
                 };
                 let created = self.data.jobs.create_job(new, now);
                 if own && created.is_err() {

@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// Versions that a policy may have.
+const VERSIONS: usize = 5;
+
 /// A registered thing and what its device is provisioned with.
 #[derive(Debug, Clone)]
 pub struct Thing {
@@ -51,11 +54,34 @@ pub struct CertificateRecord {
     pub policies: Vec<String>,
 }
 
-/// A policy; there is one version of it.
+/// A policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PolicyRecord {
+    /// Its default version's.
     pub document: String,
     pub created: u64,
+    /// Which version that is.
+    #[serde(default = "first")]
+    pub default: u32,
+    /// Number of the newest version there has been.
+    #[serde(default = "first")]
+    pub newest: u32,
+    /// The other versions: document, and when it was made.
+    #[serde(default)]
+    pub others: BTreeMap<u32, (String, u64)>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+impl PolicyRecord {
+    /// All versions by number: document, and when it was made.
+    pub fn versions(&self) -> BTreeMap<u32, (String, u64)> {
+        let mut all = self.others.clone();
+        all.insert(self.default, (self.document.clone(), self.created));
+        all
+    }
 }
 
 /// A fleet provisioning template.
@@ -217,20 +243,88 @@ impl Registry {
     /// # Errors
     /// Names what is malformed or not enforced here, or a taken name.
     pub fn create_policy(&mut self, name: &str, document: &str, now: u64) -> Result<(), Fault> {
-        let malformed = |m: String| Fault::new("MalformedPolicyException", 400, m);
         if name.is_empty() || name.len() > 128 {
             return Err(Fault::invalid("a policy's name has 1 to 128 characters"));
         }
-        Policy::parse(document).map_err(malformed)?;
+        check_policy(document)?;
         if self.policies.contains_key(name) {
             return Err(Fault::exists(format!("policy `{name}` exists")));
         }
         let record = PolicyRecord {
             document: document.into(),
             created: now,
+            default: first(),
+            newest: first(),
+            others: BTreeMap::new(),
         };
         self.policies.insert(name.into(), record);
         Ok(())
+    }
+
+    /// CreatePolicyVersion: its number.
+    ///
+    /// # Errors
+    /// Names an unknown policy, what of the document is malformed or not enforced here, or that there
+    /// are five versions.
+    pub fn create_policy_version(
+        &mut self,
+        name: &str,
+        document: &str,
+        set: bool,
+        now: u64,
+    ) -> Result<u32, Fault> {
+        check_policy(document)?;
+        let policy = self.policy_mut(name)?;
+        if policy.others.len() >= VERSIONS - 1 {
+            let message = format!("policy `{name}` has {VERSIONS} versions");
+            return Err(Fault::new("VersionsLimitExceededException", 409, message));
+        }
+        policy.newest += 1;
+        let number = policy.newest;
+        policy.others.insert(number, (document.into(), now));
+        if set {
+            self.set_policy_version(name, number)?;
+        }
+        Ok(number)
+    }
+
+    /// SetDefaultPolicyVersion.
+    ///
+    /// # Errors
+    /// Names an unknown policy or version.
+    pub fn set_policy_version(&mut self, name: &str, number: u32) -> Result<(), Fault> {
+        let policy = self.policy_mut(name)?;
+        if number == policy.default {
+            return Ok(());
+        }
+        let missing = || no_version(name, number);
+        let (document, created) = policy.others.remove(&number).ok_or_else(missing)?;
+        let old = (
+            std::mem::replace(&mut policy.document, document),
+            std::mem::replace(&mut policy.created, created),
+        );
+        policy.others.insert(policy.default, old);
+        policy.default = number;
+        Ok(())
+    }
+
+    /// DeletePolicyVersion.
+    ///
+    /// # Errors
+    /// Names an unknown policy or version, or the default one.
+    pub fn delete_policy_version(&mut self, name: &str, number: u32) -> Result<(), Fault> {
+        let policy = self.policy_mut(name)?;
+        if number == policy.default {
+            let message = format!("version {number} is the default of policy `{name}`");
+            return Err(Fault::new("DeleteConflictException", 409, message));
+        }
+        let gone = policy.others.remove(&number).map(drop);
+        gone.ok_or_else(|| no_version(name, number))
+    }
+
+    fn policy_mut(&mut self, name: &str) -> Result<&mut PolicyRecord, Fault> {
+        let missing = || Fault::missing(format!("no policy `{name}`"));
+        self.policies.get_mut(name).ok_or_else(missing)
     }
 
     /// A policy.
@@ -245,9 +339,12 @@ impl Registry {
     /// DeletePolicy.
     ///
     /// # Errors
-    /// While it is attached.
+    /// While it is attached, or has other versions.
     pub fn delete_policy(&mut self, name: &str) -> Result<(), Fault> {
-        self.policy(name)?;
+        if !self.policy(name)?.others.is_empty() {
+            let message = format!("policy `{name}` has other versions");
+            return Err(Fault::new("DeleteConflictException", 409, message));
+        }
         if self.certificates.values().any(|c| has(&c.policies, name)) {
             return Err(Fault::new(
                 "DeleteConflictException",
@@ -296,6 +393,16 @@ impl Registry {
             .collect();
         json!({"certificates": certificates, "policies": policies}).to_string()
     }
+}
+
+fn check_policy(document: &str) -> Result<(), Fault> {
+    let malformed = |m: String| Fault::new("MalformedPolicyException", 400, m);
+    Policy::parse(document).map(drop).map_err(malformed)
+}
+
+/// A policy's version that is not there.
+pub fn no_version(name: &str, number: u32) -> Fault {
+    Fault::missing(format!("no version {number} of policy `{name}`"))
 }
 
 fn check_status(status: &str) -> Result<(), Fault> {

@@ -6,9 +6,13 @@ usage: boto3_flow.py ENDPOINT FOLDER before|after
 import base64
 import json
 import pathlib
+import re
 import sys
+import urllib.error
+import urllib.request
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 endpoint, folder, phase = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
@@ -55,9 +59,123 @@ def update(version, id="one", bucket="firmware", thing="arn:aws:iot:us-east-1:12
                     "hashAlgorithm": "SHA256", "signatureAlgorithm": "RSA"}}}])
 
 
+def listing():
+    """Pages, prefixes, delete markers, conditions and URLs of S3; what is not kept is refused."""
+    bucket = "listing"
+    s3.create_bucket(Bucket=bucket)
+    for key in ["a/1", "a/2", "b & c+d", "e"]:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    top = s3.list_objects_v2(Bucket=bucket, Delimiter="/")
+    assert [p["Prefix"] for p in top["CommonPrefixes"]] == ["a/"], top
+    assert [o["Key"] for o in top["Contents"]] == ["b & c+d", "e"], top
+    for name in ["list_objects_v2", "list_objects", "list_object_versions"]:
+        pages = list(s3.get_paginator(name).paginate(Bucket=bucket, PaginationConfig={"PageSize": 3}))
+        found = [o["Key"] for p in pages for o in p.get("Contents", p.get("Versions", []))]
+        assert (len(pages), found) == (2, ["a/1", "a/2", "b & c+d", "e"]), (name, pages)
+
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    newer = s3.put_object(Bucket=bucket, Key="e", Body=b"newer")["VersionId"]
+    marker = s3.delete_object(Bucket=bucket, Key="e")
+    assert marker["DeleteMarker"], marker
+    refused("NoSuchKey", s3.get_object, Bucket=bucket, Key="e")
+    assert s3.get_object(Bucket=bucket, Key="e", VersionId=newer)["Body"].read() == b"newer"
+    assert "e" not in [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert s3.list_object_versions(Bucket=bucket)["DeleteMarkers"][0]["IsLatest"]
+    refused("405", s3.head_object, Bucket=bucket, Key="e", VersionId=marker["VersionId"])
+    s3.delete_object(Bucket=bucket, Key="e", VersionId=marker["VersionId"])
+    assert s3.get_object(Bucket=bucket, Key="e")["Body"].read() == b"newer"
+
+    tag = s3.head_object(Bucket=bucket, Key="e")["ETag"]
+    refused("PreconditionFailed", s3.put_object, Bucket=bucket, Key="e", Body=b"", IfNoneMatch="*")
+    refused("PreconditionFailed", s3.get_object, Bucket=bucket, Key="e", IfMatch='"other"')
+    refused("304", s3.head_object, Bucket=bucket, Key="e", IfNoneMatch=tag)
+    refused("NotImplemented", s3.put_object, Bucket=bucket, Key="m", Body=b"", Metadata={"a": "b"})
+    refused("NotImplemented", s3.get_object_attributes, Bucket=bucket, Key="e", ObjectAttributes=["ETag"])
+    refused("NotImplemented", s3.put_public_access_block, Bucket=bucket, PublicAccessBlockConfiguration={})
+
+    signer = session.client("s3", endpoint_url=endpoint, config=Config(signature_version="s3v4"))
+    url = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "e"}, ExpiresIn=60)
+    assert urllib.request.urlopen(url).read() == b"newer"
+    old = re.sub("X-Amz-Date=[0-9]{8}", "X-Amz-Date=20200101", url)
+    try:
+        urllib.request.urlopen(old)
+        raise AssertionError("an old URL holds")
+    except urllib.error.HTTPError as error:
+        assert error.code == 403 and b"expired" in error.read()
+
+    gone = s3.delete_objects(Bucket=bucket, Delete={"Objects": [
+        {"Key": "b & c+d"}, {"Key": "a/1", "VersionId": "null"}]})["Deleted"]
+    assert gone[0]["DeleteMarker"] and gone[1]["Key"] == "a/1", gone
+    session.resource("s3", endpoint_url=endpoint).Bucket(bucket).object_versions.delete()
+    s3.delete_bucket(Bucket=bucket)
+
+
+def versions():
+    """What names a version or an order is heeded; what is not kept is refused."""
+    iot.create_thing(thingName="other")
+    refused("VersionConflictException", iot.update_thing, thingName="other", expectedVersion=7)
+    iot.update_thing(thingName="other", expectedVersion=1)
+    refused("VersionConflictException", iot.delete_thing, thingName="other", expectedVersion=1)
+    refused("InvalidRequestException", iot.create_thing, thingName="typed", thingTypeName="T")
+    refused("InvalidRequestException", iot.list_things, nextToken="zzz")
+    refused("InvalidRequestException", iot.list_jobs, thingGroupName="g")
+    refused("UnknownOperation", client("iam").get_role, RoleName="r")
+
+    closed = POLICY.replace("Allow", "Deny")
+    iot.create_policy(policyName="turned", policyDocument=POLICY)
+    refused("MalformedPolicyException", iot.create_policy_version, policyName="turned", policyDocument="{}")
+    assert iot.create_policy_version(policyName="turned", policyDocument=closed)["policyVersionId"] == "2"
+    assert iot.get_policy(policyName="turned")["policyDocument"] == POLICY
+    iot.set_default_policy_version(policyName="turned", policyVersionId="2")
+    assert iot.get_policy(policyName="turned")["policyDocument"] == closed
+    assert iot.get_policy_version(policyName="turned", policyVersionId="1")["policyDocument"] == POLICY
+    listed = [(v["versionId"], v["isDefaultVersion"]) for v in
+              iot.list_policy_versions(policyName="turned")["policyVersions"]]
+    assert listed == [("2", True), ("1", False)], listed
+    refused("DeleteConflictException", iot.delete_policy, policyName="turned")
+    refused("DeleteConflictException", iot.delete_policy_version, policyName="turned", policyVersionId="2")
+    for _ in range(3):
+        iot.create_policy_version(policyName="turned", policyDocument=POLICY, setAsDefault=True)
+    refused("VersionsLimitExceededException", iot.create_policy_version, policyName="turned", policyDocument=POLICY)
+    for version in "1234":
+        iot.delete_policy_version(policyName="turned", policyVersionId=version)
+    refused("ResourceNotFoundException", iot.get_policy_version, policyName="turned", policyVersionId="1")
+    iot.delete_policy(policyName="turned")
+
+    target = "arn:aws:iot:us-east-1:123456789012:thing/other"
+    config = {"jobExecutionsRolloutConfig": {"maximumPerMinute": 50},
+              "jobExecutionsRetryConfig": {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 1}]},
+              "abortConfig": {"criteriaList": [{"failureType": "FAILED", "action": "CANCEL",
+                                                "thresholdPercentage": 50.0, "minNumberOfExecutedThings": 1}]}}
+    iot.create_job(jobId="again", targets=[target], document="{}", **config)
+    iot.update_job(jobId="again", description="changed", timeoutConfig={"inProgressTimeoutInMinutes": 5})
+    job = iot.describe_job(jobId="again")["job"]
+    assert {name: job[name] for name in config} == config, job
+    assert (job["description"], job["timeoutConfig"]["inProgressTimeoutInMinutes"]) == ("changed", 5), job
+    refused("InvalidRequestException", iot.update_job, jobId="again", abortConfig={"criteriaList": [
+        {"failureType": "ALL", "action": "CANCEL", "thresholdPercentage": 200.0, "minNumberOfExecutedThings": 1}]})
+    jobs.update_job_execution(thingName="other", jobId="again", status="FAILED")
+    second = iot.describe_job_execution(thingName="other", jobId="again")["execution"]
+    assert (second["status"], second["executionNumber"]) == ("QUEUED", 2), second
+    first = iot.describe_job_execution(thingName="other", jobId="again", executionNumber=1)["execution"]
+    assert first["status"] == "FAILED", first
+    refused("ResourceNotFoundException", iot.describe_job_execution, thingName="other", jobId="again",
+            executionNumber=3)
+    assert not iot.list_job_executions_for_thing(thingName="other", jobId="none")["executionSummaries"]
+    refused("VersionConflictException", iot.cancel_job_execution, thingName="other", jobId="again",
+            expectedVersion=9)
+    iot.delete_job_execution(thingName="other", jobId="again", executionNumber=1)
+    jobs.update_job_execution(thingName="other", jobId="again", status="FAILED")
+    assert iot.describe_job(jobId="again")["job"]["jobProcessDetails"]["numberOfFailedThings"] == 1
+    iot.delete_job(jobId="again")
+    iot.delete_thing(thingName="other", expectedVersion=2)
+
+
 def before():
     assert sts.get_caller_identity()["Account"] == "123456789012"
     assert ":" in iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    assert endpoint.endswith(iot.describe_endpoint(endpointType="iot:Jobs")["endpointAddress"])
+    refused("InvalidRequestException", iot.describe_endpoint, endpointType="iot:CredentialProvider")
 
     thing = iot.create_thing(thingName="lamp", attributePayload={"attributes": {"room": "hall"}})
     assert thing["thingArn"].endswith(":thing/lamp")
@@ -77,6 +195,8 @@ def before():
     refused("DeleteConflictException", iot.delete_policy, policyName="open")
     refused("CertificateStateException", iot.delete_certificate, certificateId=keys["certificateId"])
 
+    versions()
+
     s3.create_bucket(Bucket="firmware")
     s3.put_bucket_versioning(Bucket="firmware", VersioningConfiguration={"Status": "Enabled"})
     first = s3.put_object(Bucket="firmware", Key="lamp/update.bin", Body=IMAGE)["VersionId"]
@@ -89,6 +209,8 @@ def before():
     assert [o["Key"] for o in s3.list_objects_v2(Bucket="firmware", Prefix="lamp/")["Contents"]] == ["lamp/update.bin"]
     assert len(s3.list_object_versions(Bucket="firmware")["Versions"]) == 2
     refused("NoSuchKey", s3.get_object, Bucket="firmware", Key="none")
+
+    listing()
 
     made = update(first)
     assert made["awsIotJobId"] == "AFR_OTA-one", made

@@ -95,7 +95,26 @@ enum Verb {
     Test(test::Options),
 }
 
+/// Whoever read the output has gone, as `head` does: there is nobody to work for.
+fn reader_gone() -> ! {
+    qemu_harness::track::clean_up();
+    std::process::exit(0)
+}
+
+/// `print!` panics when nobody reads; here that ends the program quietly, whatever the verb.
+fn end_with_the_reader() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed printing to std") && text.contains("Broken pipe") {
+            reader_gone();
+        }
+        others(panic);
+    }));
+}
+
 fn main() -> ExitCode {
+    end_with_the_reader();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

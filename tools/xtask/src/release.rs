@@ -42,14 +42,16 @@ pub struct Release {
     pub app: u32,
 }
 
+/// What a build without options signs.
 impl Default for Release {
     fn default() -> Self {
-        Release {
-            factory: FACTORY.into(),
-            update: UPDATE.into(),
-            counter: COUNTER,
-            app: updates::UPDATE,
+        #[derive(clap::Parser)]
+        struct None {
+            #[command(flatten)]
+            options: Options,
         }
+        let none = <None as clap::Parser>::parse_from([""]);
+        none.options.release().expect("the defaults are versions")
     }
 }
 
@@ -111,6 +113,14 @@ mod tests {
             app_version: 9,
         };
         options.release().map_err(|e| format!("{e:#}"))
+    }
+
+    #[test]
+    fn a_build_without_options_signs_the_versions_that_tests_know() {
+        let plain = Release::default();
+        let known = (format!("{FACTORY}+0"), format!("{UPDATE}+0"));
+        assert_eq!((plain.factory, plain.update), known);
+        assert_eq!((plain.counter, plain.app), (COUNTER, updates::UPDATE));
     }
 
     #[test]

@@ -117,9 +117,7 @@ pub fn show(prefix: &'static str, uart: Uart) {
             let limit = Duration::from_secs(60);
             if let Ok((next, line)) = uart.wait_from(position, limit, |_| true, "a line") {
                 if writeln!(std::io::stdout(), "{prefix}{}", line.text).is_err() {
-                    // Whoever read it has gone, as `head` does.
-                    qemu_harness::track::clean_up();
-                    std::process::exit(0);
+                    crate::reader_gone();
                 }
                 position = next;
             }

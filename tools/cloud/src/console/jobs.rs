@@ -98,7 +98,10 @@ pub(super) fn executions(core: &Core, id: &str) -> Result<Markup, Fault> {
 }
 
 fn history(execution: &Execution) -> Markup {
-    let caption = format!("History of {}", execution.thing);
+    let caption = match execution.number {
+        1 => format!("History of {}", execution.thing),
+        again => format!("History of {}, execution {again}", execution.thing),
+    };
     html! {
         div.wide tabindex="0" role="region" aria-label=(caption) {
             table {

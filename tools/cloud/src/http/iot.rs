@@ -10,7 +10,7 @@ use crate::lambda;
 use crate::now;
 use crate::pki::{self, Subject};
 use crate::provisioning;
-use crate::registry::{CertificateRecord, Registry, TemplateRecord};
+use crate::registry::{CertificateRecord, Registry, TemplateRecord, no_version};
 use mosquitto_iot::arn;
 use serde_json::{Map, Value, json};
 
@@ -44,6 +44,10 @@ pub(super) fn answer(core: &Core, request: &Request) -> Answer {
             None | Some("iot:Data" | "iot:Data-ATS") => {
                 Ok(Reply::json(&json!({ "endpointAddress": core.endpoint() })))
             }
+            // The device's plane over HTTP is on this port.
+            Some("iot:Jobs") => Ok(Reply::json(
+                &json!({ "endpointAddress": request.header("host").unwrap_or_default() }),
+            )),
             Some(other) => Err(Fault::invalid(format!("endpointType `{other}`"))),
         },
         _ => Err(unknown(request)),
@@ -78,6 +82,7 @@ fn things(core: &Core, request: &Request, parts: &[&str]) -> Answer {
     };
     match (request.method.as_str(), parts) {
         ("GET", ["things"]) => {
+            request.refuse(&["thingTypeName", "usePrefixAttributeValue"])?;
             let wanted = request
                 .argument("attributeName")
                 .map(|n| (n, request.argument("attributeValue").unwrap_or_default()));
@@ -95,11 +100,12 @@ fn things(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             Ok(listed(
                 "things",
                 "nextToken",
-                request.page(items, "maxResults", "nextToken"),
+                request.page(items, "maxResults", "nextToken")?,
             ))
         }
         ("POST", ["things", name]) => {
             let body = request.json()?;
+            refuse(&body, &["thingTypeName", "billingGroupName"])?;
             let id = change(core, |r| {
                 r.create_thing(name, attributes(&body))
                     .map(|t| t.id.clone())
@@ -117,9 +123,10 @@ fn things(core: &Core, request: &Request, parts: &[&str]) -> Answer {
         }
         ("PATCH", ["things", name]) => {
             let body = request.json()?;
+            refuse(&body, &["thingTypeName", "removeThingType"])?;
             let merge = body["attributePayload"]["merge"] == true;
             change(core, |r| {
-                r.thing(name)?;
+                expected(&body, r.thing(name)?.version)?;
                 if let Some(t) = r.things.get_mut(*name) {
                     if !merge {
                         t.attributes.clear();
@@ -133,7 +140,11 @@ fn things(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             done()
         }
         ("DELETE", ["things", name]) => {
-            change(core, |r| r.delete_thing(name))?;
+            let wanted = request.number("expectedVersion")?;
+            change(core, |r| match r.things.get(*name) {
+                Some(t) if wanted.is_some_and(|v| v != t.version) => Err(Fault::version(t.version)),
+                _ => r.delete_thing(name),
+            })?;
             done()
         }
         ("GET", ["things", name, "principals"]) => {
@@ -150,7 +161,7 @@ fn things(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             Ok(listed(
                 "principals",
                 "nextToken",
-                request.page(items, "maxResults", "nextToken"),
+                request.page(items, "maxResults", "nextToken")?,
             ))
         }
         ("PUT", ["things", name, "principals"]) => {
@@ -169,7 +180,7 @@ fn things(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             Ok(listed(
                 "things",
                 "nextToken",
-                request.page(items, "maxResults", "nextToken"),
+                request.page(items, "maxResults", "nextToken")?,
             ))
         }
         _ => Err(unknown(request)),
@@ -232,18 +243,24 @@ fn certificates(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             register(core, pem, status)
         }
         ("GET", ["certificates"]) => {
+            // Newest first, unless it is told.
+            let ascending = request.flag("isAscendingOrder");
             let items = look(core, |r| {
-                let all = r.certificates.iter();
-                all.map(|(id, c)| {
+                let mut all: Vec<_> = r.certificates.iter().collect();
+                all.sort_by_key(|(_, c)| c.created);
+                if !ascending {
+                    all.reverse();
+                }
+                let view = |(id, c): (&String, &CertificateRecord)| {
                     json!({"certificateArn": arn(&format!("cert/{id}")), "certificateId": id,
                         "status": c.status, "creationDate": c.created})
-                })
-                .collect()
+                };
+                all.into_iter().map(view).collect()
             });
             Ok(listed(
                 "certificates",
                 "nextMarker",
-                request.page(items, "pageSize", "marker"),
+                request.page(items, "pageSize", "marker")?,
             ))
         }
         ("GET", ["certificates", id]) => {
@@ -312,13 +329,13 @@ fn policies(core: &Core, request: &Request, parts: &[&str]) -> Answer {
     };
     let attached = |id: &str| {
         let names = look(core, |r| r.certificate(id).map(|c| c.policies.clone()))?;
-        let page = request.page(shown(names), "pageSize", "marker");
+        let page = request.page(shown(names), "pageSize", "marker")?;
         Ok(listed("policies", "nextMarker", page))
     };
     match (request.method.as_str(), parts) {
         ("GET", ["policies"]) => {
             let names = look(core, |r| r.policies.keys().cloned().collect());
-            let page = request.page(shown(names), "pageSize", "marker");
+            let page = request.page(shown(names), "pageSize", "marker")?;
             Ok(listed("policies", "nextMarker", page))
         }
         ("POST", ["policies", name]) => {
@@ -333,8 +350,50 @@ fn policies(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             let p = look(core, |r| r.policy(name).cloned())?;
             Ok(Reply::json(&json!({"policyName": name,
                 "policyArn": arn(&format!("policy/{name}")), "policyDocument": p.document,
-                "defaultVersionId": "1", "creationDate": p.created,
-                "lastModifiedDate": p.created, "generationId": "1"})))
+                "defaultVersionId": p.default.to_string(), "creationDate": p.created,
+                "lastModifiedDate": p.created, "generationId": p.newest.to_string()})))
+        }
+        ("POST", ["policies", name, "version"]) => {
+            let body = request.json()?;
+            let document = text(&body, "policyDocument");
+            let set = request.flag("setAsDefault");
+            let number = change(core, |r| {
+                r.create_policy_version(name, document, set, now())
+            })?;
+            Ok(Reply::json(
+                &json!({"policyArn": arn(&format!("policy/{name}")),
+                "policyDocument": document, "policyVersionId": number.to_string(),
+                "isDefaultVersion": set}),
+            ))
+        }
+        ("GET", ["policies", name, "version"]) => {
+            let p = look(core, |r| r.policy(name).cloned())?;
+            let view = |(number, (_, created)): (u32, (String, u64))| {
+                json!({"versionId": number.to_string(), "createDate": created,
+                    "isDefaultVersion": number == p.default})
+            };
+            let all: Vec<Value> = p.versions().into_iter().rev().map(view).collect();
+            Ok(Reply::json(&json!({ "policyVersions": all })))
+        }
+        ("GET", ["policies", name, "version", number]) => {
+            let number = version(number)?;
+            let p = look(core, |r| r.policy(name).cloned())?;
+            let missing = || no_version(name, number);
+            let (document, created) = p.versions().remove(&number).ok_or_else(missing)?;
+            Ok(Reply::json(&json!({"policyName": name,
+                "policyArn": arn(&format!("policy/{name}")), "policyDocument": document,
+                "policyVersionId": number.to_string(), "isDefaultVersion": number == p.default,
+                "creationDate": created, "lastModifiedDate": created})))
+        }
+        ("PATCH", ["policies", name, "version", number]) => {
+            let number = version(number)?;
+            change(core, |r| r.set_policy_version(name, number))?;
+            done()
+        }
+        ("DELETE", ["policies", name, "version", number]) => {
+            let number = version(number)?;
+            change(core, |r| r.delete_policy_version(name, number))?;
+            done()
         }
         ("DELETE", ["policies", name]) => {
             change(core, |r| r.delete_policy(name))?;
@@ -374,7 +433,7 @@ fn policies(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             Ok(listed(
                 "targets",
                 "nextMarker",
-                request.page(items, "pageSize", "marker"),
+                request.page(items, "pageSize", "marker")?,
             ))
         }
         _ => Err(unknown(request)),
@@ -399,7 +458,7 @@ fn templates(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             Ok(listed(
                 "templates",
                 "nextToken",
-                request.page(items, "maxResults", "nextToken"),
+                request.page(items, "maxResults", "nextToken")?,
             ))
         }
         ("POST", ["provisioning-templates"]) => {
@@ -504,6 +563,32 @@ fn hook(body: &Value) -> Result<Option<String>, Fault> {
 fn certificate_of(arn: &str) -> Result<String, Fault> {
     let id = arn.split_once(":cert/").map(|(_, id)| id.to_owned());
     id.ok_or_else(|| Fault::invalid(format!("principal `{arn}` is no certificate's ARN")))
+}
+
+/// `policyVersionId`: digits.
+fn version(text: &str) -> Result<u32, Fault> {
+    let bad = |_| Fault::invalid(format!("policyVersionId `{text}`"));
+    text.parse().map_err(bad)
+}
+
+/// Refuses members that would change the outcome and are not kept here.
+pub(super) fn refuse(body: &Value, names: &[&str]) -> Result<(), Fault> {
+    let there = |name: &&&str| {
+        body.get(**name)
+            .is_some_and(|v| !v.is_null() && *v != false)
+    };
+    match names.iter().find(there) {
+        Some(name) => Err(Fault::invalid(format!("{name} is not kept here"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses an `expectedVersion` that is not the current one.
+pub(super) fn expected(body: &Value, current: u64) -> Result<(), Fault> {
+    match body.get("expectedVersion").filter(|v| !v.is_null()) {
+        Some(version) if *version != current => Err(Fault::version(current)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn text<'a>(body: &'a Value, name: &str) -> &'a str {

@@ -2,12 +2,12 @@
 //!
 //! Owns their REST shapes: times in epoch seconds, documents as strings.
 
-use super::iot::text;
+use super::iot::{expected, refuse, text};
 use super::{Reply, Request, listed, unknown};
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::jobs::control::NewJob;
-use crate::jobs::{Execution, Job, Jobs, Status};
+use crate::jobs::{Execution, Job, Jobs, Settings, Status};
 use crate::now;
 use mosquitto_iot::arn;
 use serde_json::{Map, Value, json};
@@ -20,13 +20,14 @@ pub(super) fn answer(core: &Core, request: &Request, parts: &[&str]) -> Answer {
     match (request.method.as_str(), parts) {
         ("PUT", ["jobs", id]) => create(core, request, id),
         ("GET", ["jobs"]) => look(&|jobs| {
+            request.refuse(&["thingGroupName", "thingGroupId", "namespaceId"])?;
             let status = request.argument("status");
             let wanted = jobs.jobs().filter(|j| status.is_none_or(|s| s == j.status));
             let items = wanted.map(summary).collect();
             Ok(listed(
                 "jobs",
                 "nextToken",
-                request.page(items, "maxResults", "nextToken"),
+                request.page(items, "maxResults", "nextToken")?,
             ))
         }),
         ("GET", ["jobs", id]) => look(&|jobs| {
@@ -34,6 +35,14 @@ pub(super) fn answer(core: &Core, request: &Request, parts: &[&str]) -> Answer {
                 &json!({ "job": describe(jobs, jobs.job(id)?) }),
             ))
         }),
+        ("PATCH", ["jobs", id]) => {
+            let body = request.json()?;
+            core.change(|s| {
+                let jobs = &mut s.store.data.jobs;
+                Ok((jobs.update_job(id, &body, now())?, Vec::new()))
+            })?;
+            Ok(Reply::json(&json!({})))
+        }
         ("GET", ["jobs", id, "job-document"]) => look(&|jobs| {
             let document = jobs.job(id)?.document.to_string();
             Ok(Reply::json(&json!({ "document": document })))
@@ -65,42 +74,46 @@ pub(super) fn answer(core: &Core, request: &Request, parts: &[&str]) -> Answer {
                         "jobExecutionSummary": execution_summary(e)})
                 })
                 .collect();
-            let page = request.page(items, "maxResults", "nextToken");
+            let page = request.page(items, "maxResults", "nextToken")?;
             Ok(listed("executionSummaries", "nextToken", page))
         }),
         ("GET", ["things", thing, "jobs"]) => {
             core.read(|s| s.store.data.registry.thing(thing).map(drop))?;
             look(&|jobs| {
-                let of_thing = executions(jobs, request).filter(|e| e.thing == *thing);
+                let job = request.argument("jobId");
+                let of_thing = executions(jobs, request)
+                    .filter(|e| e.thing == *thing && job.is_none_or(|j| j == e.job));
                 let items = of_thing
                     .map(|e| json!({"jobId": e.job, "jobExecutionSummary": execution_summary(e)}))
                     .collect();
-                let page = request.page(items, "maxResults", "nextToken");
+                let page = request.page(items, "maxResults", "nextToken")?;
                 Ok(listed("executionSummaries", "nextToken", page))
             })
         }
         ("GET", ["things", thing, "jobs", id]) => look(&|jobs| {
-            let found = jobs.execution(thing, id);
+            let number = request.number("executionNumber")?;
+            let found = jobs.numbered(thing, id, number);
             let found =
-                found.ok_or_else(|| Fault::missing(format!("no job `{id}` on `{thing}`")))?;
+                found.ok_or_else(|| Fault::missing(format!("no such job `{id}` on `{thing}`")))?;
             Ok(Reply::json(&json!({ "execution": execution(found) })))
         }),
         ("PUT", ["things", thing, "jobs", id, "cancel"]) => {
+            let body = request.json()?;
             core.change(|s| {
                 let jobs = &mut s.store.data.jobs;
+                if let Some(found) = jobs.execution(thing, id) {
+                    expected(&body, found.version)?;
+                }
                 Ok(((), jobs.cancel(thing, id, request.flag("force"), now())?))
             })?;
             Ok(Reply::json(&json!({})))
         }
         ("DELETE", ["things", thing, "jobs", id, "executionNumber", number]) => {
-            if *number != "1" {
-                return Err(Fault::missing(format!(
-                    "no execution {number} of job `{id}`"
-                )));
-            }
+            let bad = |_| Fault::invalid(format!("executionNumber `{number}`"));
+            let number = number.parse().map_err(bad)?;
             core.change(|s| {
-                let jobs = &mut s.store.data.jobs;
-                Ok(((), jobs.delete(thing, id, request.flag("force"), now())?))
+                let (jobs, force) = (&mut s.store.data.jobs, request.flag("force"));
+                Ok(((), jobs.delete(thing, id, number, force, now())?))
             })?;
             Ok(Reply::json(&json!({})))
         }
@@ -110,15 +123,13 @@ pub(super) fn answer(core: &Core, request: &Request, parts: &[&str]) -> Answer {
 
 fn create(core: &Core, request: &Request, id: &str) -> Answer {
     let body = request.json()?;
-    for member in [
-        "jobExecutionsRetryConfig",
+    let unkept = [
         "schedulingConfig",
         "jobTemplateArn",
-    ] {
-        if body.get(member).is_some() {
-            return Err(Fault::invalid(format!("{member} is not kept here")));
-        }
-    }
+        "namespaceId",
+        "documentParameters",
+    ];
+    refuse(&body, &unkept)?;
     if body["targetSelection"]
         .as_str()
         .is_some_and(|s| s != "SNAPSHOT")
@@ -148,6 +159,7 @@ fn create(core: &Core, request: &Request, id: &str) -> Answer {
             document,
             description: body["description"].as_str().map(str::to_owned),
             timeout: body["timeoutConfig"]["inProgressTimeoutInMinutes"].as_u64(),
+            settings: Settings::of(&body)?,
         };
         Ok(((), s.store.data.jobs.create_job(new, now())?))
     })?;
@@ -213,9 +225,13 @@ fn describe(jobs: &Jobs, job: &Job) -> Value {
     if let Some(minutes) = job.timeout {
         out["timeoutConfig"] = json!({ "inProgressTimeoutInMinutes": minutes });
     }
+    for (name, value) in job.settings.shown() {
+        out[name] = value.clone();
+    }
+    // Things, not executions: the last one of each counts.
     let count = |status| {
-        let of_job = jobs.executions().filter(|e| e.job == job.id);
-        of_job.filter(|e| e.status == status).count()
+        let last = job.things.iter().filter_map(|t| jobs.execution(t, &job.id));
+        last.filter(|e| e.status == status).count()
     };
     let counters: Map<String, Value> = [
         ("numberOfCanceledThings", Status::Canceled),
@@ -236,7 +252,7 @@ fn describe(jobs: &Jobs, job: &Job) -> Value {
 
 fn execution_summary(e: &Execution) -> Value {
     let mut out = json!({"status": e.status.name(), "queuedAt": e.queued,
-        "lastUpdatedAt": e.updated, "executionNumber": 1});
+        "lastUpdatedAt": e.updated, "executionNumber": e.number});
     if let Some(started) = e.started {
         out["startedAt"] = started.into();
     }

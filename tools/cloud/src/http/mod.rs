@@ -11,6 +11,7 @@ mod jobs;
 mod ota;
 pub mod request;
 mod s3;
+mod s3_list;
 
 pub(crate) use data::may_publish;
 pub(crate) use s3::time;
@@ -135,11 +136,18 @@ fn answer(core: &Core, mut request: Request) -> Reply {
             "iot-jobs-data" => data::jobs(core, &request),
             "sts" => data::identity(&request),
             "s3" => return s3::answer(core, &mut request),
-            other => Err(Fault::new(
-                "UnknownOperationException",
-                404,
-                format!("service `{other}` is not served here"),
-            )),
+            other => {
+                let fault = Fault::new(
+                    "UnknownOperationException",
+                    404,
+                    format!("service `{other}` is not served here"),
+                );
+                let form = request.header("content-type").unwrap_or_default();
+                if form.starts_with("application/x-www-form-urlencoded") {
+                    return Reply::query_fault(&fault);
+                }
+                Err(fault)
+            }
         }
         .unwrap_or_else(|fault| Reply::fault(&fault)),
     }
@@ -227,14 +235,33 @@ impl Request {
         }
     }
 
+    /// A number in the query, if it is there.
+    fn number(&self, name: &str) -> Result<Option<u64>, Fault> {
+        let bad = |text: &str| Fault::invalid(format!("{name} `{text}` is no number"));
+        let text = self.argument(name);
+        text.map(|t| t.parse().map_err(|_| bad(t))).transpose()
+    }
+
+    /// Refuses what would choose among the answers and is not known here.
+    fn refuse(&self, names: &[&str]) -> Result<(), Fault> {
+        match names.iter().find(|n| self.argument(n).is_some()) {
+            Some(name) => Err(Fault::invalid(format!("{name} is not kept here"))),
+            None => Ok(()),
+        }
+    }
+
     /// One page of a list: the items, and the token of the next page.
-    fn page(&self, items: Vec<Value>, size: &str, token: &str) -> (Vec<Value>, Option<String>) {
-        let number = |name| self.argument(name).and_then(|n| n.parse::<usize>().ok());
-        let (from, size) = (number(token).unwrap_or(0), number(size).unwrap_or(250));
-        let next = from.saturating_add(size.max(1));
+    fn page(&self, items: Vec<Value>, size: &str, token: &str) -> Result<Page, Fault> {
+        let from = self.number(token)?.unwrap_or(0);
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        if from > items.len() {
+            return Err(Fault::invalid(format!("{token} `{from}` is of no list")));
+        }
+        let size = self.number(size)?.unwrap_or(250).clamp(1, 250);
+        let next = from + size as usize;
         let more = (next < items.len()).then(|| next.to_string());
-        let page = items.into_iter().skip(from).take(size.max(1)).collect();
-        (page, more)
+        let page = items.into_iter().skip(from).take(size as usize);
+        Ok((page.collect(), more))
     }
 }
 
@@ -271,6 +298,18 @@ impl Reply {
         }
     }
 
+    /// AWS's shape of an error of the services that take forms (IAM, STS).
+    fn query_fault(fault: &Fault) -> Reply {
+        let body = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message></Error>\
+             <RequestId>{}</RequestId></ErrorResponse>",
+            fault.name.trim_end_matches("Exception"),
+            escape(&fault.message),
+            crate::uuid()
+        );
+        Reply::xml(fault.status, &body)
+    }
+
     /// AWS's shape of an error in JSON.
     fn fault(fault: &Fault) -> Reply {
         let mut reply = Reply::json(&json!({ "message": fault.message }));
@@ -280,8 +319,11 @@ impl Reply {
     }
 }
 
+/// Items, and the token of the next page.
+type Page = (Vec<Value>, Option<String>);
+
 /// A list with its token, under AWS's names.
-fn listed(name: &str, token: &str, (page, next): (Vec<Value>, Option<String>)) -> Reply {
+fn listed(name: &str, token: &str, (page, next): Page) -> Reply {
     let mut out = json!({ name: page });
     if let Some(next) = next {
         out[token] = next.into();

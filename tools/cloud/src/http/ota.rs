@@ -24,7 +24,7 @@ pub(super) fn answer(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             Ok(listed(
                 "streams",
                 "nextToken",
-                request.page(items, "maxResults", "nextToken"),
+                request.page(items, "maxResults", "nextToken")?,
             ))
         }
         ("POST", ["streams", id]) => {
@@ -92,7 +92,7 @@ pub(super) fn answer(core: &Core, request: &Request, parts: &[&str]) -> Answer {
             Ok(listed(
                 "otaUpdates",
                 "nextToken",
-                request.page(items, "maxResults", "nextToken"),
+                request.page(items, "maxResults", "nextToken")?,
             ))
         }
         ("POST", ["otaUpdates", id]) => {

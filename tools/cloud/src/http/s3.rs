@@ -1,7 +1,10 @@
 //! The `s3` service, path style: buckets, objects and their versions.
 //!
-//! Owns its XML and its headers. Multipart uploads, access rules and presigned URLs are not here.
+//! Owns its XML and its headers. Multipart uploads, copies, access rules and metadata of users are
+//! not here; what names one of them is refused, so that nothing is done by halves. A presigned URL
+//! ends when it says; like any signature it is not verified.
 
+use super::s3_list::list;
 use super::{Reply, Request, decode, escape};
 use crate::core::Core;
 use crate::fault::Fault;
@@ -9,7 +12,28 @@ use crate::now;
 use crate::objects::{Objects, Version};
 use std::fmt::Write;
 
-const SPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+pub(super) const SPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+
+/// What a query may name.
+const KNOWN: [&str; 17] = [
+    "versionId",
+    "versioning",
+    "versions",
+    "location",
+    "delete",
+    "list-type",
+    "prefix",
+    "delimiter",
+    "max-keys",
+    "continuation-token",
+    "start-after",
+    "marker",
+    "key-marker",
+    "version-id-marker",
+    "encoding-type",
+    "fetch-owner",
+    "x-id",
+];
 
 /// Answers an operation of the service; errors are XML here.
 pub(super) fn answer(core: &Core, request: &mut Request) -> Reply {
@@ -30,14 +54,15 @@ fn operate(core: &Core, request: &mut Request) -> Result<Reply, Fault> {
     let path = request.path.trim_start_matches('/').to_owned();
     let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
     let (bucket, key) = (decode(bucket), decode(key));
-    for name in ["uploads", "uploadId", "acl", "policy", "tagging", "copy"] {
-        if request.argument(name).is_some() {
-            return Err(Fault::new("NotImplemented", 501, format!("`{name}`")));
-        }
+    let unknown = |name: &str| !KNOWN.contains(&name) && !name.starts_with("X-Amz-");
+    if let Some((name, _)) = request.query.iter().find(|(name, _)| unknown(name)) {
+        return Err(Fault::new("NotImplemented", 501, format!("`{name}`")));
     }
-    if request.header("x-amz-copy-source").is_some() {
-        return Err(Fault::new("NotImplemented", 501, "CopyObject"));
+    let unkept = |name: &str| name == "x-amz-copy-source" || name.starts_with("x-amz-meta-");
+    if let Some(name) = request.headers.keys().find(|n| unkept(n.as_str())) {
+        return Err(Fault::new("NotImplemented", 501, format!("`{name}`")));
     }
+    presigned(request)?;
     let version = request.argument("versionId").map(str::to_owned);
     match (request.method.as_str(), bucket.as_str(), key.as_str()) {
         ("GET", "", "") => {
@@ -99,6 +124,7 @@ fn operate(core: &Core, request: &mut Request) -> Result<Reply, Fault> {
             };
             let made = core.change(|s| {
                 let (objects, dir) = (&mut s.store.data.objects, &s.store.dir);
+                conditions(request, objects.version(bucket, key, None).ok())?;
                 Ok((
                     objects.put(dir, bucket, key, &kind, &bytes, now())?,
                     Vec::new(),
@@ -115,6 +141,7 @@ fn operate(core: &Core, request: &mut Request) -> Result<Reply, Fault> {
                 let bytes = Objects::read(&s.store.dir, &found)?;
                 Ok::<_, Fault>((found, bytes))
             })?;
+            conditions(request, Some(&found))?;
             let mut reply = Reply::empty(200);
             reply.headers = head(&found);
             reply.headers.push(("content-type", found.kind.clone()));
@@ -137,69 +164,102 @@ fn operate(core: &Core, request: &mut Request) -> Result<Reply, Fault> {
             Ok(reply)
         }
         ("DELETE", bucket, key) => {
+            let gone = core.change(|s| {
+                let (objects, dir) = (&mut s.store.data.objects, &s.store.dir);
+                let gone = objects.delete(dir, bucket, key, version.as_deref(), now())?;
+                Ok((gone, Vec::new()))
+            })?;
+            let mut reply = Reply::empty(204);
+            if let Some(gone) = gone.filter(|v| v.id != "null" || v.marker) {
+                if gone.marker {
+                    reply.headers.push(("x-amz-delete-marker", "true".into()));
+                }
+                reply.headers.push(("x-amz-version-id", gone.id));
+            }
+            Ok(reply)
+        }
+        ("POST", bucket, "") if request.argument("delete").is_some() => {
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            let quiet = element(&body, "Quiet").as_deref() == Some("true");
+            let mut out = String::new();
             core.change(|s| {
                 let (objects, dir) = (&mut s.store.data.objects, &s.store.dir);
-                Ok((
-                    objects.delete(dir, bucket, key, version.as_deref())?,
-                    Vec::new(),
-                ))
+                for object in body.split("<Object>").skip(1) {
+                    let bad = || Fault::new("MalformedXML", 400, "an Object needs a Key");
+                    let key = element(object, "Key").ok_or_else(bad)?;
+                    let version = element(object, "VersionId");
+                    let gone = objects.delete(dir, bucket, &key, version.as_deref(), now())?;
+                    let mut what = format!("<Key>{}</Key>", escape(&key));
+                    if let Some(id) = version {
+                        let _ = write!(what, "<VersionId>{}</VersionId>", escape(&id));
+                    }
+                    if let Some(marker) = gone.filter(|v| v.marker) {
+                        let _ = write!(
+                            what,
+                            "<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>{}\
+                             </DeleteMarkerVersionId>",
+                            marker.id
+                        );
+                    }
+                    if !quiet {
+                        let _ = write!(out, "<Deleted>{what}</Deleted>");
+                    }
+                }
+                Ok(((), Vec::new()))
             })?;
-            Ok(Reply::empty(204))
+            let body = format!("<DeleteResult {SPACE}>{out}</DeleteResult>");
+            Ok(Reply::xml(200, &body))
         }
         _ => Err(Fault::new("MethodNotAllowed", 405, request.path.clone())),
     }
 }
 
-fn list(core: &Core, request: &Request, name: &str) -> Result<Reply, Fault> {
-    core.read(|s| {
-        let bucket = s.store.data.objects.bucket(name)?;
-        if request.argument("location").is_some() {
-            let body = format!("<LocationConstraint {SPACE}></LocationConstraint>");
-            return Ok(Reply::xml(200, &body));
-        }
-        if request.argument("versioning").is_some() {
-            let status = bucket.versioning.as_deref();
-            let status = status.map_or(String::new(), |v| format!("<Status>{v}</Status>"));
-            let body = format!("<VersioningConfiguration {SPACE}>{status}</VersioningConfiguration>");
-            return Ok(Reply::xml(200, &body));
-        }
-        let prefix = request.argument("prefix").unwrap_or_default();
-        let mut out = String::new();
-        let mut count = 0;
-        let of_prefix = bucket.objects.iter().filter(|(k, _)| k.starts_with(prefix));
-        let all = request.argument("versions").is_some();
-        for (key, versions) in of_prefix {
-            let newest = versions.last().map(|v| v.id.clone());
-            for v in versions.iter().rev().take(if all { usize::MAX } else { 1 }) {
-                let fields = format!(
-                    "<Key>{}</Key><LastModified>{}</LastModified><ETag>&quot;{}&quot;</ETag>\
-                     <Size>{}</Size><StorageClass>STANDARD</StorageClass>",
-                    escape(key),
-                    time(v.modified),
-                    v.etag,
-                    v.size
-                );
-                count += 1;
-                let _ = if all {
-                    let latest = newest.as_ref() == Some(&v.id);
-                    write!(
-                        out,
-                        "<Version>{fields}<VersionId>{}</VersionId><IsLatest>{latest}</IsLatest></Version>",
-                        v.id
-                    )
-                } else {
-                    write!(out, "<Contents>{fields}</Contents>")
-                };
-            }
-        }
-        let root = if all { "ListVersionsResult" } else { "ListBucketResult" };
-        let body = format!(
-            "<{root} {SPACE}><Name>{name}</Name><Prefix>{}</Prefix><KeyCount>{count}</KeyCount>\
-             <MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>{out}</{root}>",
-            escape(prefix)
-        );
-        Ok(Reply::xml(200, &body))
-    })
+/// A presigned URL whose time is over.
+fn presigned(request: &Request) -> Result<(), Fault> {
+    if request.argument("X-Amz-Credential").is_none() {
+        return Ok(());
+    }
+    let bad = |name| Fault::new("AuthorizationQueryParametersError", 400, name);
+    let seconds = request
+        .argument("X-Amz-Expires")
+        .and_then(|n| n.parse().ok());
+    let seconds: u64 = seconds
+        .filter(|n| (1..=604_800).contains(n))
+        .ok_or_else(|| bad("X-Amz-Expires is 1 to 604800"))?;
+    let date = request.argument("X-Amz-Date");
+    let date = date.ok_or_else(|| bad("X-Amz-Date is missing"))?;
+    // YYYYMMDDTHHMMSSZ: the order of the texts is that of the times.
+    let oldest = time(now().saturating_sub(seconds)).replace(['-', ':'], "");
+    match date < oldest.replace(".000", "").as_str() {
+        true => Err(Fault::new("AccessDenied", 403, "Request has expired")),
+        false => Ok(()),
+    }
+}
+
+/// `If-Match` and `If-None-Match`, by entity tag or `*`.
+fn conditions(request: &Request, found: Option<&Version>) -> Result<(), Fault> {
+    let names = |header: &str| {
+        let list = request.header(header)?;
+        let mut tags = list.split(',').map(|t| t.trim().trim_matches('"'));
+        Some(found.is_some_and(|v| tags.any(|t| t == "*" || t == v.etag)))
+    };
+    if names("if-match") == Some(false) {
+        return Err(Fault::new("PreconditionFailed", 412, "If-Match"));
+    }
+    match (names("if-none-match"), request.method.as_str()) {
+        (Some(true), "GET" | "HEAD") => Err(Fault::new("NotModified", 304, "If-None-Match")),
+        (Some(true), _) => Err(Fault::new("PreconditionFailed", 412, "If-None-Match")),
+        _ => Ok(()),
+    }
+}
+
+/// Text of the first element of this name.
+fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let plain = text.replace("&lt;", "<").replace("&gt;", ">");
+    let plain = plain.replace("&quot;", "\"").replace("&apos;", "'");
+    Some(plain.replace("&amp;", "&"))
 }
 
 fn head(version: &Version) -> Vec<(&'static str, String)> {

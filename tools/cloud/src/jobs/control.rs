@@ -3,7 +3,7 @@
 //! Owns what CreateJob, CancelJob, DeleteJob and their kin do to the executions, and which messages
 //! devices get for it. The shapes of the REST answers are the HTTP module's.
 
-use super::{Change, Execution, Jobs, Publish, Status};
+use super::{Change, Execution, Jobs, Publish, Settings, Status, first};
 use crate::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub struct Job {
     pub forced: bool,
     /// `inProgressTimeoutInMinutes`.
     pub timeout: Option<u64>,
+    #[serde(default)]
+    pub settings: Settings,
     pub comment: Option<String>,
     pub reason: Option<String>,
     /// Epoch seconds, as the next two.
@@ -40,6 +42,7 @@ pub struct NewJob {
     pub document: Value,
     pub description: Option<String>,
     pub timeout: Option<u64>,
+    pub settings: Settings,
 }
 
 impl Jobs {
@@ -107,34 +110,12 @@ impl Jobs {
         if new.document.to_string().len() > DOCUMENT {
             return Err(Fault::invalid("the document is longer than 32768 bytes"));
         }
-        if new.timeout.is_some_and(|m| !(1..=10_080).contains(&m)) {
-            return Err(Fault::invalid("inProgressTimeoutInMinutes is 1 to 10080"));
-        }
+        check_timeout(new.timeout)?;
         let mut out = Vec::new();
         for thing in &new.things {
-            let before = self.next(thing).map(|e| e.job.clone());
-            let first = Change {
-                status: Status::Queued,
-                details: None,
-                version: 1,
-                at: now,
-            };
-            self.executions.push(Execution {
-                job: new.id.clone(),
-                thing: thing.clone(),
-                status: Status::Queued,
-                details: None,
-                version: 1,
-                document: new.document.clone(),
-                history: vec![first],
-                forced: false,
-                queued: now,
-                started: None,
-                updated: now,
-                deadline: None,
-                step: None,
-            });
-            out.extend(self.notify(thing, before.as_deref(), now));
+            let before = self.head(thing);
+            self.queue(&new.id, thing, first(), &new.document, now);
+            out.extend(self.notify(thing, before, now));
         }
         let job = Job {
             id: new.id.clone(),
@@ -144,6 +125,7 @@ impl Jobs {
             status: "IN_PROGRESS".into(),
             forced: false,
             timeout: new.timeout,
+            settings: new.settings,
             comment: None,
             reason: None,
             created: now,
@@ -152,6 +134,54 @@ impl Jobs {
         };
         self.jobs.insert(new.id, job);
         Ok(out)
+    }
+
+    fn queue(&mut self, job: &str, thing: &str, number: u64, document: &Value, now: u64) {
+        let change = Change {
+            status: Status::Queued,
+            details: None,
+            version: 1,
+            at: now,
+        };
+        self.executions.push(Execution {
+            job: job.into(),
+            thing: thing.into(),
+            number,
+            status: Status::Queued,
+            details: None,
+            version: 1,
+            document: document.clone(),
+            history: vec![change],
+            forced: false,
+            queued: now,
+            started: None,
+            updated: now,
+            deadline: None,
+            step: None,
+        });
+    }
+
+    /// UpdateJob.
+    ///
+    /// # Errors
+    /// Names an unknown job, one that has ended, or the member that AWS refuses.
+    pub fn update_job(&mut self, id: &str, body: &Value, now: u64) -> Result<(), Fault> {
+        let job = self.jobs.get_mut(id).ok_or_else(|| missing(id))?;
+        if job.status != "IN_PROGRESS" {
+            return Err(Fault::invalid(format!("job `{id}` is {}", job.status)));
+        }
+        let mut settings = job.settings.clone();
+        settings.change(body)?;
+        let timeout = body["timeoutConfig"]["inProgressTimeoutInMinutes"].as_u64();
+        check_timeout(timeout)?;
+        job.settings = settings;
+        // What has started keeps the timer that it has.
+        job.timeout = timeout.or(job.timeout);
+        if let Some(description) = body["description"].as_str() {
+            job.description = Some(description.into());
+        }
+        job.updated = now;
+        Ok(())
     }
 
     /// CancelJob: what is queued, by `force` also what is in progress.
@@ -194,11 +224,10 @@ impl Jobs {
         force: bool,
         now: u64,
     ) -> Result<Vec<Publish>, Fault> {
-        let before = self.next(thing).map(|e| e.job.clone());
-        let execution = self
-            .executions
-            .iter_mut()
-            .find(|e| e.thing == thing && e.job == job)
+        let before = self.head(thing);
+        let at = self.at(thing, job, None);
+        let execution = at
+            .and_then(|at| self.executions.get_mut(at))
             .ok_or_else(|| Fault::missing(format!("no job `{job}` for thing `{thing}`")))?;
         match execution.status {
             Status::Queued => {}
@@ -213,7 +242,7 @@ impl Jobs {
         }
         execution.change(Status::Canceled, None, now);
         self.settle(job, now);
-        Ok(self.notify(thing, before.as_deref(), now))
+        Ok(self.notify(thing, before, now))
     }
 
     /// DeleteJob; one with executions in progress only by `force`.
@@ -228,8 +257,8 @@ impl Jobs {
         let things = job.things.clone();
         let mut out = Vec::new();
         for thing in things {
-            if self.execution(&thing, id).is_some() {
-                out.extend(self.delete(&thing, id, true, now)?);
+            while let Some(number) = self.execution(&thing, id).map(|e| e.number) {
+                out.extend(self.delete(&thing, id, number, true, now)?);
             }
         }
         self.jobs.remove(id);
@@ -244,15 +273,14 @@ impl Jobs {
         &mut self,
         thing: &str,
         job: &str,
+        number: u64,
         force: bool,
         now: u64,
     ) -> Result<Vec<Publish>, Fault> {
-        let before = self.next(thing).map(|e| e.job.clone());
-        let at = self
-            .executions
-            .iter()
-            .position(|e| e.thing == thing && e.job == job)
-            .ok_or_else(|| Fault::missing(format!("no job `{job}` for thing `{thing}`")))?;
+        let before = self.head(thing);
+        let at = self.at(thing, job, Some(number)).ok_or_else(|| {
+            Fault::missing(format!("no execution {number} of job `{job}` on `{thing}`"))
+        })?;
         let status = self.executions[at].status;
         if !status.is_terminal() && !force {
             return Err(invalid_state(job));
@@ -262,7 +290,7 @@ impl Jobs {
         if status.is_terminal() {
             return Ok(Vec::new());
         }
-        Ok(self.notify(thing, before.as_deref(), now))
+        Ok(self.notify(thing, before, now))
     }
 
     /// Ends what has run out of time.
@@ -275,18 +303,45 @@ impl Jobs {
             .collect();
         let mut out = Vec::new();
         for (thing, job) in late {
-            let before = self.next(&thing).map(|e| e.job.clone());
-            let found = self
-                .executions
-                .iter_mut()
-                .find(|e| e.thing == thing && e.job == job);
-            if let Some(execution) = found {
+            let before = self.head(&thing);
+            let at = self.at(&thing, &job, None);
+            if let Some(execution) = at.and_then(|at| self.executions.get_mut(at)) {
                 execution.change(Status::TimedOut, None, now);
             }
-            self.settle(&job, now);
-            out.extend(self.notify(&thing, before.as_deref(), now));
+            self.ended(&thing, &job, now);
+            out.extend(self.notify(&thing, before, now));
+            out.extend(self.abort(&job, now));
         }
         out
+    }
+
+    /// A thing's execution has ended: it is tried again where the job says so, or the job may be
+    /// complete.
+    pub(super) fn ended(&mut self, thing: &str, id: &str, now: u64) {
+        let job = self.jobs.get(id).filter(|j| j.status == "IN_PROGRESS");
+        let again = self.execution(thing, id).zip(job).and_then(|(e, job)| {
+            let again = job.settings.retries(e.status, e.number);
+            again.then(|| (e.number + 1, e.document.clone()))
+        });
+        if let Some((number, document)) = again {
+            self.queue(id, thing, number, &document, now);
+        }
+        self.settle(id, now);
+    }
+
+    /// Cancels what is queued of a job that is over its abort criteria.
+    pub(super) fn abort(&mut self, id: &str, now: u64) -> Vec<Publish> {
+        let Some(job) = self.jobs.get(id).filter(|j| j.status == "IN_PROGRESS") else {
+            return Vec::new();
+        };
+        let last = job.things.iter().filter_map(|t| self.execution(t, id));
+        let ended: Vec<Status> = last.map(|e| e.status).filter(|s| s.is_terminal()).collect();
+        if !job.settings.gives_up(&ended) {
+            return Vec::new();
+        }
+        let comment = Some("abortConfig".to_owned());
+        self.cancel_job(id, false, comment, None, now)
+            .unwrap_or_default()
     }
 
     /// A job is complete when each of its executions has ended.
@@ -300,6 +355,13 @@ impl Jobs {
                 job.completed = Some(now);
             }
         }
+    }
+}
+
+fn check_timeout(minutes: Option<u64>) -> Result<(), Fault> {
+    match minutes.is_some_and(|m| !(1..=10_080).contains(&m)) {
+        true => Err(Fault::invalid("inProgressTimeoutInMinutes is 1 to 10080")),
+        false => Ok(()),
     }
 }
 

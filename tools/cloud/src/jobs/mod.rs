@@ -6,8 +6,10 @@
 //! a job document comes about. The operator's side is in [`control`].
 
 pub mod control;
+mod settings;
 
 pub use control::Job;
+pub use settings::Settings;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -82,6 +84,9 @@ pub struct Change {
 pub struct Execution {
     pub job: String,
     pub thing: String,
+    /// 1, and one more for each retry.
+    #[serde(default = "first")]
+    pub number: u64,
     pub status: Status,
     pub details: Option<Value>,
     pub version: u64,
@@ -142,7 +147,7 @@ impl Execution {
         if let Some(started) = self.started {
             out["startedAt"] = started.into();
         }
-        out["executionNumber"] = 1.into();
+        out["executionNumber"] = self.number.into();
         out["versionNumber"] = self.version.into();
         out
     }
@@ -164,7 +169,7 @@ impl Execution {
         }
         out["lastUpdatedAt"] = self.updated.into();
         out["versionNumber"] = self.version.into();
-        out["executionNumber"] = 1.into();
+        out["executionNumber"] = self.number.into();
         if let Some(seconds) = self.seconds_left(now) {
             out["approximateSecondsBeforeTimedOut"] = seconds.into();
         }
@@ -192,11 +197,21 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// The execution of a job on a thing.
+    /// The execution of a job on a thing, the newest where it was tried again.
     pub fn execution(&self, thing: &str, job: &str) -> Option<&Execution> {
+        self.numbered(thing, job, None)
+    }
+
+    /// The execution of a job on a thing of this number, the newest when none is given.
+    pub fn numbered(&self, thing: &str, job: &str, number: Option<u64>) -> Option<&Execution> {
+        let at = self.at(thing, job, number)?;
+        self.executions.get(at)
+    }
+
+    fn at(&self, thing: &str, job: &str, number: Option<u64>) -> Option<usize> {
         self.executions
             .iter()
-            .find(|e| e.thing == thing && e.job == job)
+            .rposition(|e| e.thing == thing && e.job == job && number.is_none_or(|n| n == e.number))
     }
 
     /// Answers a request that came on `$aws/things/<thing>/jobs/<operation>`; nothing for the
@@ -250,7 +265,8 @@ impl Jobs {
                 out.extend(members);
                 let mut messages = vec![answer("accepted", Value::Object(out))];
                 if let Some(before) = before {
-                    messages.extend(self.notify(thing, before.as_deref(), now));
+                    messages.extend(self.notify(thing, before, now));
+                    messages.extend(self.abort(parts[0], now));
                 }
                 messages
             }
@@ -282,11 +298,8 @@ impl Jobs {
             return Ok((out, None));
         };
         let timeout = self.jobs.get(&job).and_then(|j| j.timeout);
-        let found = self
-            .executions
-            .iter_mut()
-            .find(|e| e.thing == thing && e.job == job);
-        if let Some(execution) = found {
+        let at = self.at(thing, &job, None);
+        if let Some(execution) = at.and_then(|at| self.executions.get_mut(at)) {
             if execution.status == Status::Queued {
                 execution.start(timeout, now);
                 execution.set_step(step, now);
@@ -309,8 +322,7 @@ impl Jobs {
                 None => return Ok((out, None)),
             }
         } else {
-            self.execution(thing, job)
-                .filter(|_| is_first(body))
+            self.numbered(thing, job, number(body)?)
                 .ok_or_else(|| Refusal::not_found(job))?
         };
         if execution.status.is_terminal() {
@@ -351,12 +363,10 @@ impl Jobs {
                     })?,
             ),
         };
-        let before = self.next(thing).map(|e| e.job.clone());
+        let before = self.head(thing);
         let timeout = self.jobs.get(job).and_then(|j| j.timeout);
-        let found = self
-            .executions
-            .iter_mut()
-            .find(|e| e.thing == thing && e.job == job && is_first(body));
+        let at = self.at(thing, job, number(body)?);
+        let found = at.and_then(|at| self.executions.get_mut(at));
         let execution = found.ok_or_else(|| Refusal::not_found(job))?;
         if expected.is_some_and(|v| v != execution.version) {
             return Err(Refusal {
@@ -389,7 +399,7 @@ impl Jobs {
             out.insert("jobDocument".into(), execution.document.clone());
         }
         if wanted.is_terminal() {
-            self.settle(job, now);
+            self.ended(thing, job, now);
         }
         Ok((out, wanted.is_terminal().then_some(before)))
     }
@@ -408,8 +418,13 @@ impl Jobs {
         first(Status::InProgress).or_else(|| first(Status::Queued))
     }
 
+    /// Job and number of [`Jobs::next`].
+    fn head(&self, thing: &str) -> Head {
+        self.next(thing).map(|e| (e.job.clone(), e.number))
+    }
+
     /// The pending list has changed: `notify`, and `notify-next` when its head has.
-    fn notify(&self, thing: &str, before: Option<&str>, now: u64) -> Vec<Publish> {
+    fn notify(&self, thing: &str, before: Head, now: u64) -> Vec<Publish> {
         let mut jobs = Map::new();
         for status in [Status::InProgress, Status::Queued] {
             let list: Vec<Value> = self
@@ -428,9 +443,8 @@ impl Jobs {
             payload: body.to_string().into_bytes(),
         };
         let mut out = vec![message("notify", json!({"timestamp": now, "jobs": jobs}))];
-        let next = self.next(thing);
-        if next.map(|e| e.job.as_str()) != before {
-            let body = match next {
+        if self.head(thing) != before {
+            let body = match self.next(thing) {
                 Some(execution) => {
                     json!({"timestamp": now, "execution": execution.describe(true, now)})
                 }
@@ -442,8 +456,11 @@ impl Jobs {
     }
 }
 
+/// Job and number of the execution at the head of a thing's pending list.
+type Head = Option<(String, u64)>;
+
 /// Members of an accepted answer; and, when the pending list changed, its head before that.
-type Answer = Result<(Map<String, Value>, Option<Option<String>>), Refusal>;
+type Answer = Result<(Map<String, Value>, Option<Head>), Refusal>;
 
 struct Refusal {
     code: &'static str,
@@ -497,9 +514,21 @@ fn parse(payload: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// Every execution here is the first of its job on its thing.
-fn is_first(body: &Value) -> bool {
-    body.get("executionNumber").is_none_or(|n| *n == json!(1))
+fn first() -> u64 {
+    1
+}
+
+/// `executionNumber`, if it is there.
+fn number(body: &Value) -> Result<Option<u64>, Refusal> {
+    let Some(value) = body.get("executionNumber").filter(|v| !v.is_null()) else {
+        return Ok(None);
+    };
+    let message = || format!("executionNumber {value}");
+    let number = value.as_u64();
+    number.map_or_else(
+        || Err(Refusal::plain("InvalidRequest", message())),
+        |n| Ok(Some(n)),
+    )
 }
 
 /// `stepTimeoutInMinutes`: 1 to 10080, or -1.

@@ -185,6 +185,122 @@ fn timers_end_an_execution_and_are_told() {
     assert_eq!(jobs.job("a").unwrap().status, "COMPLETED");
 }
 
+fn with(things: &[&str], settings: Value) -> Jobs {
+    let mut jobs = Jobs::default();
+    let new = control::NewJob {
+        id: "a".into(),
+        things: things.iter().map(|t| (*t).to_owned()).collect(),
+        document: json!({}),
+        timeout: Some(10),
+        settings: Settings::of(&settings).unwrap(),
+        ..control::NewJob::default()
+    };
+    jobs.create_job(new, 100).unwrap();
+    jobs
+}
+
+const FAILED: &[u8] = br#"{"status":"FAILED"}"#;
+
+#[test]
+fn a_failure_is_tried_again_as_often_as_the_job_says() {
+    let retry = json!({"jobExecutionsRetryConfig": {"criteriaList": [
+        {"failureType": "FAILED", "numberOfRetries": 1},
+        {"failureType": "TIMED_OUT", "numberOfRetries": 2}]}});
+    let mut jobs = with(&["t"], retry);
+    jobs.request("t", "start-next", b"", 101);
+    let out = jobs.request("t", "a/update", FAILED, 102);
+    let topics: Vec<&str> = out
+        .iter()
+        .map(|p| p.topic.rsplit('/').next().unwrap())
+        .collect();
+    assert_eq!(topics, ["accepted", "notify", "notify-next"]);
+    let next = body(&out[2])["execution"].clone();
+    assert_eq!(
+        (&next["jobId"], &next["status"]),
+        (&json!("a"), &json!("QUEUED"))
+    );
+    assert_eq!(
+        (&next["executionNumber"], &next["versionNumber"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(jobs.job("a").unwrap().status, "IN_PROGRESS");
+
+    // The first one has ended and can still be named; the second runs out of time.
+    let old = jobs.request("t", "a/get", br#"{"executionNumber":1}"#, 103);
+    assert_eq!(body(&old[0])["code"], "TerminalStateReached");
+    let old = br#"{"status":"SUCCEEDED","executionNumber":1}"#;
+    let out = jobs.request("t", "a/update", old, 103);
+    assert_eq!(body(&out[0])["code"], "InvalidStateTransition");
+    let none = jobs.request("t", "a/get", br#"{"executionNumber":3}"#, 103);
+    assert_eq!(body(&none[0])["code"], "ResourceNotFound");
+    jobs.request("t", "start-next", b"", 104);
+    assert_eq!(jobs.expire(104 + 600).len(), 2);
+    assert_eq!(jobs.execution("t", "a").unwrap().number, 3);
+    // FAILED has one retry, and this is the third.
+    jobs.request("t", "start-next", b"", 800);
+    let out = jobs.request("t", "a/update", FAILED, 801);
+    assert_eq!(body(&out[2]), json!({"timestamp": 801}));
+    assert_eq!(jobs.job("a").unwrap().status, "COMPLETED");
+    let all: Vec<_> = jobs.executions().map(|e| (e.number, e.status)).collect();
+    let wanted = [
+        (1, Status::Failed),
+        (2, Status::TimedOut),
+        (3, Status::Failed),
+    ];
+    assert_eq!(all, wanted);
+    jobs.delete_job("a", false, 802).unwrap();
+    assert_eq!(jobs.executions().count(), 0);
+}
+
+#[test]
+fn a_job_over_its_abort_criteria_is_cancelled_for_the_rest() {
+    let abort = json!({"abortConfig": {"criteriaList": [{"failureType": "FAILED",
+        "action": "CANCEL", "thresholdPercentage": 50.0, "minNumberOfExecutedThings": 2}]}});
+    let mut jobs = with(&["t", "u", "v", "w"], abort);
+    let state = |jobs: &Jobs, thing: &str| jobs.execution(thing, "a").unwrap().status;
+    jobs.request("w", "start-next", b"", 101);
+    jobs.request("t", "a/update", FAILED, 102);
+    assert_eq!(state(&jobs, "v"), Status::Queued, "one thing has ended");
+    let out = jobs.request("u", "a/update", br#"{"status":"SUCCEEDED"}"#, 103);
+    // v hears that its queue is empty; w is in progress and goes on.
+    let told: Vec<&str> = out.iter().map(|p| p.topic.as_str()).collect();
+    assert!(told.contains(&"$aws/things/v/jobs/notify-next"), "{told:?}");
+    assert_eq!(state(&jobs, "v"), Status::Canceled);
+    assert_eq!(state(&jobs, "w"), Status::InProgress);
+    let job = jobs.job("a").unwrap();
+    assert_eq!((job.status.as_str(), job.forced), ("CANCELED", false));
+}
+
+#[test]
+fn settings_that_aws_refuses_are_named() {
+    let retry = |kind: &str, n: u64| {
+        json!({"jobExecutionsRetryConfig": {"criteriaList":
+            [{"failureType": kind, "numberOfRetries": n}]}})
+    };
+    let abort = |name: &str, value: Value| {
+        let mut criterion = json!({"failureType": "ALL", "action": "CANCEL",
+            "thresholdPercentage": 10.0, "minNumberOfExecutedThings": 1});
+        criterion[name] = value;
+        json!({"abortConfig": {"criteriaList": [criterion]}})
+    };
+    assert!(Settings::of(&retry("ALL", 10)).is_ok());
+    assert!(Settings::of(&abort("failureType", json!("REJECTED"))).is_ok());
+    for bad in [
+        retry("ALL", 11),
+        retry("REJECTED", 1),
+        json!({"jobExecutionsRetryConfig": {}}),
+        json!({"abortConfig": {"criteriaList": []}}),
+        abort("failureType", json!("CANCELED")),
+        abort("action", json!("STOP")),
+        abort("thresholdPercentage", json!(0)),
+        abort("thresholdPercentage", json!(101)),
+        abort("minNumberOfExecutedThings", json!(0)),
+    ] {
+        let fault = Settings::of(&bad).unwrap_err();
+        assert!(fault.message.contains("Config: "), "{bad}: {fault}");
+    }
+}
+
 #[test]
 fn the_operator_is_refused_by_name() {
     let mut jobs = queue();
@@ -212,7 +328,7 @@ fn the_operator_is_refused_by_name() {
         "InvalidStateTransitionException"
     );
     assert_eq!(
-        name(jobs.delete("t", "a", false, 12)),
+        name(jobs.delete("t", "a", 1, false, 12)),
         "InvalidStateTransitionException"
     );
     assert_eq!(
@@ -242,7 +358,7 @@ fn any_sequence_keeps_the_rules() {
             match next(7) {
                 0 => drop(jobs.create("t", &job, json!({"n": step}), step)),
                 1 => drop(jobs.cancel("t", &job, force, step)),
-                2 => drop(jobs.delete("t", &job, force, step)),
+                2 => drop(jobs.delete("t", &job, 1, force, step)),
                 3 => drop(jobs.request("t", "start-next", br#"{"stepTimeoutInMinutes":1}"#, step)),
                 4 => drop(jobs.expire(step + u64::from(next(90)))),
                 n => {

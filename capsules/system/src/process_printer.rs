@@ -61,7 +61,7 @@ fn overview(p: &dyn Process, w: &mut dyn Write) -> fmt::Result {
     // A line of this kernel's own, behind what upstream prints.
     write!(
         w,
-        "\r\n Process ID: {:?}   ShortId: {}   Version: {}\r\n",
+        "\r\n Process ID: {:?}   ShortId: {:?}   Version: {}\r\n",
         p.processid(),
         p.short_app_id(),
         p.binary_version().map_or(0, |v| v.get().get())

@@ -1,5 +1,7 @@
 //! Policies and schedulers on real processes (`kernel::testing`).
 
+mod clock;
+
 use capsules_system::process_checker::basic::AppIdAssignerNames;
 use capsules_system::process_checker::credentials::{
     AppCheckerCredentials, CredentialVerifier, Verdict,
@@ -8,14 +10,16 @@ use capsules_system::process_checker::tbf::AppIdAssignerTbfHeader;
 use capsules_system::process_policies::{
     StopFaultPolicy, ThresholdRestartFaultPolicy, ThresholdRestartThenPanicFaultPolicy,
 };
-use capsules_system::scheduler::cooperative::CooperativeSched;
-use capsules_system::scheduler::mlfq::MLFQSched;
+use capsules_system::scheduler::cooperative::{CoopProcessNode, CooperativeSched};
+use capsules_system::scheduler::mlfq::{MLFQProcessNode, MLFQSched};
 use capsules_system::scheduler::priority::PrioritySched;
-use capsules_system::scheduler::round_robin::RoundRobinSched;
+use capsules_system::scheduler::round_robin::{RoundRobinProcessNode, RoundRobinSched};
+use clock::Clock;
 use kernel::ErrorCode;
+use kernel::collections::list::{List, ListNode};
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
 use kernel::process::{
-    FaultAction, ProcessBinary, ProcessFaultPolicy, ShortId, StoppedExecutingReason,
+    FaultAction, ProcessBinary, ProcessFaultPolicy, ProcessSlot, ShortId, StoppedExecutingReason,
 };
 use kernel::process_checker::{
     AcceptedCredential, AppCredentialsPolicy, AppCredentialsPolicyClient, AppUniqueness,
@@ -36,10 +40,27 @@ fn next(s: &impl Scheduler<TestChip>) -> Option<(usize, Option<u32>)> {
     }
 }
 
+/// A node for each slot, in their order.
+fn fill<T: ListNode<'static, T>>(
+    list: &List<'static, T>,
+    t: &TestKernel,
+    node: impl Fn(&'static ProcessSlot) -> T,
+) {
+    for slot in t.slots() {
+        list.push_tail(Box::leak(Box::new(node(slot))));
+    }
+}
+
+fn round_robin(t: &TestKernel) -> RoundRobinSched<'static> {
+    let s = RoundRobinSched::new();
+    fill(&s.processes, t, RoundRobinProcessNode::new);
+    s
+}
+
 #[test]
 fn round_robin_takes_turns_and_gives_the_rest_of_a_slice_back() {
     let t = TestKernel::new();
-    let s = RoundRobinSched::new(t.slots());
+    let s = round_robin(&t);
     assert_eq!(next(&s), None);
     let (a, b) = (t.process("a"), t.process("b"));
     let c = t.process("c");
@@ -47,19 +68,19 @@ fn round_robin_takes_turns_and_gives_the_rest_of_a_slice_back() {
     // Each has its start-up call queued.
     let full = Some(10_000);
     let first = next(&s).unwrap();
-    assert_eq!(first, (2, full));
+    assert_eq!(first, (0, full));
     let done = |r, us| Scheduler::<TestChip>::result(&s, r, us);
     done(StoppedExecutingReason::KernelPreemption, Some(4_000));
-    assert_eq!(next(&s), Some((2, Some(6_000))), "it goes on");
+    assert_eq!(next(&s), Some((0, Some(6_000))), "it goes on");
     done(StoppedExecutingReason::KernelPreemption, Some(5_700));
-    assert_eq!(next(&s), Some((0, full)), "too little was left");
+    assert_eq!(next(&s), Some((2, full)), "too little was left");
     done(StoppedExecutingReason::TimesliceExpired, Some(10_000));
-    assert_eq!(next(&s), Some((2, full)), "a stopped one is passed over");
+    assert_eq!(next(&s), Some((0, full)), "a stopped one is passed over");
     done(StoppedExecutingReason::NoWorkLeft, Some(10));
     b.process().resume();
-    assert_eq!(next(&s), Some((0, full)));
-    done(StoppedExecutingReason::NoWorkLeft, Some(10));
     assert_eq!(next(&s), Some((1, full)));
+    done(StoppedExecutingReason::NoWorkLeft, Some(10));
+    assert_eq!(next(&s), Some((2, full)));
     a.process().terminate(None);
     c.process().terminate(None);
     done(StoppedExecutingReason::NoWorkLeft, Some(10));
@@ -93,7 +114,7 @@ impl DeferredCallClient for Work {
 #[test]
 fn no_slow_call_follows_another_while_a_process_is_ready_that_has_not_run() {
     let t = TestKernel::new();
-    let s = RoundRobinSched::new(t.slots());
+    let s = round_robin(&t);
     let chip = t.chip();
     let (a, b) = (t.process("a"), t.process("b"));
     let (slow, other) = (
@@ -115,28 +136,28 @@ fn no_slow_call_follows_another_while_a_process_is_ready_that_has_not_run() {
         done(StoppedExecutingReason::NoWorkLeft, None);
         turn()
     });
-    assert_eq!(both, (1, 0));
+    assert_eq!(both, (0, 1));
     slow.call.set();
     other.call.set();
-    assert!(!s.continue_process(a.id(), chip), "all have run");
+    assert!(!s.continue_process(b.id(), chip), "all have run");
     s.execute_kernel_work(chip);
     assert_eq!((slow.runs.get(), other.runs.get()), (1, 0), "one at a time");
     assert!(waits());
     s.execute_kernel_work(chip);
     assert_eq!(other.runs.get(), 0);
-    assert_eq!(turn(), 1, "the turn of the one that called is over");
-    assert!(waits(), "a has not run");
+    assert_eq!(turn(), 0, "the turn of the one that called is over");
+    assert!(waits(), "b has not run");
     prompt.call.set();
     assert!(!waits(), "what is not slow comes first, as ever");
-    assert!(!s.continue_process(b.id(), chip));
+    assert!(!s.continue_process(a.id(), chip));
     s.execute_kernel_work(chip);
     assert_eq!((prompt.runs.get(), other.runs.get()), (1, 0));
     // Chosen but not entered is not run.
     done(StoppedExecutingReason::NoWorkLeft, Some(10));
-    assert_eq!(next(&s).map(|n| n.0), Some(0));
+    assert_eq!(next(&s).map(|n| n.0), Some(1));
     done(StoppedExecutingReason::KernelPreemption, Some(0));
     assert!(waits());
-    assert_eq!(turn(), 0);
+    assert_eq!(turn(), 1);
     assert!(!waits());
     s.execute_kernel_work(chip);
     assert_eq!(other.runs.get(), 1);
@@ -153,16 +174,17 @@ fn no_slow_call_follows_another_while_a_process_is_ready_that_has_not_run() {
 #[test]
 fn cooperative_and_priority_choose_as_they_say() {
     let t = TestKernel::new();
-    let (coop, prio) = (
-        CooperativeSched::new(t.slots()),
-        PrioritySched::new(t.slots()),
-    );
+    let coop = CooperativeSched::new();
+    fill(&coop.processes, &t, CoopProcessNode::new);
+    let prio = PrioritySched::new(t.kernel(), t.management_capability());
     let (a, b) = (t.process("a"), t.process("b"));
     assert_eq!(next(&coop), Some((0, None)));
     Scheduler::<TestChip>::result(&coop, StoppedExecutingReason::NoWorkLeft, None);
     assert_eq!(next(&coop), Some((1, None)));
     Scheduler::<TestChip>::result(&coop, StoppedExecutingReason::KernelPreemption, None);
     assert_eq!(next(&coop), Some((1, None)), "an interrupt ends no turn");
+    Scheduler::<TestChip>::result(&coop, StoppedExecutingReason::NoWorkLeft, None);
+    assert_eq!(next(&coop), Some((0, None)), "around to the first");
     assert_eq!(next(&prio), Some((0, None)));
     assert!(!prio.continue_process(b.id(), t.chip()));
     a.process().terminate(None);
@@ -373,10 +395,16 @@ fn a_digest_is_kept_while_a_signature_may_follow_and_is_none_where_one_is_requir
 #[test]
 fn who_uses_up_its_slice_sinks_and_rises_again() {
     let t = TestKernel::new();
-    let s: MLFQSched<8> = MLFQSched::new(t.slots());
+    let clock: &Clock = Box::leak(Box::default());
+    clock.now.set(u32::MAX - 1_000_000);
+    let s = MLFQSched::new(clock);
+    fill(&s.processes[0], &t, MLFQProcessNode::new);
     assert_eq!(next(&s), None);
     let (a, b) = (t.process("a"), t.process("b"));
-    let done = |r, us| Scheduler::<TestChip>::result(&s, r, Some(us));
+    let done = |r, us| {
+        clock.now.set(clock.now.get().wrapping_add(us));
+        Scheduler::<TestChip>::result(&s, r, Some(us));
+    };
     use StoppedExecutingReason::{KernelPreemption, NoWorkLeft, TimesliceExpired};
     // Both in the first queue: in turn.
     assert_eq!(next(&s), Some((0, Some(10_000))));

@@ -1,47 +1,13 @@
 //! Back-off on real processes (`kernel::testing`), with a clock that the test turns.
 
+mod clock;
+
 use capsules_system::process_restart::{Backoff, BackoffRestartFaultPolicy};
-use kernel::ErrorCode;
+use clock::Clock;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
-use kernel::hil::time::{Alarm, AlarmClient, Freq1MHz, Ticks, Ticks32, Time};
+use kernel::hil::time::{Alarm, AlarmClient};
 use kernel::process::{FaultAction, Process, ProcessFaultPolicy, State};
 use kernel::testing::{Everything, TestKernel};
-use std::cell::Cell;
-
-#[derive(Default)]
-struct Clock {
-    now: Cell<u32>,
-    /// Reference and distance.
-    set: Cell<Option<(u32, u32)>>,
-}
-
-impl Time for Clock {
-    type Frequency = Freq1MHz;
-    type Ticks = Ticks32;
-    fn now(&self) -> Ticks32 {
-        self.now.get().into()
-    }
-}
-
-impl<'a> Alarm<'a> for Clock {
-    fn set_alarm_client(&self, _: &'a dyn AlarmClient) {}
-    fn set_alarm(&self, reference: Ticks32, dt: Ticks32) {
-        self.set.set(Some((reference.into_u32(), dt.into_u32())));
-    }
-    fn get_alarm(&self) -> Ticks32 {
-        0.into()
-    }
-    fn disarm(&self) -> Result<(), ErrorCode> {
-        self.set.set(None);
-        Ok(())
-    }
-    fn is_armed(&self) -> bool {
-        self.set.get().is_some()
-    }
-    fn minimum_dt(&self) -> Ticks32 {
-        1.into()
-    }
-}
 
 type Policy = BackoffRestartFaultPolicy<Clock, Everything, 8>;
 

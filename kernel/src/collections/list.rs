@@ -59,6 +59,7 @@ impl<'a, T: ?Sized + ListNode<'a, T>> List<'a, T> {
     }
 
     /// Members from the front.
+    #[inline(always)]
     pub fn iter(&self) -> ListIterator<'a, T> {
         ListIterator {
             cur: self.head.0.get(),
@@ -79,6 +80,7 @@ pub struct ListIterator<'a, T: 'a + ?Sized + ListNode<'a, T>> {
 
 impl<'a, T: ?Sized + ListNode<'a, T>> Iterator for ListIterator<'a, T> {
     type Item = &'a T;
+    #[inline(always)]
     fn next(&mut self) -> Option<&'a T> {
         let res = self.cur?;
         self.cur = res.next().0.get();

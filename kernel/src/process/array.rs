@@ -4,6 +4,7 @@ use super::Process;
 use core::cell::Cell;
 
 /// Room for one process.
+#[derive(Clone)]
 pub struct ProcessSlot {
     pub(crate) proc: Cell<Option<&'static dyn Process>>,
 }
@@ -20,6 +21,10 @@ impl ProcessSlot {
     pub fn ready(&self) -> Option<super::ProcessId> {
         let process = self.proc.get()?;
         process.ready().then(|| process.processid())
+    }
+    /// Whether the process in it is the run of this number.
+    pub fn contains_process_with_id(&self, identifier: usize) -> bool {
+        self.get().is_some_and(|p| p.processid().id() == identifier)
     }
     /// The process in it.
     pub fn get(&self) -> Option<&'static dyn Process> {
@@ -43,5 +48,12 @@ impl<const N: usize> ProcessArray<N> {
     /// For [`crate::Kernel::new`].
     pub fn as_slice(&self) -> &[ProcessSlot] {
         &self.slots
+    }
+}
+
+impl<const N: usize> core::ops::Index<usize> for ProcessArray<N> {
+    type Output = ProcessSlot;
+    fn index(&self, i: usize) -> &ProcessSlot {
+        &self.slots[i]
     }
 }

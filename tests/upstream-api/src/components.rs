@@ -2,11 +2,18 @@
 
 use crate::capsules::{heartbeat::Heartbeat, shout::Shout};
 use capsules_core::virtualizers::virtual_alarm::{MuxAlarm, VirtualMuxAlarm};
-use kernel::capabilities::MemoryAllocationCapability;
+use capsules_system::scheduler::cooperative::{CoopProcessNode, CooperativeSched};
+use capsules_system::scheduler::mlfq::{MLFQProcessNode, MLFQSched};
+use capsules_system::scheduler::priority::PrioritySched;
+use capsules_system::scheduler::round_robin::{RoundRobinProcessNode, RoundRobinSched};
+use kernel::Kernel;
+use kernel::capabilities::{MemoryAllocationCapability, ProcessManagementCapability};
+use kernel::collections::list::ListNode;
 use kernel::component::Component;
 use kernel::deferred_call::DeferredCallClient;
 use kernel::hil::led::Led;
 use kernel::hil::time::{self, Alarm};
+use kernel::process::{ProcessArray, ProcessSlot};
 use std::mem::MaybeUninit;
 
 #[macro_export]
@@ -118,4 +125,70 @@ impl<C: MemoryAllocationCapability> Component for ShoutComponent<C> {
         shout.register();
         shout
     }
+}
+
+type Nodes<T, const N: usize> = &'static mut MaybeUninit<[MaybeUninit<T>; N]>;
+
+/// What the components of schedulers do: a node for each slot of the array, put in front.
+fn node_of_each<T: ListNode<'static, T>, const N: usize>(
+    slots: &'static ProcessArray<N>,
+    room: Nodes<T, N>,
+    node: fn(&'static ProcessSlot) -> T,
+    mut put: impl FnMut(&'static T),
+) {
+    let room = room.write([const { MaybeUninit::uninit() }; N]);
+    for (i, room) in room.iter_mut().enumerate() {
+        put(room.write(node(&slots[i])));
+    }
+}
+
+pub fn round_robin<const N: usize>(
+    slots: &'static ProcessArray<N>,
+    buf: &'static mut MaybeUninit<RoundRobinSched<'static>>,
+    room: Nodes<RoundRobinProcessNode<'static>, N>,
+) -> &'static mut RoundRobinSched<'static> {
+    const _: RoundRobinSched = RoundRobinSched::new_with_time(5_000);
+    let s = buf.write(RoundRobinSched::new());
+    node_of_each(slots, room, RoundRobinProcessNode::new, |node| {
+        s.processes.push_head(node)
+    });
+    s
+}
+
+pub fn cooperative<const N: usize>(
+    slots: &'static ProcessArray<N>,
+    buf: &'static mut MaybeUninit<CooperativeSched<'static>>,
+    room: Nodes<CoopProcessNode<'static>, N>,
+) -> &'static mut CooperativeSched<'static> {
+    const _: CooperativeSched = CooperativeSched::new();
+    let s = buf.write(CooperativeSched::new());
+    node_of_each(slots, room, CoopProcessNode::new, |node| {
+        s.processes.push_head(node)
+    });
+    s
+}
+
+pub fn mlfq<A: 'static + time::Alarm<'static>, const N: usize>(
+    alarm: &'static A,
+    slots: &'static ProcessArray<N>,
+    buf: &'static mut MaybeUninit<MLFQSched<'static, A>>,
+    room: Nodes<MLFQProcessNode<'static>, N>,
+) -> &'static mut MLFQSched<'static, A> {
+    let s = buf.write(MLFQSched::new(alarm));
+    node_of_each(slots, room, MLFQProcessNode::new, |node| {
+        s.processes[0].push_head(node)
+    });
+    let _: (u32, usize) = (
+        MLFQSched::<A>::PRIORITY_REFRESH_PERIOD_MS,
+        MLFQSched::<A>::NUM_QUEUES,
+    );
+    s
+}
+
+pub fn priority<CAP: ProcessManagementCapability>(
+    kernel: &'static Kernel,
+    cap: CAP,
+    buf: &'static mut MaybeUninit<PrioritySched<CAP>>,
+) -> &'static mut PrioritySched<CAP> {
+    buf.write(PrioritySched::new(kernel, cap))
 }

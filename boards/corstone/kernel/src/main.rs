@@ -177,12 +177,13 @@ fn main() -> ! {
     capsules.loading_alarm.set_alarm_client(announcer);
     loader.set_client(announcer);
 
+    let scheduler = scheduler::create(kernel, slots, capsules.restart_alarm);
     let platform = Platform {
         capsules,
         app_loader,
         supervision,
         ipc: IPC::new(kernel, ipc::DRIVER_NUM, &memory_cap),
-        scheduler: scheduler::create(slots),
+        scheduler,
         systick: SysTick::new(),
         fault_policy,
     };

@@ -10,25 +10,51 @@
 //! With several the first of this table counts. Slot order is the order of loading: the product's apps
 //! by what they have to be checked, quickest first.
 
+use crate::NUM_PROCS;
+use crate::capsules::VirtualAlarm;
+use core::mem::MaybeUninit;
+use kernel::collections::list::{List, ListNode};
 use kernel::process::ProcessSlot;
+use kernel::{Kernel, static_buf};
 
 #[cfg(feature = "scheduler-priority")]
 mod choice {
-    pub use capsules_system::scheduler::priority::PrioritySched as Sched;
+    use super::*;
+    use crate::process_console::Capability;
+    pub type Sched = capsules_system::scheduler::priority::PrioritySched<Capability>;
     pub const NAME: &str = "priority";
+    pub fn make(kernel: &'static Kernel, _: Slots, _: &'static VirtualAlarm) -> Sched {
+        Sched::new(kernel, Capability)
+    }
 }
 #[cfg(all(feature = "scheduler-cooperative", not(feature = "scheduler-priority")))]
 mod choice {
-    pub use capsules_system::scheduler::cooperative::CooperativeSched as Sched;
+    use super::*;
+    use capsules_system::scheduler::cooperative::{CoopProcessNode, CooperativeSched};
+    pub type Sched = CooperativeSched<'static>;
     pub const NAME: &str = "cooperative";
+    pub fn make(_: &'static Kernel, slots: Slots, _: &'static VirtualAlarm) -> Sched {
+        let sched = Sched::new();
+        let room = static_buf!([MaybeUninit<CoopProcessNode<'static>>; SLOTS]);
+        fill(&sched.processes, room, slots, CoopProcessNode::new);
+        sched
+    }
 }
 #[cfg(all(
     feature = "scheduler-mlfq",
     not(any(feature = "scheduler-priority", feature = "scheduler-cooperative"))
 ))]
 mod choice {
-    pub type Sched = capsules_system::scheduler::mlfq::MLFQSched<{ crate::NUM_PROCS as usize }>;
+    use super::*;
+    use capsules_system::scheduler::mlfq::{MLFQProcessNode, MLFQSched};
+    pub type Sched = MLFQSched<'static, VirtualAlarm>;
     pub const NAME: &str = "mlfq";
+    pub fn make(_: &'static Kernel, slots: Slots, clock: &'static VirtualAlarm) -> Sched {
+        let sched = Sched::new(clock);
+        let room = static_buf!([MaybeUninit<MLFQProcessNode<'static>>; SLOTS]);
+        fill(&sched.processes[0], room, slots, MLFQProcessNode::new);
+        sched
+    }
 }
 #[cfg(not(any(
     feature = "scheduler-priority",
@@ -36,17 +62,42 @@ mod choice {
     feature = "scheduler-mlfq"
 )))]
 mod choice {
-    pub use capsules_system::scheduler::round_robin::RoundRobinSched as Sched;
+    use super::*;
+    use capsules_system::scheduler::round_robin::{RoundRobinProcessNode, RoundRobinSched};
+    pub type Sched = RoundRobinSched<'static>;
     pub const NAME: &str = "round robin";
+    pub fn make(_: &'static Kernel, slots: Slots, _: &'static VirtualAlarm) -> Sched {
+        let sched = Sched::new();
+        let room = static_buf!([MaybeUninit<RoundRobinProcessNode<'static>>; SLOTS]);
+        fill(&sched.processes, room, slots, RoundRobinProcessNode::new);
+        sched
+    }
 }
 
 /// The scheduler.
 pub use choice::Sched;
 
-/// Over these slots.
-pub fn create(slots: &'static [ProcessSlot]) -> Sched {
+const SLOTS: usize = NUM_PROCS as usize;
+type Slots = &'static [ProcessSlot];
+
+/// Over these slots; `clock` is only asked for the time.
+pub fn create(kernel: &'static Kernel, slots: Slots, clock: &'static VirtualAlarm) -> Sched {
     if choice::NAME != "round robin" {
         kernel::debug!("kernel: scheduler {}", choice::NAME);
     }
-    Sched::new(slots)
+    choice::make(kernel, slots, clock)
+}
+
+/// A node for each slot, in their order.
+#[allow(dead_code)] // Priority needs none.
+fn fill<T: ListNode<'static, T>>(
+    list: &List<'static, T>,
+    room: &'static mut MaybeUninit<[MaybeUninit<T>; SLOTS]>,
+    slots: Slots,
+    node: impl Fn(&'static ProcessSlot) -> T,
+) {
+    let room = room.write([const { MaybeUninit::uninit() }; SLOTS]);
+    for (room, slot) in room.iter_mut().zip(slots).rev() {
+        list.push_head(room.write(node(slot)));
+    }
 }

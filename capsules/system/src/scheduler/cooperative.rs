@@ -1,42 +1,74 @@
 //! Round robin without slices: a process runs until it yields.
 
+use super::next_ready;
 use core::cell::Cell;
+use kernel::collections::list::{List, ListLink, ListNode};
 use kernel::platform::chip::Chip;
 use kernel::process::{ProcessSlot, StoppedExecutingReason};
 use kernel::scheduler::{Scheduler, SchedulingDecision};
 
-/// The scheduler.
-pub struct CooperativeSched {
-    slots: &'static [ProcessSlot],
-    next: Cell<usize>,
+/// A slot in the scheduler's list.
+pub struct CoopProcessNode<'a> {
+    slot: &'static ProcessSlot,
+    next: ListLink<'a, CoopProcessNode<'a>>,
 }
 
-impl CooperativeSched {
-    /// Over all slots.
-    pub const fn new(slots: &'static [ProcessSlot]) -> Self {
-        CooperativeSched {
-            slots,
-            next: Cell::new(0),
+impl CoopProcessNode<'_> {
+    /// For this slot.
+    pub const fn new(proc: &'static ProcessSlot) -> Self {
+        CoopProcessNode {
+            slot: proc,
+            next: ListLink::empty(),
         }
     }
 }
 
-impl<C: Chip> Scheduler<C> for CooperativeSched {
-    fn next(&self) -> SchedulingDecision {
-        let (first, count) = (self.next.get(), self.slots.len());
-        for i in (first..count).chain(0..count.min(first)) {
-            if let Some(id) = self.slots.get(i).and_then(ProcessSlot::ready) {
-                self.next.set(i);
-                return SchedulingDecision::RunProcess((id, None));
-            }
+impl<'a> ListNode<'a, CoopProcessNode<'a>> for CoopProcessNode<'a> {
+    fn next(&'a self) -> &'a ListLink<'a, CoopProcessNode<'a>> {
+        &self.next
+    }
+}
+
+/// The scheduler.
+pub struct CooperativeSched<'a> {
+    /// Who takes turns, in this order.
+    pub processes: List<'a, CoopProcessNode<'a>>,
+    last: Cell<Option<&'a CoopProcessNode<'a>>>,
+    /// The last one was interrupted: its turn is not over.
+    goes_on: Cell<bool>,
+}
+
+impl CooperativeSched<'_> {
+    /// Over nobody: nodes are put into [`Self::processes`].
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        CooperativeSched {
+            processes: List::new(),
+            last: Cell::new(None),
+            goes_on: Cell::new(false),
         }
-        SchedulingDecision::TrySleep
+    }
+}
+
+impl<C: Chip> Scheduler<C> for CooperativeSched<'_> {
+    fn next(&self) -> SchedulingDecision {
+        let last = self.last.get();
+        if self.goes_on.take()
+            && let Some(id) = last.and_then(|node| node.slot.ready())
+        {
+            return SchedulingDecision::RunProcess((id, None));
+        }
+        match next_ready(&self.processes, last, |node| node.slot.ready()) {
+            Some((node, id)) => {
+                self.last.set(Some(node));
+                SchedulingDecision::RunProcess((id, None))
+            }
+            None => SchedulingDecision::TrySleep,
+        }
     }
 
     fn result(&self, result: StoppedExecutingReason, _: Option<u32>) {
-        if result != StoppedExecutingReason::KernelPreemption {
-            self.next
-                .set((self.next.get() + 1) % self.slots.len().max(1));
-        }
+        self.goes_on
+            .set(result == StoppedExecutingReason::KernelPreemption);
     }
 }

@@ -1,129 +1,142 @@
 //! Three queues: who uses up its slice sinks to a queue of longer slices and lower priority.
 //!
 //! The slices are upstream's: 10, 20 and 50 ms. All processes rise to the first queue again every
-//! 5 s, so that none starves. Time is what processes used, which `result` tells: a system that
-//! sleeps has nobody to raise.
+//! 5 s of the alarm's clock, so that none starves.
 
 use core::cell::Cell;
 use core::num::NonZeroU32;
 use kernel::ProcessId;
+use kernel::collections::list::{List, ListLink, ListNode};
 use kernel::deferred_call::DeferredCall;
+use kernel::hil::time::{self, ConvertTicks, Ticks};
 use kernel::platform::chip::Chip;
 use kernel::process::{ProcessSlot, StoppedExecutingReason};
 use kernel::scheduler::{Scheduler, SchedulingDecision};
 
 const SLICES_US: [u32; 3] = [10_000, 20_000, 50_000];
-const RAISE_US: u32 = 5_000_000;
+/// With less than this of its slice left, the kernel would not enter a process.
+const LEAST_US: u32 = 501;
 
-/// What is known of a slot.
-#[derive(Clone, Copy)]
-pub struct MLFQProcess {
-    queue: usize,
+/// A slot in one of the queues.
+pub struct MLFQProcessNode<'a> {
+    slot: &'static ProcessSlot,
     /// Used of the slice of its queue, microseconds.
-    used_us: u32,
-    /// When it ran last, in turns.
-    turn: u32,
+    used_us: Cell<u32>,
+    next: ListLink<'a, MLFQProcessNode<'a>>,
 }
 
-impl MLFQProcess {
-    /// A slot at the top.
-    pub const fn new() -> Self {
-        MLFQProcess {
-            queue: 0,
-            used_us: 0,
-            turn: 0,
+impl MLFQProcessNode<'_> {
+    /// For this slot.
+    pub const fn new(proc: &'static ProcessSlot) -> Self {
+        MLFQProcessNode {
+            slot: proc,
+            used_us: Cell::new(0),
+            next: ListLink::empty(),
         }
     }
 }
 
-impl Default for MLFQProcess {
-    fn default() -> Self {
-        Self::new()
+impl<'a> ListNode<'a, MLFQProcessNode<'a>> for MLFQProcessNode<'a> {
+    fn next(&'a self) -> &'a ListLink<'a, MLFQProcessNode<'a>> {
+        &self.next
     }
 }
 
 /// The scheduler.
-pub struct MLFQSched<const N: usize> {
-    slots: &'static [ProcessSlot],
-    known: [Cell<MLFQProcess>; N],
-    last: Cell<usize>,
-    turn: Cell<u32>,
-    since_raise_us: Cell<u32>,
+pub struct MLFQSched<'a, A: 'static + time::Alarm<'static>> {
+    alarm: &'static A,
+    /// Who is in which queue. Nodes begin in the first.
+    pub processes: [List<'a, MLFQProcessNode<'a>>; 3],
+    /// When all rose last.
+    raised: Cell<Option<A::Ticks>>,
+    /// Queue of the one that runs, which is its head.
+    queue: Cell<usize>,
 }
 
-impl<const N: usize> MLFQSched<N> {
-    /// Over the first `N` slots.
-    pub const fn new(slots: &'static [ProcessSlot]) -> Self {
+impl<'a, A: 'static + time::Alarm<'static>> MLFQSched<'a, A> {
+    /// How often all rise.
+    pub const PRIORITY_REFRESH_PERIOD_MS: u32 = 5_000;
+    /// How many queues there are.
+    pub const NUM_QUEUES: usize = 3;
+
+    /// Over nobody, with this clock: nodes are put into the first of [`Self::processes`].
+    pub const fn new(alarm: &'static A) -> Self {
         MLFQSched {
-            slots,
-            known: [const { Cell::new(MLFQProcess::new()) }; N],
-            last: Cell::new(0),
-            turn: Cell::new(0),
-            since_raise_us: Cell::new(0),
+            alarm,
+            processes: [const { List::new() }; 3],
+            raised: Cell::new(None),
+            queue: Cell::new(0),
         }
     }
 
-    /// The ready one of the highest queue that waited longest.
-    fn best(&self) -> Option<(usize, ProcessId)> {
-        let ready = self.slots.iter().zip(&self.known).enumerate();
-        ready
-            .filter_map(|(i, (slot, known))| Some((i, slot.ready()?, known.get())))
-            .min_by_key(|(i, _, k)| (k.queue, self.turn.get().wrapping_sub(k.turn) ^ !0, *i))
-            .map(|(i, id, _)| (i, id))
+    /// All rise, when it is time.
+    fn raise(&self) {
+        let now = self.alarm.now();
+        let period = self.alarm.ticks_from_ms(Self::PRIORITY_REFRESH_PERIOD_MS);
+        match self.raised.get() {
+            Some(raised) if now.wrapping_sub(raised) < period => return,
+            None => return self.raised.set(Some(now)),
+            Some(_) => self.raised.set(Some(now)),
+        }
+        let [first, lower @ ..] = &self.processes;
+        for queue in lower {
+            while let Some(node) = queue.pop_head() {
+                first.push_tail(node);
+            }
+        }
+        first.iter().for_each(|node| node.used_us.set(0));
     }
 }
 
-impl<C: Chip, const N: usize> Scheduler<C> for MLFQSched<N> {
+/// The first of a queue that is ready, which becomes its head: those before it go behind the rest.
+fn bring_to_head<'a>(queue: &List<'a, MLFQProcessNode<'a>>) -> Option<(ProcessId, u32)> {
+    let at = queue.iter().position(|n| n.slot.ready().is_some())?;
+    for _ in 0..at {
+        if let Some(node) = queue.pop_head() {
+            queue.push_tail(node);
+        }
+    }
+    let node = queue.head()?;
+    Some((node.slot.ready()?, node.used_us.get()))
+}
+
+impl<A: 'static + time::Alarm<'static>, C: Chip> Scheduler<C> for MLFQSched<'_, A> {
     fn next(&self) -> SchedulingDecision {
-        let Some((i, id)) = self.best() else {
-            return SchedulingDecision::TrySleep;
-        };
-        self.last.set(i);
-        let known = self.known.get(i).map(Cell::get).unwrap_or_default();
-        let slice = SLICES_US.get(known.queue).copied().unwrap_or(10_000);
-        let left = slice.saturating_sub(known.used_us).max(501);
-        SchedulingDecision::RunProcess((id, NonZeroU32::new(left)))
+        self.raise();
+        for (i, (queue, slice)) in self.processes.iter().zip(SLICES_US).enumerate() {
+            if let Some((id, used)) = bring_to_head(queue) {
+                self.queue.set(i);
+                let left = slice.saturating_sub(used).max(LEAST_US);
+                return SchedulingDecision::RunProcess((id, NonZeroU32::new(left)));
+            }
+        }
+        SchedulingDecision::TrySleep
     }
 
     fn result(&self, result: StoppedExecutingReason, execution_time_us: Option<u32>) {
-        let used = execution_time_us.unwrap_or(0);
-        let Some(cell) = self.known.get(self.last.get()) else {
+        let at = self.queue.get();
+        let (Some(queue), Some(slice)) = (self.processes.get(at), SLICES_US.get(at)) else {
             return;
         };
-        let mut known = cell.get();
-        known.used_us = known.used_us.saturating_add(used);
-        if result != StoppedExecutingReason::KernelPreemption {
-            self.turn.set(self.turn.get().wrapping_add(1));
-            known.turn = self.turn.get();
-        }
-        let slice = SLICES_US.get(known.queue).copied().unwrap_or(10_000);
-        // With less than the kernel enters a process for, the slice is used up.
-        if result == StoppedExecutingReason::TimesliceExpired || known.used_us + 501 > slice {
-            known.queue = (known.queue + 1).min(SLICES_US.len() - 1);
-            known.used_us = 0;
-        }
-        cell.set(known);
-        let since = self.since_raise_us.get().saturating_add(used);
-        if since >= RAISE_US {
-            self.since_raise_us.set(0);
-            for cell in &self.known {
-                let turn = cell.get().turn;
-                cell.set(MLFQProcess {
-                    turn,
-                    ..MLFQProcess::new()
-                });
-            }
-        } else {
-            self.since_raise_us.set(since);
+        let Some(node) = queue.head() else { return };
+        let used = node.used_us.get();
+        let used = used.saturating_add(execution_time_us.unwrap_or(0));
+        let expired = result == StoppedExecutingReason::TimesliceExpired
+            || used.saturating_add(LEAST_US) > *slice;
+        node.used_us.set(if expired { 0 } else { used });
+        if expired || result != StoppedExecutingReason::KernelPreemption {
+            queue.pop_head();
+            let below = self.processes.get(at + 1).filter(|_| expired);
+            below.unwrap_or(queue).push_tail(node);
         }
     }
 
-    fn continue_process(&self, id: ProcessId, chip: &C) -> bool {
+    fn continue_process(&self, _: ProcessId, chip: &C) -> bool {
         // One of a higher queue goes first.
-        let queue_of = |i: usize| self.known.get(i).map_or(0, |k| k.get().queue);
-        let first = self
-            .best()
-            .is_none_or(|(i, best)| best == id || queue_of(i) >= queue_of(self.last.get()));
-        first && !(chip.has_pending_interrupts() || DeferredCall::has_tasks())
+        let higher = self.processes.iter().take(self.queue.get());
+        let mut higher = higher.flat_map(|queue| queue.iter());
+        !(chip.has_pending_interrupts()
+            || DeferredCall::has_tasks()
+            || higher.any(|node| node.slot.ready().is_some()))
     }
 }

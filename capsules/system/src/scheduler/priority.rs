@@ -1,38 +1,41 @@
 //! The first slot that is ready runs, until it yields or an earlier one is ready.
 
-use kernel::ProcessId;
+use kernel::capabilities::ProcessManagementCapability;
 use kernel::deferred_call::DeferredCall;
 use kernel::platform::chip::Chip;
-use kernel::process::{ProcessSlot, StoppedExecutingReason};
+use kernel::process::{Process, StoppedExecutingReason};
 use kernel::scheduler::{Scheduler, SchedulingDecision};
+use kernel::{Kernel, ProcessId};
 
 /// The scheduler.
-pub struct PrioritySched {
-    slots: &'static [ProcessSlot],
+pub struct PrioritySched<CAP: ProcessManagementCapability> {
+    kernel: &'static Kernel,
+    cap: CAP,
 }
 
-impl PrioritySched {
-    /// Over all slots, the first having the highest priority.
-    pub const fn new(slots: &'static [ProcessSlot]) -> Self {
-        PrioritySched { slots }
+impl<CAP: ProcessManagementCapability> PrioritySched<CAP> {
+    /// Over all slots of the kernel, the first having the highest priority.
+    pub const fn new(kernel: &'static Kernel, cap: CAP) -> Self {
+        PrioritySched { kernel, cap }
+    }
+
+    fn first(&self) -> Option<ProcessId> {
+        let mut processes = self.kernel.process_iter_capability(&self.cap);
+        processes.find(|p| p.ready()).map(Process::processid)
     }
 }
 
-impl<C: Chip> Scheduler<C> for PrioritySched {
+impl<C: Chip, CAP: ProcessManagementCapability> Scheduler<C> for PrioritySched<CAP> {
     fn next(&self) -> SchedulingDecision {
-        self.slots
-            .iter()
-            .find_map(ProcessSlot::ready)
-            .map_or(SchedulingDecision::TrySleep, |id| {
-                SchedulingDecision::RunProcess((id, None))
-            })
+        self.first().map_or(SchedulingDecision::TrySleep, |id| {
+            SchedulingDecision::RunProcess((id, None))
+        })
     }
 
     fn result(&self, _: StoppedExecutingReason, _: Option<u32>) {}
 
     fn continue_process(&self, id: ProcessId, chip: &C) -> bool {
-        let first = self.slots.iter().find_map(ProcessSlot::ready);
         !(chip.has_pending_interrupts() || DeferredCall::has_tasks())
-            && first.is_none_or(|f| f == id)
+            && self.first().is_none_or(|first| first == id)
     }
 }

@@ -1,61 +1,87 @@
 //! Round robin with time slices.
 //!
 //! A process that the kernel had to interrupt goes on with what is left of its slice; then comes
-//! the next slot that is ready. A slow deferred call (of the secure world) waits until each process
+//! the next one that is ready. A slow deferred call (of the secure world) waits until each process
 //! that is ready has run since the last one, and ends the turn of the process that ran before it.
 //! So whoever becomes ready during such a call runs behind that one, not behind several.
 
+use super::next_ready;
 use core::cell::Cell;
 use core::num::NonZeroU32;
 use kernel::ProcessId;
+use kernel::collections::list::{List, ListLink, ListNode};
 use kernel::deferred_call::DeferredCall;
 use kernel::platform::chip::Chip;
-use kernel::process::{Process, ProcessSlot, StoppedExecutingReason};
+use kernel::process::{ProcessSlot, StoppedExecutingReason};
 use kernel::scheduler::{Scheduler, SchedulingDecision};
 
+/// A slot in the scheduler's list.
+pub struct RoundRobinProcessNode<'a> {
+    slot: &'static ProcessSlot,
+    /// It was entered since the last slow call.
+    had_turn: Cell<bool>,
+    next: ListLink<'a, RoundRobinProcessNode<'a>>,
+}
+
+impl RoundRobinProcessNode<'_> {
+    /// For this slot.
+    pub const fn new(proc: &'static ProcessSlot) -> Self {
+        RoundRobinProcessNode {
+            slot: proc,
+            had_turn: Cell::new(false),
+            next: ListLink::empty(),
+        }
+    }
+}
+
+impl<'a> ListNode<'a, RoundRobinProcessNode<'a>> for RoundRobinProcessNode<'a> {
+    #[inline(always)]
+    fn next(&'a self) -> &'a ListLink<'a, RoundRobinProcessNode<'a>> {
+        &self.next
+    }
+}
+
 /// The scheduler.
-pub struct RoundRobinSched {
-    slots: &'static [ProcessSlot],
+pub struct RoundRobinSched<'a> {
+    /// Who takes turns, in this order.
+    pub processes: List<'a, RoundRobinProcessNode<'a>>,
     timeslice_us: u32,
-    /// Slot that ran last.
-    last: Cell<usize>,
+    /// Who ran last.
+    last: Cell<Option<&'a RoundRobinProcessNode<'a>>>,
     /// What is left of its slice; 0 when its turn is over.
     left_us: Cell<u32>,
     /// The one whose turn it is was entered.
     entered: Cell<bool>,
-    /// Slots that were entered since the last slow call, a bit each.
-    had_turn: Cell<u32>,
 }
 
-impl RoundRobinSched {
+impl RoundRobinSched<'_> {
     /// Upstream's slice.
     pub const DEFAULT_TIMESLICE_US: u32 = 10_000;
     /// With less than this, a turn is over: the kernel would not enter the process.
     const LEAST_US: u32 = 501;
 
-    /// Over all slots.
-    pub const fn new(slots: &'static [ProcessSlot]) -> Self {
-        Self::new_with_time(slots, Self::DEFAULT_TIMESLICE_US)
+    /// Over nobody: nodes are put into [`Self::processes`].
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self::new_with_time(Self::DEFAULT_TIMESLICE_US)
     }
 
     /// With slices of this length.
-    pub const fn new_with_time(slots: &'static [ProcessSlot], timeslice_us: u32) -> Self {
+    pub const fn new_with_time(time_us: u32) -> Self {
         RoundRobinSched {
-            slots,
-            timeslice_us,
-            last: Cell::new(0),
+            processes: List::new(),
+            timeslice_us: time_us,
+            last: Cell::new(None),
             left_us: Cell::new(0),
             entered: Cell::new(false),
-            had_turn: Cell::new(0),
         }
     }
 
     /// Whether each process that is ready has run since the last slow call.
     #[cfg_attr(optimize_attribute, optimize(speed))]
     fn slow_call_may_come(&self) -> bool {
-        let had_turn = self.had_turn.get();
-        let mut slots = self.slots.iter().enumerate();
-        slots.all(|(i, slot)| had_turn & bit(i) != 0 || slot.ready().is_none())
+        let mut nodes = self.processes.iter();
+        nodes.all(|node| node.had_turn.get() || node.slot.ready().is_none())
     }
 
     /// Whether a deferred call comes before processes.
@@ -65,41 +91,24 @@ impl RoundRobinSched {
     }
 }
 
-/// Of a slot; none behind the 32nd, which no slow call waits for.
-#[inline(always)]
-fn bit(slot: usize) -> u32 {
-    u32::try_from(slot)
-        .ok()
-        .and_then(|n| 1u32.checked_shl(n))
-        .unwrap_or(0)
-}
-
-impl<C: Chip> Scheduler<C> for RoundRobinSched {
+impl<C: Chip> Scheduler<C> for RoundRobinSched<'_> {
     #[cfg_attr(optimize_attribute, optimize(speed))]
     fn next(&self) -> SchedulingDecision {
         let (last, left) = (self.last.get(), self.left_us.get());
         if left > 0
-            && let Some(id) = self.slots.get(last).and_then(ProcessSlot::ready)
+            && let Some(id) = last.and_then(|node| node.slot.ready())
         {
             return SchedulingDecision::RunProcess((id, NonZeroU32::new(left)));
         }
-        // From the slot behind the last one, around to that one again.
-        let ready = |slot: &ProcessSlot| slot.get().is_some_and(Process::ready);
-        let behind = last + 1;
-        let (before, rest) = self.slots.split_at_checked(behind).unwrap_or_default();
-        let next = match rest.iter().position(ready) {
-            Some(at) => Some(behind + at),
-            None => before.iter().position(ready),
-        };
-        if let Some(next) = next
-            && let Some(process) = self.slots.get(next).and_then(ProcessSlot::get)
-        {
-            self.last.set(next);
-            self.left_us.set(self.timeslice_us);
-            let slice = NonZeroU32::new(self.timeslice_us);
-            return SchedulingDecision::RunProcess((process.processid(), slice));
+        match next_ready(&self.processes, last, |node| node.slot.ready()) {
+            Some((node, id)) => {
+                self.last.set(Some(node));
+                self.left_us.set(self.timeslice_us);
+                let slice = NonZeroU32::new(self.timeslice_us);
+                SchedulingDecision::RunProcess((id, slice))
+            }
+            None => SchedulingDecision::TrySleep,
         }
-        SchedulingDecision::TrySleep
     }
 
     #[cfg_attr(optimize_attribute, optimize(speed))]
@@ -113,9 +122,10 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         };
         self.left_us
             .set(if left < Self::LEAST_US { 0 } else { left });
-        if self.entered.take() {
-            self.had_turn
-                .set(self.had_turn.get() | bit(self.last.get()));
+        if self.entered.take()
+            && let Some(last) = self.last.get()
+        {
+            last.had_turn.set(true);
         }
     }
 
@@ -126,7 +136,9 @@ impl<C: Chip> Scheduler<C> for RoundRobinSched {
         if DeferredCall::has_tasks() && !chip.has_pending_interrupts() && self.slow_call_may_come()
         {
             DeferredCall::service_next_pending();
-            self.had_turn.set(0);
+            self.processes
+                .iter()
+                .for_each(|node| node.had_turn.set(false));
             self.left_us.set(0);
         }
     }

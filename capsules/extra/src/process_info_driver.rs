@@ -11,8 +11,9 @@
 //!
 //! RW 0 gets, as much as fits: u32 for each process (ShortId 0: none); the name; u32 timeslice
 //! expirations, system calls, restarts, state (0 running, 1 yielded, 2 yielded for, 3 stopped, 4
-//! faulted, 5 terminated). Facts are for all; power is for who the board says ([`Policy`]). A state
-//! is set after the command is answered, so that a process may end itself.
+//! faulted, 5 terminated). Facts are for all; power is for who the board says ([`Policy`]), for
+//! nobody where it says nothing. A state is set after the command is answered, so that a process
+//! may end itself.
 
 use core::cell::Cell;
 use kernel::capabilities::{ProcessManagementCapability, ProcessStartCapability};
@@ -62,26 +63,43 @@ pub struct ProcessInfo<C: ProcessManagementCapability + ProcessStartCapability> 
     kernel: &'static Kernel,
     apps: AppGrant,
     capability: C,
+    power: Option<Power>,
+}
+
+/// Who may set states, and what waits to be set.
+struct Power {
     may_set_state: Policy,
     change: Cell<Option<(ProcessId, Change)>>,
     deferred: DeferredCall,
 }
 
 impl<C: ProcessManagementCapability + ProcessStartCapability> ProcessInfo<C> {
-    /// About the processes of `kernel`. The board registers the deferred call.
-    pub fn new(
+    /// About the processes of `kernel`. Nobody may set their states: upstream's way to make it
+    /// names nobody who may.
+    pub const fn new(kernel: &'static Kernel, grant: AppGrant, capability: C) -> Self {
+        ProcessInfo {
+            kernel,
+            apps: grant,
+            capability,
+            power: None,
+        }
+    }
+
+    /// Those whom the policy names may set states. The board registers the deferred call.
+    pub fn with_policy(
         kernel: &'static Kernel,
         grant: AppGrant,
         capability: C,
         may_set_state: Policy,
     ) -> Self {
-        ProcessInfo {
-            kernel,
-            apps: grant,
-            capability,
+        let power = Some(Power {
             may_set_state,
             change: Cell::new(None),
             deferred: DeferredCall::new(),
+        });
+        ProcessInfo {
+            power,
+            ..Self::new(kernel, grant, capability)
         }
     }
 
@@ -154,16 +172,15 @@ impl<C: ProcessManagementCapability + ProcessStartCapability> ProcessInfo<C> {
 
     fn set_state(&self, by: ProcessId, of: usize, state: usize) -> Result<(), ErrorCode> {
         let caller = self.find(by.id())?;
-        if !(self.may_set_state)(caller) {
-            return Err(ErrorCode::NODEVICE);
-        }
+        let power = self.power.as_ref().filter(|p| (p.may_set_state)(caller));
+        let power = power.ok_or(ErrorCode::NODEVICE)?;
         let change = Change::parse(state).ok_or(ErrorCode::INVAL)?;
         let process = self.find(of)?;
-        if self.change.get().is_some() {
+        if power.change.get().is_some() {
             return Err(ErrorCode::BUSY);
         }
-        self.change.set(Some((process.processid(), change)));
-        self.deferred.set();
+        power.change.set(Some((process.processid(), change)));
+        power.deferred.set();
         Ok(())
     }
 }
@@ -172,7 +189,8 @@ impl<C: ProcessManagementCapability + ProcessStartCapability> DeferredCallClient
     for ProcessInfo<C>
 {
     fn handle_deferred_call(&self) {
-        let Some((process_id, change)) = self.change.take() else {
+        let change = self.power.as_ref().and_then(|power| power.change.take());
+        let Some((process_id, change)) = change else {
             return;
         };
         // It may have been restarted since: then it is another one.
@@ -193,7 +211,9 @@ impl<C: ProcessManagementCapability + ProcessStartCapability> DeferredCallClient
     }
 
     fn register(&'static self) {
-        self.deferred.register(self);
+        if let Some(power) = &self.power {
+            power.deferred.register(self);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use capsules_extra::read_only_state::{self, ReadOnlyStateDriver};
 use common::{App, Memory, leak};
 use kernel::ErrorCode;
 use kernel::capabilities::{ProcessManagementCapability, ProcessStartCapability};
-use kernel::deferred_call::DeferredCallClient;
+use kernel::deferred_call::{DeferredCall, DeferredCallClient};
 use kernel::hil::gpio::{
     Client, Configuration, Configure, FloatingState, Input, Interrupt, InterruptEdge, Output,
 };
@@ -38,7 +38,7 @@ fn info() -> (TestKernel, &'static Memory) {
     ) {
         let cap = kernel.memory_capability();
         let grant = kernel.kernel().create_grant(INFO, &cap);
-        let driver: &'static ProcessInfo<C> = leak(ProcessInfo::new(
+        let driver: &'static ProcessInfo<C> = leak(ProcessInfo::with_policy(
             kernel.kernel(),
             grant,
             capability,
@@ -126,6 +126,26 @@ fn statistics_are_the_kernel_s() {
     assert_eq!(state(&b)[3], 5);
     process.start(&Everything);
     assert_eq!(state(&b)[2], 1);
+}
+
+#[test]
+fn without_a_policy_nobody_has_power() {
+    let mut kernel = TestKernel::new();
+    let memory = Memory::install(&mut kernel);
+    let cap = kernel.memory_capability();
+    let grant = kernel.kernel().create_grant(INFO, &cap);
+    // As upstream's component makes it: no deferred call waits to be registered.
+    let driver = leak(ProcessInfo::new(kernel.kernel(), grant, Everything));
+    kernel.driver(INFO, driver);
+    DeferredCall::verify_setup();
+    let boss = App::new(&kernel, memory, "boss");
+    let id = boss.id().id();
+    assert_eq!(boss.command(INFO, 1, 0, 0), SuccessU32(1));
+    for state in 0..7 {
+        let answer = boss.command(INFO, 6, id, state);
+        assert_eq!(answer, Failure(ErrorCode::NODEVICE));
+    }
+    assert!(boss.process.process().is_running());
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl MoreCapsules {
 
         let process_info = static_init!(
             ProcessInfo<process_console::Capability>,
-            ProcessInfo::new(
+            ProcessInfo::with_policy(
                 kernel,
                 kernel.create_grant(NUM::ProcessInfo as usize, memory),
                 process_console::Capability,

@@ -15,9 +15,12 @@ use capsules_extra::hmac::{self, HmacDriver};
 use capsules_extra::isolated_nonvolatile_storage_driver as isolated;
 use capsules_extra::kv_driver::{self, KVStoreDriver};
 use capsules_extra::nonvolatile_storage_driver as shared;
+use capsules_extra::process_info_driver::ProcessInfo;
 use capsules_extra::read_only_state::{self, ReadOnlyStateDriver};
 use capsules_extra::sha::{self, ShaDriver};
 use capsules_system::process_checker::basic::{AppCheckerNull, AppIdAssignerNames};
+use kernel::Kernel;
+use kernel::capabilities::{ProcessManagementCapability, ProcessStartCapability};
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, UpcallCount};
 use kernel::hil::digest::{self, Digest};
 use kernel::hil::ethernet::EthernetAdapterDatapath;
@@ -154,6 +157,10 @@ pub fn nested(buf: &mut [u8], pair: &Pair) -> SResult {
         stream_err!();
     }
     stream_done!(off);
+}
+
+pub fn process_info<C: ProcessManagementCapability + ProcessStartCapability>() {
+    let _: fn(&'static Kernel, Slots<(), 0, 0, 1>, C) -> ProcessInfo<C> = ProcessInfo::new;
 }
 
 pub fn system() {

@@ -20,7 +20,8 @@
 use crate::capabilities::MemoryAllocationCapability;
 use crate::grant::{AllowRoCount, AllowRwSize, Grant, UpcallSize};
 use crate::kernel::Kernel;
-use crate::process::{self, IPCUpcallType, Process, Task};
+pub use crate::process::IPCUpcallType;
+use crate::process::{self, Process, Task};
 use crate::processbuffer::{ReadableProcessBuffer, WriteableProcessBuffer};
 use crate::syscall::{CommandReturn, SyscallDriver};
 use crate::{ErrorCode, ProcessId};

@@ -158,7 +158,7 @@ pub trait ProcessCheckerMachineClient {
 
 /// Walks the footers of one binary at a time.
 pub struct ProcessCheckerMachine {
-    policy: &'static dyn AppCredentialsPolicy<'static>,
+    policy: Cell<&'static dyn AppCredentialsPolicy<'static>>,
     client: OptionalCell<&'static dyn ProcessCheckerMachineClient>,
     binary: MapCell<ProcessBinary>,
     /// Index of the footer being judged, and where the next one starts.
@@ -172,7 +172,7 @@ impl ProcessCheckerMachine {
     /// With this policy.
     pub fn new(policy: &'static dyn AppCredentialsPolicy<'static>) -> Self {
         ProcessCheckerMachine {
-            policy,
+            policy: Cell::new(policy),
             client: OptionalCell::empty(),
             binary: MapCell::empty(),
             index: Cell::new(0),
@@ -188,16 +188,22 @@ impl ProcessCheckerMachine {
 
     /// Registers itself with the policy; once, at board set-up.
     pub fn register(&'static self) {
-        self.policy.set_client(self);
+        self.policy.get().set_client(self);
+    }
+
+    /// Another policy, from the next binary on; the board makes this its client
+    /// ([`Self::register`]). Not while a binary is being checked.
+    pub fn set_policy(&self, policy: &'static dyn AppCredentialsPolicy<'static>) {
+        self.policy.set(policy);
     }
 
     /// Checks a binary; the client hears of it, maybe before this returns.
     ///
     /// # Errors
-    /// `BUSY` while another is being checked.
-    pub fn check(&self, binary: ProcessBinary) -> Result<(), ErrorCode> {
+    /// `InternalError` while another is being checked.
+    pub fn check(&self, binary: ProcessBinary) -> Result<(), ProcessCheckError> {
         if self.binary.is_some() {
-            return Err(ErrorCode::BUSY);
+            return Err(ProcessCheckError::InternalError);
         }
         self.binary.put(binary);
         self.index.set(0);
@@ -224,7 +230,7 @@ impl ProcessCheckerMachine {
                 let cut = !room && rest.is_some_and(blank);
                 let none = if cut {
                     Err(ProcessCheckError::CredentialsRejected(self.index.get()))
-                } else if self.policy.require_credentials() {
+                } else if self.policy.get().require_credentials() {
                     Err(ProcessCheckError::CredentialsNotAccepted)
                 } else {
                     Ok(self.kept.get())
@@ -240,6 +246,7 @@ impl ProcessCheckerMachine {
             );
             match self
                 .policy
+                .get()
                 .check_credentials(credential, binary.get_integrity_region_slice())
             {
                 Ok(()) => return,
@@ -274,7 +281,7 @@ impl AppCredentialsPolicyClient<'static> for ProcessCheckerMachine {
                     credential,
                     metadata,
                 };
-                if self.policy.is_enough(&accepted) {
+                if self.policy.get().is_enough(&accepted) {
                     return self.finish(Ok(Some(accepted)));
                 }
                 self.kept.set(Some(accepted));

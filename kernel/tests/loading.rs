@@ -171,7 +171,7 @@ fn only_an_accepted_credential_gives_a_name() {
     assert_eq!(o.names(), ["accepted", "second counts", "none", "wrong"]);
     let ids: Vec<String> = (0..4)
         .filter_map(|i| o.t.slot(i))
-        .map(|p| p.short_app_id().to_string())
+        .map(|p| format!("{:?}", p.short_app_id()))
         .collect();
     assert_eq!(ids, ["0x5", "0x6", "Unique", "Unique"]);
     assert!(matches!(

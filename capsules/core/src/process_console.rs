@@ -591,10 +591,10 @@ fn across(w: &mut dyn Write, c: char, times: usize, end: &str) -> fmt::Result {
 struct Text([u8; 12], usize);
 
 impl Text {
-    fn of(value: &impl fmt::Display) -> Text {
+    fn of(value: &impl fmt::Debug) -> Text {
         let mut text = Text([0; 12], 0);
         // What is longer is cut.
-        let _ = write!(text, "{value}");
+        let _ = write!(text, "{value:?}");
         text
     }
 }

@@ -80,7 +80,7 @@ impl DynamicProcessLoad for FakeStorage {
 
 impl DynamicProcessUnload for FakeStorage {
     fn unload(&self, short_id: ShortId) -> Result<(), ErrorCode> {
-        self.ask(format!("unload {short_id}"))
+        self.ask(format!("unload {short_id:?}"))
     }
     fn set_unload_client(&self, _: &'static dyn DynamicProcessUnloadClient) {}
 }

@@ -37,6 +37,12 @@ pub enum ProcessBinaryError {
     Superseded,
 }
 
+impl From<TbfParseError> for ProcessBinaryError {
+    fn from(e: TbfParseError) -> Self {
+        ProcessBinaryError::TbfHeaderParseFailure(e)
+    }
+}
+
 /// A binary that may become a process.
 pub struct ProcessBinary {
     /// The whole object.
@@ -87,8 +93,7 @@ impl ProcessBinary {
         let header_bytes = flash
             .get(..header_length)
             .ok_or(ProcessBinaryError::NotEnoughFlash)?;
-        let header = tock_tbf::parse::parse_tbf_header(header_bytes, tbf_version)
-            .map_err(ProcessBinaryError::TbfHeaderParseFailure)?;
+        let header = tock_tbf::parse::parse_tbf_header(header_bytes, tbf_version)?;
         if !header.is_app() {
             return Err(ProcessBinaryError::Padding);
         }

@@ -173,16 +173,22 @@ impl From<Option<NonZeroU32>> for ShortId {
     }
 }
 
+/// For a sentence.
 impl fmt::Debug for ShortId {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{self}")
+        match self {
+            ShortId::LocallyUnique => f.write_str("Unique"),
+            ShortId::Fixed(id) => write!(f, "0x{id:x}"),
+        }
     }
 }
+
+/// For a table: as upstream's, a number fills its column and a name does not.
 impl fmt::Display for ShortId {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            ShortId::LocallyUnique => write!(f, "Unique"),
-            ShortId::Fixed(id) => write!(f, "0x{id:x}"),
+            ShortId::LocallyUnique => f.write_str("Unique"),
+            ShortId::Fixed(id) => write!(f, "0x{id:<8x} "),
         }
     }
 }
@@ -376,8 +382,8 @@ pub struct ProcessAddresses {
     pub flash_start: usize,
     /// First byte behind the protected region.
     pub flash_non_protected_start: usize,
-    /// First byte of the integrity region's end, or the TBF's end.
-    pub flash_integrity_end: usize,
+    /// Behind the integrity region, where the footers begin.
+    pub flash_integrity_end: *const u8,
     /// End of the TBF.
     pub flash_end: usize,
     /// First byte of RAM.

@@ -643,7 +643,10 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         ProcessAddresses {
             flash_start: self.flash_start(),
             flash_non_protected_start: self.flash_non_protected_start(),
-            flash_integrity_end: self.flash_start() + self.header.get_binary_end() as usize,
+            flash_integrity_end: self
+                .flash
+                .as_ptr()
+                .wrapping_add(self.header.get_binary_end() as usize),
             flash_end: self.flash_end(),
             sram_start: self.memory_start.addr(),
             sram_app_brk: self.app_break.get().addr(),

@@ -342,8 +342,6 @@ fn a_process_id_has_the_width_that_is_asked_for() {
     let id = one.process().processid();
     assert_eq!(format!("{id:<4?}|{id:4?}|{id:?}"), "0   |   0|0");
     assert_eq!(ShortId::from(None).to_string(), "Unique");
-    assert_eq!(
-        ShortId::from(core::num::NonZeroU32::new(0x1F)).to_string(),
-        "0x1f"
-    );
+    let named = ShortId::from(core::num::NonZeroU32::new(0x1F));
+    assert_eq!(format!("{named}|{named:?}"), "0x1f       |0x1f");
 }

@@ -224,7 +224,7 @@ impl ProcessLoadingAsyncClient for Announcer {
             Ok(process) => {
                 let a = process.get_addresses();
                 debug!(
-                    "kernel: process {} {} flash 0x{:08x}+0x{:x} ram 0x{:08x}+0x{:x} ShortId {}",
+                    "kernel: process {} {} flash 0x{:08x}+0x{:x} ram 0x{:08x}+0x{:x} ShortId {:?}",
                     process.processid().index().unwrap_or(0),
                     name,
                     a.flash_start,

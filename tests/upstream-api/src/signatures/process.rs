@@ -70,6 +70,12 @@ pub fn policies<
     ];
     let _: fn(&'static dyn AppCredentialsPolicy<'static>) -> ProcessCheckerMachine =
         ProcessCheckerMachine::new;
+    let _: fn(&ProcessCheckerMachine, &'static dyn AppCredentialsPolicy<'static>) =
+        ProcessCheckerMachine::set_policy;
+    let _: fn(&ProcessCheckerMachine, &'static dyn ProcessCheckerMachineClient) =
+        ProcessCheckerMachine::set_client;
+    let _: fn(&ProcessCheckerMachine, ProcessBinary) -> Result<(), ProcessCheckError> =
+        ProcessCheckerMachine::check;
 }
 
 pub fn loading<C: Chip + 'static>(load: ProcessLoadError) {
@@ -112,6 +118,14 @@ pub fn loading<C: Chip + 'static>(load: ProcessLoadError) {
     let _: fn() -> ProcessArray<4> = ProcessArray::new;
     let _: fn(&ProcessArray<4>) -> &[ProcessSlot] = ProcessArray::as_slice;
     let _: fn(&ProcessSlot) -> Option<&'static dyn Process> = ProcessSlot::get;
+    let _: fn(&dyn Process) -> *const u8 = |p| p.get_addresses().flash_integrity_end;
+    let _ = [
+        kernel::ipc::IPCUpcallType::Service,
+        kernel::ipc::IPCUpcallType::Client,
+    ];
+    let _: fn(&ProcessSlot, usize) -> bool = ProcessSlot::contains_process_with_id;
+    let _: fn(&ProcessSlot) -> ProcessSlot = ProcessSlot::clone;
+    let _: fn(&'static ProcessArray<4>, usize) -> &'static ProcessSlot = |slots, i| &slots[i];
 }
 
 pub struct Told;

@@ -20,3 +20,4 @@ pub mod read_only_state;
 pub mod sha;
 pub mod supervision;
 pub mod symmetric_encryption;
+pub mod unix_date_time;

@@ -13,7 +13,7 @@
 //! reset; the newest takes the place of the oldest. A report goes when the reader says so, not when
 //! it reads it: one that dies between the two reads it again. Does not own what a fault leads to.
 
-use crate::date_time::UnixClock;
+use crate::unix_date_time::UnixClock;
 use core::cell::Cell;
 use kernel::capabilities::ProcessManagementCapability;
 use kernel::grant::{AllowRoCount, AllowRwCount, Grant, UpcallCount};

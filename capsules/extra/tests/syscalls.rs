@@ -4,8 +4,9 @@
 mod common;
 
 use capsules_extra::audio_rom::{self, AudioRom};
-use capsules_extra::date_time::{self, DateTimeCapsule, UnixClock};
+
 use capsules_extra::ethernet_tap::{self, EthernetTapDriver, MAX_MTU};
+use capsules_extra::unix_date_time::{self, UnixClock, UnixDateTime};
 use common::{App, Memory, leak};
 use kernel::ErrorCode;
 use kernel::hil::ethernet::{EthernetAdapterDatapath, EthernetAdapterDatapathClient};
@@ -17,7 +18,7 @@ use std::cell::{Cell, RefCell};
 
 const TAP: usize = ethernet_tap::DRIVER_NUM;
 const ROM: usize = audio_rom::DRIVER_NUM;
-const CLOCK: usize = date_time::DRIVER_NUM;
+const CLOCK: usize = unix_date_time::DRIVER_NUM;
 
 #[derive(Default)]
 struct FakeAdapter {
@@ -224,7 +225,7 @@ fn the_clock_answers_both_ways() {
         let grant = kernel
             .kernel()
             .create_grant(CLOCK, &kernel.memory_capability());
-        kernel.driver(CLOCK, leak(DateTimeCapsule::new(clock, grant)));
+        kernel.driver(CLOCK, leak(UnixDateTime::new(clock, grant)));
         let a = App::new(&kernel, memory, "a");
         a.subscribe(CLOCK, 0);
         assert_eq!(a.command(CLOCK, 2, 1, 1), Failure(ErrorCode::NOSUPPORT));

@@ -19,8 +19,8 @@ use capsules_core::rng::RngDriver;
 use capsules_core::virtualizers::virtual_alarm::{MuxAlarm, VirtualMuxAlarm};
 use capsules_core::virtualizers::virtual_uart::{MuxUart, RX_BUF_LEN, UartDevice};
 use capsules_extra::audio_rom::AudioRom;
-use capsules_extra::date_time::{DateTimeCapsule, UnixClock};
 use capsules_extra::ethernet_tap::{EthernetTapDriver, MAX_MTU};
+use capsules_extra::unix_date_time::{UnixClock, UnixDateTime};
 use capsules_psa::{Handles, Identities, PsaDriver, PsaRng, Service};
 use chip::ns::devices::Timer;
 use chip::ns::ethernet::{Lan9118, MAX_FRAME};
@@ -54,7 +54,7 @@ pub struct Capsules {
     led: &'static LedDriver<'static, Led, 2>,
     rng: &'static RngDriver<'static, PsaRng<'static, Veneers>>,
     ethernet: &'static EthernetTapDriver<'static, Ethernet>,
-    date_time: &'static DateTimeCapsule<'static>,
+    date_time: &'static UnixDateTime<'static>,
     audio_rom: &'static AudioRom,
     crypto: &'static Psa,
     storage: &'static Psa,
@@ -226,8 +226,8 @@ pub fn create(
     restart_alarm.setup();
     let rtc = static_init!(Rtc, Rtc);
     let date_time = static_init!(
-        DateTimeCapsule<'static>,
-        DateTimeCapsule::new(rtc, kernel.create_grant(NUM::DateTime as usize, memory))
+        UnixDateTime<'static>,
+        UnixDateTime::new(rtc, kernel.create_grant(NUM::DateTime as usize, memory))
     );
 
     // ---- LEDs, clips

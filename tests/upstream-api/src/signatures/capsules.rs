@@ -10,6 +10,7 @@ use capsules_core::{
     dec_consume, dec_try, enc_consume, enc_try, stream_cond, stream_done, stream_err,
     stream_from_option, stream_len_cond,
 };
+use capsules_extra::date_time::{self, DateTimeCapsule};
 use capsules_extra::ethernet_tap::{self, EthernetTapDriver};
 use capsules_extra::hmac::{self, HmacDriver};
 use capsules_extra::isolated_nonvolatile_storage_driver as isolated;
@@ -157,6 +158,13 @@ pub fn nested(buf: &mut [u8], pair: &Pair) -> SResult {
         stream_err!();
     }
     stream_done!(off);
+}
+
+pub fn date_time<D: kernel::hil::date_time::DateTime<'static> + 'static>() {
+    type Clock<D> = DateTimeCapsule<'static, D>;
+    let _: fn(&'static D, Slots<date_time::AppData, 1, 0, 0>) -> Clock<D> = DateTimeCapsule::new;
+    fn client<C: kernel::hil::date_time::DateTimeClient>() {}
+    let _: fn() = client::<Clock<D>>;
 }
 
 pub fn process_info<C: ProcessManagementCapability + ProcessStartCapability>() {

@@ -66,6 +66,10 @@ impl Algorithm {
     pub const HKDF_BASE: Algorithm = Algorithm(0x0800_0100);
     /// TLS 1.2 PRF base.
     pub const TLS12_PRF_BASE: Algorithm = Algorithm(0x0800_0200);
+    /// TLS 1.2 PSK-to-MS without a hash.
+    pub const TLS12_PSK_TO_MS_BASE: Algorithm = Algorithm(0x0800_0300);
+    /// PBKDF2-HMAC without a hash.
+    pub const PBKDF2_HMAC_BASE: Algorithm = Algorithm(0x0880_0100);
     /// HKDF-Extract base.
     pub const HKDF_EXTRACT_BASE: Algorithm = Algorithm(0x0800_0400);
     /// HKDF-Expand base.
@@ -125,6 +129,16 @@ impl Algorithm {
     /// TLS 1.2 PRF over `hash`.
     pub const fn tls12_prf(hash: Algorithm) -> Algorithm {
         Self::with_hash(Self::TLS12_PRF_BASE, hash)
+    }
+
+    /// TLS 1.2 PSK-to-MS over `hash`.
+    pub const fn tls12_psk_to_ms(hash: Algorithm) -> Algorithm {
+        Self::with_hash(Self::TLS12_PSK_TO_MS_BASE, hash)
+    }
+
+    /// PBKDF2 over HMAC with `hash`.
+    pub const fn pbkdf2_hmac(hash: Algorithm) -> Algorithm {
+        Self::with_hash(Self::PBKDF2_HMAC_BASE, hash)
     }
 
     /// Key agreement `self` followed by the derivation `kdf`.
@@ -236,6 +250,16 @@ impl Algorithm {
     /// TLS 1.2 PRF.
     pub const fn is_tls12_prf(self) -> bool {
         self.is_key_derivation() && self.0 & 0x00FF_FF00 == 0x0200
+    }
+
+    /// TLS 1.2 PSK-to-MS.
+    pub const fn is_tls12_psk_to_ms(self) -> bool {
+        self.is_key_derivation() && self.0 & 0x00FF_FF00 == 0x0300
+    }
+
+    /// PBKDF2 over HMAC.
+    pub const fn is_pbkdf2_hmac(self) -> bool {
+        self.is_key_derivation() && self.0 & 0x00FF_FF00 == 0x0080_0100
     }
 
     /// HKDF-Extract.
@@ -416,6 +440,8 @@ mod tests {
             (Algorithm::hkdf_extract(Algorithm::SHA_256), 0x0800_0409),
             (Algorithm::hkdf_expand(Algorithm::SHA_256), 0x0800_0509),
             (Algorithm::tls12_prf(Algorithm::SHA_256), 0x0800_0209),
+            (Algorithm::tls12_psk_to_ms(Algorithm::SHA_256), 0x0800_0309),
+            (Algorithm::pbkdf2_hmac(Algorithm::SHA_256), 0x0880_0109),
             (
                 Algorithm::ECDH.with_kdf(Algorithm::hkdf(Algorithm::SHA_256)),
                 0x0902_0109,

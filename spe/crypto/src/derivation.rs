@@ -1,7 +1,9 @@
-//! Key derivation calls: HKDF, HKDF-Extract, HKDF-Expand, TLS 1.2 PRF, alone or after ECDH.
+//! Key derivation calls: HKDF, HKDF-Extract, HKDF-Expand, TLS 1.2 PRF and PSK-to-MS, alone or after
+//! ECDH; PBKDF2.
 //!
 //! Inputs come in the order of PSA Crypto 1.1: SALT before SECRET, INFO once before the first
-//! output; for the PRF SEED, SECRET, LABEL. An error in an input ends the operation.
+//! output; for TLS 1.2 SEED, for PSK-to-MS OTHER_SECRET or not, SECRET, LABEL; for PBKDF2 COST, SALT
+//! once or more often, PASSWORD. An error in an input ends the operation.
 
 use psa_interface::crypto::{UNLIMITED_CAPACITY, step};
 use psa_interface::key::usage;
@@ -17,18 +19,55 @@ use crate::operations::Operation;
 use crate::primitives::hash::{Digest, Hash, HashAlg, MAX_BLOCK};
 use crate::primitives::hkdf::{Expand, MAX_INFO};
 use crate::primitives::hmac::Hmac;
-#[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+#[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+use crate::primitives::pbkdf2::Pbkdf2;
+#[cfg(feature = "tls12")]
 use crate::primitives::tls12_prf::Prf;
 use crate::service::CryptoService;
 use crate::sign::agree;
 
+/// Highest cost of PBKDF2; a device of this size should not be stopped for longer by one block.
+#[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+const MAX_COST: u64 = 10_000;
+/// Iterations in one call: the secure world answers nobody else meanwhile.
+#[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+const MAX_WORK: u64 = 2 * MAX_COST;
+/// Longest pre-shared key, bytes (Mbed TLS's default).
+#[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+const MAX_PSK: usize = 128;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Method {
     Hkdf,
+    #[cfg(feature = "PSA_WANT_ALG_HKDF_EXTRACT")]
     Extract,
+    #[cfg(feature = "PSA_WANT_ALG_HKDF_EXPAND")]
     Expand,
     #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
     Prf,
+    #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+    PskToMs,
+    #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+    Pbkdf2,
+}
+
+impl Method {
+    fn of(kdf: Algorithm) -> Option<Self> {
+        match kdf {
+            _ if kdf.is_hkdf() => Some(Method::Hkdf),
+            #[cfg(feature = "PSA_WANT_ALG_HKDF_EXTRACT")]
+            _ if kdf.is_hkdf_extract() => Some(Method::Extract),
+            #[cfg(feature = "PSA_WANT_ALG_HKDF_EXPAND")]
+            _ if kdf.is_hkdf_expand() => Some(Method::Expand),
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+            _ if kdf.is_tls12_prf() => Some(Method::Prf),
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+            _ if kdf.is_tls12_psk_to_ms() => Some(Method::PskToMs),
+            #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+            _ if kdf.is_pbkdf2_hmac() => Some(Method::Pbkdf2),
+            _ => None,
+        }
+    }
 }
 
 /// How far the inputs have come.
@@ -45,11 +84,14 @@ enum Stage {
 #[allow(clippy::large_enum_variant)]
 enum Output {
     /// HKDF-Extract: the pseudorandom key, and how much of it was given away.
+    #[cfg(feature = "PSA_WANT_ALG_HKDF_EXTRACT")]
     Extract(Digest, usize),
     Expand(Expand),
     /// The PRF; it gives output once the label is there.
-    #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+    #[cfg(feature = "tls12")]
     Prf(Prf, bool),
+    #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+    Pbkdf2(Pbkdf2),
 }
 
 /// A derivation under way.
@@ -60,9 +102,15 @@ pub struct Derivation {
     hash: HashAlg,
     capacity: u32,
     stage: Stage,
-    /// HKDF's info; the PRF's seed, later label and seed.
+    /// HKDF's info; the PRF's seed, later label and seed; PBKDF2's salt.
     info: [u8; MAX_INFO],
     info_len: Option<usize>,
+    /// PSK-to-MS: the other secret, behind the seed until the secret comes.
+    #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+    other_len: Option<usize>,
+    /// PBKDF2: iterations, 0 before they are given.
+    #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+    cost: u32,
     started: bool,
     /// The secret came as a key of type DERIVE (or from an agreement): output may become a key.
     from_key: bool,
@@ -116,29 +164,20 @@ impl Derivation {
             None if alg.is_key_derivation() => alg,
             None => return Err(Status::INVALID_ARGUMENT),
         };
-        let method = if kdf.is_hkdf() {
-            Method::Hkdf
-        } else if kdf.is_hkdf_extract() {
-            Method::Extract
-        } else if kdf.is_hkdf_expand() {
-            Method::Expand
-        } else {
-            #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
-            if kdf.is_tls12_prf() {
-                return Self::with(alg, kdf, Method::Prf);
-            }
-            return Err(Status::NOT_SUPPORTED);
-        };
+        let method = Method::of(kdf).ok_or(Status::NOT_SUPPORTED)?;
         Self::with(alg, kdf, method)
     }
 
     fn with(alg: Algorithm, kdf: Algorithm, method: Method) -> Result<Self, Status> {
         let hash = HashAlg::inside(kdf).ok_or(Status::NOT_SUPPORTED)?;
         let capacity = match method {
+            #[cfg(feature = "PSA_WANT_ALG_HKDF_EXTRACT")]
             Method::Extract => hash.len() as u32,
-            Method::Hkdf | Method::Expand => 255 * hash.len() as u32,
-            #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
-            Method::Prf => UNLIMITED_CAPACITY,
+            #[cfg(feature = "PSA_WANT_ALG_HKDF_EXPAND")]
+            Method::Expand => 255 * hash.len() as u32,
+            Method::Hkdf => 255 * hash.len() as u32,
+            #[allow(unreachable_patterns)] // Of HKDF alone.
+            _ => UNLIMITED_CAPACITY,
         };
         Ok(Derivation {
             alg,
@@ -148,6 +187,10 @@ impl Derivation {
             stage: Stage::Start,
             info: [0; MAX_INFO],
             info_len: None,
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+            other_len: None,
+            #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+            cost: 0,
             started: false,
             from_key: false,
         })
@@ -155,9 +198,15 @@ impl Derivation {
 
     fn input(&mut self, which: u16, source: Source<'_>) -> Result<(), Status> {
         check_type(which, source)?;
-        #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
-        if self.method == Method::Prf {
-            return self.prf_input(which, source);
+        match self.method {
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+            Method::Prf => return self.prf_input(which, source),
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+            Method::PskToMs => return self.prf_input(which, source),
+            #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+            Method::Pbkdf2 => return self.pbkdf2_input(which, source),
+            #[allow(unreachable_patterns)] // With all halves of HKDF left out, too.
+            _ => {}
         }
         match which {
             step::SALT => self.salt(source),
@@ -167,7 +216,18 @@ impl Derivation {
         }
     }
 
-    #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+    /// An HMAC under `source`, of any length, before any text.
+    fn keyed(&self, source: Source<'_>) -> Hmac {
+        let mut block = Erased::new([0; MAX_BLOCK]);
+        if source.len() <= self.hash.block_len() && source.copy(&mut block[..]) {
+            return Hmac::new(self.hash, block.get(..source.len()).unwrap_or_default());
+        }
+        let mut hash = Hash::new(self.hash);
+        source.each(|chunk| hash.update(chunk));
+        Hmac::new(self.hash, &hash.finish())
+    }
+
+    #[cfg(feature = "tls12")]
     fn prf_input(&mut self, which: u16, source: Source<'_>) -> Result<(), Status> {
         match (which, &mut self.stage, self.info_len) {
             (step::SEED, Stage::Start, None) => {
@@ -176,14 +236,24 @@ impl Derivation {
                 }
                 self.info_len = Some(source.len());
             }
-            (step::SECRET, Stage::Start, Some(_)) => {
-                let mut secret = Digest::zero(source.len());
-                if !source.copy(secret.as_mut()) {
-                    return Err(Status::NOT_SUPPORTED);
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+            (step::OTHER_SECRET, Stage::Start, Some(seed))
+                if self.method == Method::PskToMs && self.other_len.is_none() =>
+            {
+                let room = self.info.get_mut(seed..).unwrap_or_default();
+                if !source.copy(room) {
+                    return Err(Status::INSUFFICIENT_MEMORY);
                 }
-                let prf = Prf::new(self.hash, &secret).ok_or(Status::NOT_SUPPORTED)?;
+                self.other_len = Some(source.len());
+            }
+            (step::SECRET, Stage::Start, Some(_)) => {
+                let keyed = match self.method {
+                    #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+                    Method::PskToMs => self.premaster(source)?,
+                    _ => self.keyed(source),
+                };
                 self.from_key = is_from_key(source);
-                self.stage = Stage::Keyed(Output::Prf(prf, false));
+                self.stage = Stage::Keyed(Output::Prf(Prf::new(keyed), false));
             }
             (step::LABEL, Stage::Keyed(Output::Prf(_, labelled @ false)), Some(seed)) => {
                 // The text is label and seed: make room in front.
@@ -197,32 +267,97 @@ impl Derivation {
                 self.info_len = Some(len);
             }
             (step::SEED | step::SECRET | step::LABEL, ..) => return Err(Status::BAD_STATE),
+            #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+            (step::OTHER_SECRET, ..) if self.method == Method::PskToMs => {
+                return Err(Status::BAD_STATE);
+            }
             _ => return Err(Status::INVALID_ARGUMENT),
         }
         Ok(())
     }
 
+    /// An HMAC under the premaster secret of a pre-shared key (RFC 4279 §2): the other secret, or as
+    /// many zeros as the key is long, and the key, each behind its length.
+    #[cfg(feature = "PSA_WANT_ALG_TLS12_PSK_TO_MS")]
+    fn premaster(&mut self, psk: Source<'_>) -> Result<Hmac, Status> {
+        if psk.len() > MAX_PSK {
+            return Err(Status::INVALID_ARGUMENT);
+        }
+        let mut secret = Erased::new([0; 2 + MAX_INFO + 2 + MAX_PSK]);
+        let seed = self.info_len.unwrap_or_default();
+        let other = self.info.get_mut(seed..).unwrap_or_default();
+        let (other, zeros) = match self.other_len {
+            Some(len) => (other.get_mut(..len).unwrap_or_default(), 0),
+            None => (&mut [][..], psk.len()),
+        };
+        let first = other.len() + zeros;
+        let (head, tail) = secret.split_at_mut(2 + first);
+        for (to, len) in [(head, first), (&mut *tail, psk.len())] {
+            for (to, byte) in to.iter_mut().zip((len as u16).to_be_bytes()) {
+                *to = byte;
+            }
+        }
+        psk.copy(tail.get_mut(2..).unwrap_or_default());
+        for (to, byte) in secret.iter_mut().skip(2).zip(other.iter()) {
+            *to = *byte;
+        }
+        symmetric::erase(other);
+        let len = 2 + first + 2 + psk.len();
+        Ok(Hmac::new(self.hash, secret.get(..len).unwrap_or_default()))
+    }
+
+    #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+    fn pbkdf2_input(&mut self, which: u16, source: Source<'_>) -> Result<(), Status> {
+        match (which, &self.stage, self.info_len) {
+            (step::SALT, Stage::Start, salt) if self.cost != 0 => {
+                let salt = salt.unwrap_or_default();
+                if !source.copy(self.info.get_mut(salt..).unwrap_or_default()) {
+                    return Err(Status::INSUFFICIENT_MEMORY);
+                }
+                self.info_len = Some(salt + source.len());
+            }
+            (step::PASSWORD, Stage::Start, Some(_)) => {
+                let keyed = self.keyed(source);
+                self.from_key = is_from_key(source);
+                self.stage = Stage::Keyed(Output::Pbkdf2(Pbkdf2::new(keyed, self.cost)));
+            }
+            (step::SALT | step::PASSWORD, ..) => return Err(Status::BAD_STATE),
+            _ => return Err(Status::INVALID_ARGUMENT),
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+    fn integer(&mut self, which: u16, value: u64) -> Result<(), Status> {
+        if which != step::COST || self.method != Method::Pbkdf2 {
+            return Err(Status::INVALID_ARGUMENT);
+        }
+        if self.cost != 0 {
+            return Err(Status::BAD_STATE);
+        }
+        self.cost = match value {
+            0 => return Err(Status::INVALID_ARGUMENT),
+            1..=MAX_COST => value as u32,
+            _ => return Err(Status::NOT_SUPPORTED),
+        };
+        Ok(())
+    }
+
     fn salt(&mut self, source: Source<'_>) -> Result<(), Status> {
+        #[cfg(feature = "PSA_WANT_ALG_HKDF_EXPAND")]
         if self.method == Method::Expand {
             return Err(Status::INVALID_ARGUMENT);
         }
         if !matches!(self.stage, Stage::Start) {
             return Err(Status::BAD_STATE);
         }
-        let mut block = Erased::new([0; MAX_BLOCK]);
-        let hmac = if source.len() <= self.hash.block_len() && source.copy(&mut block[..]) {
-            Hmac::new(self.hash, block.get(..source.len()).unwrap_or_default())
-        } else {
-            let mut hash = Hash::new(self.hash);
-            source.each(|chunk| hash.update(chunk));
-            Hmac::new(self.hash, &hash.finish())
-        };
-        self.stage = Stage::Salted(hmac);
+        self.stage = Stage::Salted(self.keyed(source));
         Ok(())
     }
 
     fn secret(&mut self, source: Source<'_>) -> Result<(), Status> {
         let key = match (&mut self.stage, self.method) {
+            #[cfg(feature = "PSA_WANT_ALG_HKDF_EXPAND")]
             (Stage::Start, Method::Expand) => {
                 let mut prk = Digest::zero(self.hash.len());
                 if source.len() != prk.len() || !source.copy(prk.as_mut()) {
@@ -245,6 +380,7 @@ impl Derivation {
         };
         self.from_key = is_from_key(source);
         self.stage = Stage::Keyed(match self.method {
+            #[cfg(feature = "PSA_WANT_ALG_HKDF_EXTRACT")]
             Method::Extract => Output::Extract(key, 0),
             _ => Output::Expand(Expand::new(self.hash, &key)),
         });
@@ -252,6 +388,7 @@ impl Derivation {
     }
 
     fn info(&mut self, source: Source<'_>) -> Result<(), Status> {
+        #[cfg(feature = "PSA_WANT_ALG_HKDF_EXTRACT")]
         if self.method == Method::Extract {
             return Err(Status::INVALID_ARGUMENT);
         }
@@ -276,9 +413,15 @@ impl Derivation {
                 expand.info(info.unwrap_or_default())?;
             }
         }
-        #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+        #[cfg(feature = "tls12")]
         if let Output::Prf(_, false) = output {
             return Err(Status::BAD_STATE);
+        }
+        #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+        if let Output::Pbkdf2(pbkdf2) = output
+            && pbkdf2.work(len, self.hash.len()) > MAX_WORK
+        {
+            return Err(Status::NOT_SUPPORTED);
         }
         self.started = true;
         match u32::try_from(len).ok().and_then(|len| match self.capacity {
@@ -300,16 +443,22 @@ impl Derivation {
     fn read(&mut self, out: &mut [u8]) {
         match &mut self.stage {
             Stage::Keyed(Output::Expand(expand)) => expand.read(out),
+            #[cfg(feature = "PSA_WANT_ALG_HKDF_EXTRACT")]
             Stage::Keyed(Output::Extract(key, used)) => {
                 for (to, byte) in out.iter_mut().zip(key.iter().skip(*used)) {
                     *to = *byte;
                 }
                 *used += out.len();
             }
-            #[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+            #[cfg(feature = "tls12")]
             Stage::Keyed(Output::Prf(prf, _)) => {
                 let text = self.info.get(..self.info_len.unwrap_or_default());
                 prf.read(text.unwrap_or_default(), out);
+            }
+            #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+            Stage::Keyed(Output::Pbkdf2(pbkdf2)) => {
+                let salt = self.info.get(..self.info_len.unwrap_or_default());
+                pbkdf2.read(salt.unwrap_or_default(), out);
             }
             Stage::Start | Stage::Salted(_) => {}
         }
@@ -320,7 +469,7 @@ impl Derivation {
 fn is_from_key(source: Source<'_>) -> bool {
     match source {
         Source::Vector(_) => false,
-        Source::Key(_, key_type) => key_type == KeyType::DERIVE,
+        Source::Key(_, key_type) => matches!(key_type, KeyType::DERIVE | KeyType::PASSWORD),
         Source::Agreement(_) => true,
     }
 }
@@ -329,9 +478,14 @@ fn is_from_key(source: Source<'_>) -> bool {
 fn check_type(which: u16, source: Source<'_>) -> Result<(), Status> {
     let permitted = match (which, source) {
         (_, Source::Vector(_)) => true,
-        (step::SECRET, Source::Agreement(_)) => true,
+        (step::SECRET | step::OTHER_SECRET, Source::Agreement(_)) => true,
         (_, Source::Agreement(_)) => false,
-        (step::SECRET, Source::Key(_, key_type)) => key_type == KeyType::DERIVE,
+        (step::SECRET | step::OTHER_SECRET, Source::Key(_, key_type)) => {
+            key_type == KeyType::DERIVE
+        }
+        (step::PASSWORD, Source::Key(_, key_type)) => {
+            matches!(key_type, KeyType::DERIVE | KeyType::PASSWORD)
+        }
         (step::SALT | step::INFO | step::SEED | step::LABEL, Source::Key(_, key_type)) => {
             key_type == KeyType::RAW_DATA
         }
@@ -385,6 +539,17 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
     ) -> Result<(), Status> {
         let derivation: &mut Derivation = self.operations.get(call.client.0, iov.op_handle)?;
         let result = derivation.input(iov.step, Source::Vector(call.input(1)));
+        self.end_on_error(iov, call, result)
+    }
+
+    #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+    pub(crate) fn derivation_input_integer(
+        &mut self,
+        iov: &CryptoIovec,
+        call: &mut Call<'_, '_>,
+    ) -> Result<(), Status> {
+        let derivation: &mut Derivation = self.operations.get(call.client.0, iov.op_handle)?;
+        let result = derivation.integer(iov.step, iov.value);
         self.end_on_error(iov, call, result)
     }
 

@@ -127,6 +127,8 @@ pub fn check_unstructured(key_type: KeyType, bits: u16) -> Result<usize, Status>
         (KeyType::AES, 128 | 192 | 256) | (KeyType::CHACHA20, 256) => Ok(len),
         (KeyType::AES | KeyType::CHACHA20, _) => Err(Status::INVALID_ARGUMENT),
         (KeyType::RAW_DATA | KeyType::HMAC | KeyType::DERIVE, _) if len <= MAX_SINGLE => Ok(len),
+        #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+        (KeyType::PASSWORD, _) if len <= MAX_SINGLE => Ok(len),
         _ => Err(Status::NOT_SUPPORTED),
     }
 }

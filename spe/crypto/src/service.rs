@@ -104,11 +104,13 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
             f::KEY_DERIVATION_SET_CAPACITY => self.derivation_set_capacity(iov, call),
             f::KEY_DERIVATION_INPUT_BYTES => self.derivation_input_bytes(iov, call),
             f::KEY_DERIVATION_INPUT_KEY => self.derivation_input_key(iov, call),
+            #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+            f::KEY_DERIVATION_INPUT_INTEGER => self.derivation_input_integer(iov, call),
             f::KEY_DERIVATION_KEY_AGREEMENT => self.derivation_key_agreement(iov, call),
             f::KEY_DERIVATION_OUTPUT_BYTES => self.derivation_output_bytes(iov, call),
             f::KEY_DERIVATION_OUTPUT_KEY => self.derivation_output_key(iov, call),
             f::KEY_DERIVATION_ABORT => self.abort::<Derivation>(iov, call),
-            // Asymmetric encryption, integer inputs, and no function.
+            // Asymmetric encryption, and no function.
             _ => Err(Status::NOT_SUPPORTED),
         }
     }

@@ -194,7 +194,7 @@ fn derivation_order_and_capacity() {
         (SHA, Status::INVALID_ARGUMENT),
         (Algorithm::ECDH, Status::INVALID_ARGUMENT),
         (Algorithm::hkdf(Algorithm::SHA_1), Status::NOT_SUPPORTED),
-        (Algorithm(0x0880_0109), Status::NOT_SUPPORTED),
+        (Algorithm(0x0880_0200), Status::NOT_SUPPORTED),
     ] {
         assert_eq!(
             setup(&c, f::KEY_DERIVATION_SETUP, 0, alg),

@@ -44,6 +44,16 @@ impl Hmac {
         self.inner.update(data);
     }
 
+    /// What [`Hmac::finish`] would give after these texts; itself it stays as it is.
+    #[cfg(any(feature = "tls12", feature = "PSA_WANT_ALG_PBKDF2_HMAC"))]
+    pub(crate) fn of(&self, parts: &[&[u8]]) -> Digest {
+        let mut mac = self.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finish()
+    }
+
     /// The full-length MAC.
     pub fn finish(mut self) -> Digest {
         self.outer.update(&self.inner.finish());

@@ -46,6 +46,8 @@ mod montgomery;
 pub mod p256;
 #[cfg(feature = "PSA_WANT_ECC_SECP_R1_384")]
 pub mod p384;
+#[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]
+pub mod pbkdf2;
 mod rfc6979;
 #[cfg(feature = "PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY")]
 pub mod rsa;
@@ -53,7 +55,7 @@ pub mod rsa;
 pub mod rsa_private;
 #[cfg(feature = "long-hash")]
 mod sha512;
-#[cfg(feature = "PSA_WANT_ALG_TLS12_PRF")]
+#[cfg(feature = "tls12")]
 pub mod tls12_prf;
 #[cfg(feature = "PSA_WANT_ECC_MONTGOMERY_255")]
 pub mod x25519;

@@ -18,6 +18,7 @@ mod derivation;
 mod hash;
 mod keys;
 mod mac;
+mod passwords;
 mod sign;
 mod storage;
 pub mod vectors;
@@ -36,7 +37,7 @@ pub struct Rule {
 }
 
 /// The groups, in the order in which they run.
-pub const GROUPS: [&[Rule]; 9] = [
+pub const GROUPS: [&[Rule]; 10] = [
     &storage::RULES,
     &attestation::RULES,
     &keys::RULES,
@@ -46,6 +47,7 @@ pub const GROUPS: [&[Rule]; 9] = [
     &aead::RULES,
     &sign::RULES,
     &derivation::RULES,
+    &passwords::RULES,
 ];
 
 /// All rules.

@@ -224,7 +224,6 @@ impl ReceiveClient for Console<'_> {
                     .unwrap_or(0);
                 let (status, bytes) = match error {
                     Error::None | Error::Aborted if copied == received.len() => (result, copied),
-                    Error::None | Error::Aborted if copied == 0 => (Err(ErrorCode::NOMEM), 0),
                     Error::None | Error::Aborted => (Err(ErrorCode::SIZE), copied),
                     _ => (Err(ErrorCode::FAIL), 0),
                 };

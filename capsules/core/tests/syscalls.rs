@@ -186,8 +186,7 @@ fn reads_complete_abort_and_exclude_each_other() {
     assert_eq!(b.command(CONSOLE, 2, 4, 0), Success);
     b.allow_rw(CONSOLE, 1, 100, 0);
     uart.arrive(b"gone");
-    let nomem = ErrorCode::NOMEM as usize;
-    assert_eq!(b.upcalls(), [(CONSOLE, 2, [nomem, 0, 0])]);
+    assert_eq!(b.upcalls(), [(CONSOLE, 2, [size, 0, 0])]);
     b.allow_rw(CONSOLE, 1, 100, 80);
     assert_eq!(a.command(CONSOLE, 2, 4, 0), Success);
     assert_eq!(a.command(CONSOLE, 3, 0, 0), Success);

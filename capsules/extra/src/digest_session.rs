@@ -75,6 +75,9 @@ pub struct Layout<H> {
     pub compare: usize,
     /// Read-write buffer for the digest.
     pub destination: usize,
+    /// Both must be as long as the digest, or the request ends with NOMEM; else the one gets what
+    /// fits and the other may be longer.
+    pub exact: bool,
     /// Sets the mode.
     pub start: fn(&H, Algorithm, &GrantKernelData) -> Result<(), ErrorCode>,
 }
@@ -267,18 +270,21 @@ impl<'a, H: Digest<'a, L>, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize, cons
         }
     }
 
-    /// The digest to compare with. SIZE when what the process shares is shorter.
+    /// The digest to compare with. SIZE when what the process shares is shorter, or NOMEM.
     fn expected(&self, process_id: ProcessId, digest: &mut [u8; L]) -> Result<(), ErrorCode> {
         self.apps.enter(process_id, |app, kernel_data| {
             let length = app.algorithm.length().min(L);
             kernel_data
                 .get_readonly_processbuffer(self.layout.compare)?
-                .enter(
-                    |from| match (from.get(..length), digest.get_mut(..length)) {
+                .enter(|from| {
+                    if self.layout.exact && from.len() != length {
+                        return Err(ErrorCode::NOMEM);
+                    }
+                    match (from.get(..length), digest.get_mut(..length)) {
                         (Some(from), Some(to)) => from.copy_to_slice_or_err(to),
                         _ => Err(ErrorCode::SIZE),
-                    },
-                )?
+                    }
+                })?
         })?
     }
 
@@ -354,24 +360,25 @@ impl<'a, H: Digest<'a, L>, U: UpcallSize, RO: AllowRoSize, RW: AllowRwSize, cons
             self.digest.replace(digest);
             return;
         };
-        if result.is_ok() {
-            let _ = self.apps.enter(owner, |app, kernel_data| {
-                kernel_data
-                    .get_readwrite_processbuffer(self.layout.destination)
-                    .and_then(|to| {
-                        to.mut_enter(|to| {
-                            // As much as fits, as upstream.
-                            let n = app.algorithm.length().min(to.len()).min(L);
-                            if let (Some(to), Some(from)) = (to.get(..n), digest.get(..n)) {
-                                let _ = to.copy_from_slice_or_err(from);
-                            }
-                        })
-                    })
-            });
-        }
+        let copied = result.and_then(|()| {
+            self.apps.enter(owner, |app, kernel_data| {
+                let to = kernel_data.get_readwrite_processbuffer(self.layout.destination)?;
+                to.mut_enter(|to| {
+                    let length = app.algorithm.length().min(L);
+                    if self.layout.exact && to.len() != length {
+                        return Err(ErrorCode::NOMEM);
+                    }
+                    let n = length.min(to.len());
+                    match (to.get(..n), digest.get(..n)) {
+                        (Some(to), Some(from)) => to.copy_from_slice_or_err(from),
+                        _ => Err(ErrorCode::FAIL),
+                    }
+                })?
+            })?
+        });
         *digest = [0; L];
         self.digest.replace(digest);
-        self.answer(owner, result, 0);
+        self.answer(owner, copied, 0);
     }
 
     /// The comparison is done.

@@ -51,6 +51,7 @@ impl<'a, H: Digest<'a, L> + HmacSha256 + HmacSha384 + HmacSha512, const L: usize
             data: 1,
             compare: 2,
             destination: 2,
+            exact: false,
             start: |hmac: &H, algorithm, kernel_data: &GrantKernelData| {
                 with_key(kernel_data, |key| match algorithm {
                     Algorithm::Sha256 => hmac.set_mode_hmacsha256(key),

@@ -5,10 +5,10 @@
 //! | 0 | – | exists | |
 //! | 1 set algorithm | 0 SHA-256, 1 SHA-384, 2 SHA-512 | plain | NOSUPPORT: other, or longer than the hasher's |
 //! | 2 hash | – | plain; then upcall 0 | NOMEM: own request outstanding · the hasher's |
-//! | 3 verify | – | plain; then upcall 1 | NOMEM · SIZE: RO 1 too short · the hasher's |
+//! | 3 verify | – | plain; then upcall 1 | as hash |
 //!
-//! RO 0: data. RO 1: digest to compare. RW 0: digest, as much as fits. Upcall 0: (status, 0, 0).
-//! Upcall 1: (status, 1 equal or 0, 0). One process at a time; others' requests wait.
+//! RO 0: data. RO 1: digest to compare. RW 0: digest. Upcall 0: (status, 0, 0). Upcall 1: (status, 1
+//! equal or 0, 0). Status NOMEM: RW 0 or RO 1 is not as long as the digest. One process at a time; others' requests wait.
 
 pub use crate::digest_session::App;
 use crate::digest_session::{Algorithm, Layout, Operation, Sessions, delegate};
@@ -40,6 +40,7 @@ impl<'a, H: Digest<'a, L> + Sha256 + Sha384 + Sha512, const L: usize> ShaDriver<
             data: 0,
             compare: 1,
             destination: 0,
+            exact: true,
             start: |sha: &H, algorithm, _: &_| match algorithm {
                 Algorithm::Sha256 => sha.set_mode_sha256(),
                 Algorithm::Sha384 => sha.set_mode_sha384(),

@@ -229,7 +229,7 @@ fn sha_app<'a>(board: &'a Board, name: &str, data: &[u8]) -> App<'a> {
     let app = board.app(name);
     app.put(DATA, data);
     app.allow_ro(SHA, 0, DATA, data.len());
-    app.allow_rw(SHA, 0, OUT, 64);
+    app.allow_rw(SHA, 0, OUT, 32);
     app.subscribe(SHA, 0);
     app.subscribe(SHA, 1);
     app
@@ -256,6 +256,15 @@ fn a_hash_goes_in_pieces_and_fills_as_much_as_it_is_long() {
     for (algorithm, length) in [(0, 32), (1, 48), (2, 64)] {
         a.put(OUT, &[0xEE; 64]);
         assert_eq!(a.command(SHA, 1, algorithm, 0), Success);
+        // As upstream: no buffer but one of the digest's length.
+        for wrong in [length - 1, length + 1, 0] {
+            a.allow_rw(SHA, 0, OUT, wrong);
+            assert_eq!(a.command(SHA, 2, 0, 0), Success);
+            let nomem = usize::from(ErrorCode::NOMEM);
+            assert_eq!(a.upcalls(), [(SHA, 0, [nomem, 0, 0])]);
+            assert_eq!(a.get(OUT, 64), [0xEE; 64]);
+        }
+        a.allow_rw(SHA, 0, OUT, length);
         assert_eq!(a.command(SHA, 2, 0, 0), Success);
         assert_eq!(a.upcalls(), [(SHA, 0, [0, 0, 0])]);
         let mut expected = vec![length as u8, 0, 0, 3];
@@ -273,12 +282,13 @@ fn what_the_hash_driver_refuses() {
     let a = sha_app(&board, "a", b"data");
     assert_eq!(a.command(SHA, 1, 3, 0), Failure(ErrorCode::NOSUPPORT));
     assert_eq!(a.command(SHA, 4, 0, 0), Failure(ErrorCode::NOSUPPORT));
-    // Nothing, or too little, to compare with.
-    assert_eq!(a.command(SHA, 3, 0, 0), Success);
-    assert_eq!(
-        a.upcalls(),
-        [(SHA, 1, [usize::from(ErrorCode::SIZE), 0, 0])]
-    );
+    // Nothing, too little or too much to compare with.
+    let nomem = usize::from(ErrorCode::NOMEM);
+    for wrong in [0, 31, 33] {
+        a.allow_ro(SHA, 1, DATA, wrong);
+        assert_eq!(a.command(SHA, 3, 0, 0), Success);
+        assert_eq!(a.upcalls(), [(SHA, 1, [nomem, 0, 0])]);
+    }
     assert_eq!(a.command(SHA, 2, 0, 0), Success);
     assert_eq!(a.command(SHA, 2, 0, 0), Failure(ErrorCode::NOMEM));
     assert_eq!(a.upcalls(), [(SHA, 0, [0, 0, 0])]);

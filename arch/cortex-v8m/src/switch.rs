@@ -380,6 +380,9 @@ pub mod core_switch {
     }
 
     /// SVCall: the kernel enters a process, or a process calls.
+    ///
+    /// # Safety
+    /// In its place of the vector table only.
     #[unsafe(naked)]
     pub unsafe extern "C" fn svcall() {
         naked_asm!(
@@ -412,6 +415,9 @@ pub mod core_switch {
     }
 
     /// SysTick: the slice is over.
+    ///
+    /// # Safety
+    /// In its place of the vector table only.
     #[cfg(not(feature = "weakened"))]
     #[unsafe(naked)]
     pub unsafe extern "C" fn systick() {
@@ -421,6 +427,9 @@ pub mod core_switch {
     /// SysTick, and the end of an interrupt, where switches can make them what they have been in
     /// kernels: privileged, and back to where it came from, whatever that is; or, of timers, to the
     /// kernel from any thread with a process stack, without a look at S: whose.
+    ///
+    /// # Safety
+    /// In its place of the vector table only.
     #[cfg(feature = "weakened")]
     #[unsafe(naked)]
     pub unsafe extern "C" fn systick() {
@@ -461,6 +470,9 @@ pub mod core_switch {
     use systick as interrupt_ends;
 
     /// Any interrupt: quiet until the main loop has served it.
+    ///
+    /// # Safety
+    /// In its place of the vector table only.
     #[unsafe(naked)]
     pub unsafe extern "C" fn interrupt() {
         naked_asm!(
@@ -501,6 +513,9 @@ pub mod core_switch {
 
     /// MemManage and UsageFault: the process's, or one that the secure world passes on. A fault of
     /// the kernel goes to `kernel_fault`, which the board's crate defines.
+    ///
+    /// # Safety
+    /// In its place of the vector table only.
     #[unsafe(naked)]
     pub unsafe extern "C" fn fault() {
         naked_asm!(
@@ -531,6 +546,9 @@ pub mod core_switch {
     }
 
     /// HardFault, BusFault and exceptions that nobody expects: the kernel's own end.
+    ///
+    /// # Safety
+    /// In its place of the vector table only.
     #[unsafe(naked)]
     pub unsafe extern "C" fn unexpected() {
         naked_asm!("mov r0, lr", "mov r1, sp", "b kernel_fault")

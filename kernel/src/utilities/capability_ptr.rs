@@ -15,18 +15,10 @@ pub enum CapabilityPtrPermissions {
 }
 
 /// An address from userspace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct CapabilityPtr {
     ptr: *const (),
-}
-
-impl Default for CapabilityPtr {
-    fn default() -> Self {
-        CapabilityPtr {
-            ptr: core::ptr::null(),
-        }
-    }
 }
 
 impl CapabilityPtr {

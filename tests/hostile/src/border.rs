@@ -426,7 +426,7 @@ fn call_of(dice: &mut Dice, lent: &mut Lent) -> [u32; 4] {
         || matches!(call_type, 1011 | 1012) && index == PLATFORM_HANDLE & 0x1F;
     if index == CRYPTO_HANDLE & 0x1F {
         // A function that it has, most of the time.
-        let function = (1 + dice.roll() % 9) << 8 | dice.roll() % 10;
+        let function = ((1 + dice.roll() % 9) << 8) | (dice.roll() % 10);
         if let Some(word) = lent.buffer.get_mut(10) {
             *word = function;
         }

@@ -125,9 +125,9 @@ pub const APP_FLASH_BASE: u32 = FLASH_NET_MQTT_BASE;
 const APP_FLASH_SIZE: u32 = FLASH_B_BASE + FLASH_B_SIZE - APP_FLASH_BASE;
 
 const _: () = assert!(
-    APP_FLASH_BASE % ROW == 0
-        && FLASH_POOL_BASE % ROW == 0
-        && FLASH_B_BASE % ROW == 0
+    APP_FLASH_BASE.is_multiple_of(ROW)
+        && FLASH_POOL_BASE.is_multiple_of(ROW)
+        && FLASH_B_BASE.is_multiple_of(ROW)
         && FLASH_POOL_BASE + FLASH_POOL_SIZE == FLASH_B_BASE
         && KERNEL_ATTRIBUTES_BASE + KERNEL_ATTRIBUTES_SIZE == APP_FLASH_BASE
         && SECTOR as usize == PAGE
@@ -239,12 +239,11 @@ extern "C" fn kernel_fault(exc_return: u32, frame: *const u32) -> ! {
         let at = frame.wrapping_add(i);
         let inside = at.addr() >= KERNEL_RAM_BASE as usize
             && at.addr() < (KERNEL_RAM_BASE + KERNEL_RAM_SIZE) as usize;
-        // SAFETY: inside kernel RAM; only printed.
-        if inside {
-            unsafe { at.read_volatile() }
-        } else {
-            0
+        if !inside {
+            return 0;
         }
+        // SAFETY: inside kernel RAM; only printed.
+        unsafe { at.read_volatile() }
     };
     let _ = writeln!(
         LastWords,
@@ -259,9 +258,11 @@ extern "C" fn kernel_fault(exc_return: u32, frame: *const u32) -> ! {
     end()
 }
 
-/// What a panic tells of: slots and chip, once they are made.
-static PANIC: KernelStatic<Cell<Option<(&'static [ProcessSlot], &'static Chip)>>> =
-    KernelStatic::new(Cell::new(None));
+/// What a panic tells of.
+type Resources = (&'static [ProcessSlot], &'static Chip);
+
+/// Once they are made.
+static PANIC: KernelStatic<Cell<Option<Resources>>> = KernelStatic::new(Cell::new(None));
 
 /// Names what a panic prints.
 pub fn set_panic_resources(slots: &'static [ProcessSlot], chip: &'static Chip) {

@@ -12,6 +12,6 @@ const CASE: &str = "branch_secure";
 
 fn main() {
     hostile::call_control(CASE);
-    let r0 = attack::call(memory::SPE_EXEC_BASE as usize + 0x800 | 1, [0; 4]);
+    let r0 = attack::call((memory::SPE_EXEC_BASE as usize + 0x800) | 1, [0; 4]);
     say(CASE, format_args!("breached returned {r0:#010x}"));
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub struct Access {
     path: PathBuf,
-    seen: Option<(u64, i64, u64)>,
+    seen: Option<(u64, i64, i64, u64)>,
     policies: BTreeMap<String, Policy>,
     certificates: BTreeMap<String, Certificate>,
 }
@@ -45,7 +45,7 @@ impl Access {
     pub fn refresh(&mut self) -> bool {
         let stamp = std::fs::metadata(&self.path)
             .ok()
-            .map(|m| (m.ino(), m.mtime_nsec(), m.len()));
+            .map(|m| (m.ino(), m.mtime(), m.mtime_nsec(), m.len()));
         if stamp == self.seen {
             return false;
         }

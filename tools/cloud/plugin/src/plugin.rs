@@ -128,6 +128,20 @@ struct State {
     sessions: u64,
 }
 
+impl State {
+    /// Looks at the registry's file. Whatever notices the change, a message's check or the clock:
+    /// whoever may not be here any more is cut off at the next tick.
+    fn refresh(&mut self) {
+        if self.access.refresh() {
+            for peer in self.peers.values_mut() {
+                if !self.access.may_connect(&peer.certificate, &peer.id) {
+                    peer.kicked = Some("FORBIDDEN_ACCESS");
+                }
+            }
+        }
+    }
+}
+
 static STATE: Mutex<Option<State>> = Mutex::new(None);
 
 /// Newest version of the interface that both sides speak.
@@ -216,7 +230,7 @@ extern "C" fn basic_auth(_: c_int, data: *mut c_void, _: *mut c_void) -> c_int {
         };
         let certificate = hex(&Sha256::digest(&der));
         let id = state.broker.id(client);
-        state.access.refresh();
+        state.refresh();
         if !state.access.may_connect(&certificate, &id) {
             return AUTH;
         }
@@ -243,7 +257,7 @@ extern "C" fn acl_check(_: c_int, data: *mut c_void, _: *mut c_void) -> c_int {
     let event = unsafe { &*data.cast::<AclCheck>() };
     let topic = text(event.topic);
     with_state(ACL_DENIED, |state| {
-        state.access.refresh();
+        state.refresh();
         let Some(peer) = state.peers.get_mut(&(event.client as usize)) else {
             // The plain listener. Envelopes of the service are for the service.
             let own = state.broker.id(event.client) == SERVICE;
@@ -307,13 +321,7 @@ extern "C" fn message(_: c_int, data: *mut c_void, _: *mut c_void) -> c_int {
 extern "C" fn tick(_: c_int, _: *mut c_void, _: *mut c_void) -> c_int {
     let mut kicks = Vec::new();
     let kick = with_state(None, |state| {
-        if state.access.refresh() {
-            for peer in state.peers.values_mut() {
-                if !state.access.may_connect(&peer.certificate, &peer.id) {
-                    peer.kicked = Some("FORBIDDEN_ACCESS");
-                }
-            }
-        }
+        state.refresh();
         let marked = state.peers.values().filter(|p| p.kicked.is_some());
         kicks.extend(marked.filter_map(|p| CString::new(p.id.as_str()).ok()));
         Some(state.broker.kick)

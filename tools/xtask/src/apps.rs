@@ -6,7 +6,7 @@
 use crate::build::{World, firmware};
 use crate::setup::Toolchain;
 use crate::{paths, shell, sign};
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use libtock_build_scripts::{Layout, TBF_HEADER_SIZE, TbfOptions, elf2tab_arguments};
 use memory_map::Map;
 use std::path::PathBuf;
@@ -82,6 +82,29 @@ pub fn pack_as(
 ) -> Result<PathBuf> {
     let folder = paths::build().join("apps");
     std::fs::create_dir_all(&folder)?;
+    // Packed apart and put there whole: cases that run side by side pack the same app, and one may
+    // be reading what another makes.
+    let apart = paths::temporary("pack");
+    std::fs::create_dir_all(&apart)?;
+    let packed = pack_into(map, packing, elf, (flash, ram, ram_size), &apart);
+    let put = packed.and_then(|()| {
+        for ending in ["elf", "tab", "tbf"] {
+            let name = format!("{}.{ending}", packing.file);
+            std::fs::rename(apart.join(&name), folder.join(&name)).with_context(|| name)?;
+        }
+        Ok(())
+    });
+    std::fs::remove_dir_all(&apart)?;
+    put.map(|()| folder.join(format!("{}.tbf", packing.file)))
+}
+
+fn pack_into(
+    map: &Map,
+    packing: &Packing<'_>,
+    elf: &std::path::Path,
+    (flash, ram, ram_size): (u32, u32, u32),
+    folder: &std::path::Path,
+) -> Result<()> {
     let copy = folder.join(format!("{}.elf", packing.file));
     std::fs::copy(elf, &copy)?;
     let layout = Layout {
@@ -101,7 +124,6 @@ pub fn pack_as(
         output: folder.join(format!("{}.tab", packing.file)),
     };
     let arguments = elf2tab_arguments(&copy, &layout, &options).map_err(|e| anyhow!(e))?;
-    shell::run(Command::new(paths::elf2tab()).args(arguments))?;
-    // elf2tab writes the TBF beside the ELF.
-    Ok(copy.with_extension("tbf"))
+    // It writes the TBF beside the ELF.
+    shell::run(Command::new(paths::elf2tab()).args(arguments)).map(drop)
 }

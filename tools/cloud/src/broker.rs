@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// device prefers.
 const SUITES: &str = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
 
+/// For mosquitto to listen, on a machine that is busy with others.
+const START: Duration = Duration::from_secs(60);
+
 /// What mosquitto says of a port that is not free.
 const TAKEN: &str = "Address already in use";
 
@@ -47,8 +50,8 @@ impl Broker {
     /// Makes what is missing of authority and server certificate, and starts mosquitto.
     ///
     /// # Errors
-    /// When mosquitto is missing (Debian package mosquitto) or does not listen within ten seconds;
-    /// with its log.
+    /// When mosquitto is missing (Debian package mosquitto), ends, or does not listen within a
+    /// minute; with its log.
     pub fn start(config: &Config<'_>) -> Result<Broker> {
         let dir = config.dir;
         let authority = Authority::open(&dir.join("ca"), "Tockstone local root")?;
@@ -58,7 +61,7 @@ impl Broker {
                 .with_context(|| format!("broker on port {port} of 127.0.0.1"))?;
         }
         std::fs::create_dir_all(trusted(dir))?;
-        // Somebody else may take a port before mosquitto does.
+        // Somebody else may take a port before mosquitto does; later they are its own.
         for _ in 0..5 {
             let ports = (config.port.map_or_else(free_port, Ok)?, free_port()?);
             match Broker::on(config, &authority, (&certificate, &key), ports) {
@@ -188,6 +191,24 @@ impl Broker {
     /// # Errors
     /// See [`Broker::start`].
     pub fn resume(&mut self) -> Result<()> {
+        let before = self.starts();
+        if before == 0 {
+            return self.run();
+        }
+        // A connection of somebody's may have had a port for its own while the broker was away.
+        let deadline = Instant::now() + START;
+        loop {
+            match self.run() {
+                Err(e) if Instant::now() < deadline && format!("{e:#}").contains(TAKEN) => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Starts mosquitto and waits until it listens.
+    fn run(&mut self) -> Result<()> {
         self.stop();
         let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
             .into_iter()
@@ -198,7 +219,7 @@ impl Broker {
         if openssl.is_file() {
             command.env("OPENSSL_CONF", openssl);
         }
-        let before = self.starts();
+        let (before, said) = (self.starts(), self.log().unwrap_or_default().len());
         let mut child = command
             .arg("-c")
             .arg(&self.config)
@@ -208,18 +229,20 @@ impl Broker {
             .spawn()
             .context("mosquitto does not start (Debian package mosquitto)")?;
         qemu_harness::track::add(child.id());
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + START;
         // Its own word, which comes when it has all its ports: one that answers may be another's.
         while self.starts() == before {
             let ended = child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
                 let _ = child.kill();
+                qemu_harness::track::remove(child.id());
                 let output = child.wait_with_output()?;
-                let log = std::fs::read_to_string(self.config.with_file_name("mosquitto.log"));
+                let log = self.log().unwrap_or_default();
                 bail!(
                     "mosquitto does not listen: {}{}",
                     String::from_utf8_lossy(&output.stderr),
-                    log.unwrap_or_default()
+                    // What it said in this start.
+                    log.get(said..).unwrap_or_default()
                 );
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -276,12 +299,32 @@ fn plugin() -> Result<PathBuf> {
         })
 }
 
-/// A TCP port on loopback that nobody uses now.
+/// A TCP port on loopback that nobody uses now, and that no connection is given for its own end: it
+/// is still free when a broker that was away comes back to it.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> Result<u16> {
+    use std::hash::{BuildHasher, Hasher};
+    // Linux's default where it does not say.
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let first = range
+        .ok()
+        .and_then(|r| r.split_whitespace().next()?.parse().ok());
+    let room = u64::from(first.unwrap_or(32_768_u16).saturating_sub(FIRST_PORT));
+    let random = std::hash::RandomState::new();
+    for n in 0..room.min(1000) {
+        let mut hasher = random.build_hasher();
+        hasher.write_u64(n);
+        let port = FIRST_PORT + (hasher.finish() % room) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
         .port())
 }
+
+/// Below it lie the ports that services are known by.
+const FIRST_PORT: u16 = 10_240;

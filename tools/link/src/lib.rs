@@ -203,10 +203,14 @@ impl Link {
         self.change(|s| s.conditions.down = down);
     }
 
-    /// Cuts every connection that stands.
+    /// Cuts every connection that stands; they are cut when this returns.
     pub fn cut(&self, how: Cut) {
         lock(&self.shared).cut = Some(how);
         self.wake();
+        // Whoever takes it holds the lock until it is done.
+        while lock(&self.shared).cut.is_some() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// What passed in one direction since the start.

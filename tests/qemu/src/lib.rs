@@ -88,7 +88,7 @@ impl Device {
     /// Starts QEMU and connects to its UARTs and monitor.
     ///
     /// # Errors
-    /// When QEMU is missing or does not open its sockets within ten seconds.
+    /// When QEMU is missing, ends, or does not open its sockets within a minute.
     pub fn start(config: &Config) -> Result<Device> {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("tockstone-{}-{serial}", std::process::id()));
@@ -149,9 +149,10 @@ impl Device {
             .context("qemu-system-arm does not start (Debian package qemu-system-arm)")?;
         track::add(child.id());
         let mut guard = Unstarted(Some(child), dir.clone());
-        let secure = Uart::connect(&socket("u0"), "secure")?;
-        let console = Uart::connect(&socket("u1"), "console")?;
-        let qmp = qmp::Qmp::connect(&socket("qmp")).with_context(|| guard.log())?;
+        let qemu = guard.0.as_mut().expect("taken below");
+        let secure = Uart::connect(qemu, &socket("u0"), "secure")?;
+        let console = Uart::connect(qemu, &socket("u1"), "console")?;
+        let qmp = qmp::Qmp::connect(qemu, &socket("qmp")).with_context(|| guard.log())?;
         let child = guard.0.take().expect("taken once");
         Ok(Device {
             child,
@@ -333,6 +334,7 @@ impl Drop for Unstarted {
         if let Some(child) = &mut self.0 {
             let _ = child.kill();
             let _ = child.wait();
+            track::remove(child.id());
             track::remove_folder(&self.1);
         }
     }

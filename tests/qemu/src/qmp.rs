@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Child;
 use std::time::Duration;
 
 pub(crate) struct Qmp {
@@ -15,9 +16,9 @@ pub(crate) struct Qmp {
 }
 
 impl Qmp {
-    pub(crate) fn connect(path: &Path) -> Result<Qmp> {
-        let writer = crate::uart::connect(path)?;
-        writer.set_read_timeout(Some(Duration::from_secs(30)))?;
+    pub(crate) fn connect(qemu: &mut Child, path: &Path) -> Result<Qmp> {
+        let writer = crate::uart::connect(qemu, path)?;
+        writer.set_read_timeout(Some(Duration::from_secs(120)))?;
         let mut qmp = Qmp {
             reader: BufReader::new(writer.try_clone()?),
             writer,

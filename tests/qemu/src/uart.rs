@@ -6,8 +6,12 @@ use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
+
+/// For QEMU to open its sockets, on a machine that is busy with others.
+const START: Duration = Duration::from_secs(60);
 
 /// One line, without its end.
 #[derive(Debug, Clone)]
@@ -35,8 +39,8 @@ pub struct Uart {
 
 impl Uart {
     /// Connects to QEMU's socket, which opens a moment after QEMU starts.
-    pub(crate) fn connect(path: &Path, name: &'static str) -> Result<Uart> {
-        let stream = connect(path)?;
+    pub(crate) fn connect(qemu: &mut Child, path: &Path, name: &'static str) -> Result<Uart> {
+        let stream = connect(qemu, path)?;
         let reader = stream.try_clone()?;
         let log = Arc::new((Mutex::new(Log::default()), Condvar::new()));
         let shared = Arc::clone(&log);
@@ -170,13 +174,14 @@ fn read_lines(mut reader: UnixStream, shared: &(Mutex<Log>, Condvar)) {
     }
 }
 
-/// Connects to a socket that may not be there yet.
-pub(crate) fn connect(path: &Path) -> Result<UnixStream> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+/// Connects to a socket of QEMU's that may not be there yet.
+pub(crate) fn connect(qemu: &mut Child, path: &Path) -> Result<UnixStream> {
+    let deadline = Instant::now() + START;
     loop {
+        let ended = qemu.try_wait()?.is_some();
         match UnixStream::connect(path) {
             Ok(stream) => return Ok(stream),
-            Err(e) if Instant::now() >= deadline => {
+            Err(e) if ended || Instant::now() >= deadline => {
                 let log = path.with_file_name("qemu.log");
                 let log = std::fs::read_to_string(log).unwrap_or_default();
                 return Err(e).with_context(|| format!("QEMU opened no {}\n{log}", path.display()));

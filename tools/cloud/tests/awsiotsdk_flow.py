@@ -13,7 +13,7 @@ from awscrt import mqtt
 from awsiot import iotjobs, mqtt_connection_builder
 
 endpoint, port, root, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3], pathlib.Path(sys.argv[4])
-LIMIT = 10
+LIMIT = 60
 session = boto3.Session("AKIDEXAMPLE", "secret", region_name="us-east-1")
 iot = session.client("iot", endpoint_url=endpoint)
 ARN = "arn:aws:iot:us-east-1:123456789012"

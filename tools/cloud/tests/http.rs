@@ -27,7 +27,7 @@ fn start(name: &str) -> (std::path::PathBuf, Cloud, Server) {
 fn raw(server: &Server, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(5)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     stream.write_all(text).unwrap();
     let mut out = Vec::new();

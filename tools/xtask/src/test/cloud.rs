@@ -3,13 +3,16 @@
 //! Owns the cases' set-up. What the clients do and check is in `tools/cloud/tests`; each folder is
 //! opened twice, so that the second half finds what the first one left.
 
-use super::Case;
+use super::{Case, until};
 use crate::{paths, shell, system};
 use anyhow::{Result, bail};
 use cloud::http::Server;
 use cloud::{Cloud, broker};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub const CASES: [Case; 4] = [
     Case {
@@ -52,9 +55,10 @@ fn boto3() -> Result<()> {
         let mut command = Command::new(paths::python_tool("python3"));
         command.arg(script("boto3_flow.py")).arg(server.url());
         shell::run(command.arg(scratch.path()).arg(phase))?;
-        let heard = cloud.messages().iter().any(|m| m.topic == "from/boto3");
-        if phase == "before" && !heard {
-            bail!("what boto3 published has not come to the broker");
+        if phase == "before" {
+            until(LIMIT, "what boto3 published", || {
+                Ok(cloud.messages().iter().any(|m| m.topic == "from/boto3"))
+            })?;
         }
     }
     Ok(())
@@ -86,6 +90,10 @@ fn awsiotsdk() -> Result<()> {
         .arg(scratch.path());
     shell::run(&mut command)?;
     let core = cloud.core();
+    // The cloud hears of the end after the client.
+    until(LIMIT, "the end of `fleet-7`", || {
+        Ok(core.presence().get("fleet-7").is_some_and(|p| !p.connected))
+    })?;
     let presence = core.presence();
     let Some(last) = presence.get("sdk") else {
         bail!("no presence of `sdk`: {presence:?}");

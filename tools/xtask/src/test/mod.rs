@@ -33,6 +33,7 @@ mod sweep;
 mod tbf_tools;
 mod tockloader;
 
+use crate::system::System;
 use crate::{build, paths, setup};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What `test` was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -225,6 +226,43 @@ pub fn run(options: &Options) -> Result<()> {
             Some(case) => bail!("no case `{case}`: a run of the layer prints the ids"),
             None => bail!("no case ran"),
         }
+    }
+    Ok(())
+}
+
+/// Waits until `done` says so.
+///
+/// # Errors
+/// Its own; after `limit`, what was waited for.
+fn until(limit: Duration, what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + limit;
+    while !done()? {
+        if Instant::now() > deadline {
+            bail!("waited {} s for {what}", limit.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Waits until the broker's log says this.
+fn logged(system: &System, limit: Duration, line: &str) -> Result<()> {
+    let what = format!("`{line}` in the broker's log");
+    until(limit, &what, || {
+        Ok(system.cloud.broker.log()?.contains(line))
+    })
+}
+
+/// Waits until a device has made all its subscriptions: the cloud's commands and requests are
+/// net-mqtt's, and the agent asks for a job when it has its own.
+fn subscribed(system: &System, limit: Duration) -> Result<()> {
+    let thing = &system.thing;
+    for line in [
+        format!("$aws/commands/things/{thing}/executions/+/request/json (QoS"),
+        format!("{thing}/diagnostics/request (QoS"),
+        format!("'$aws/things/{thing}/jobs/start-next/accepted'"),
+    ] {
+        logged(system, limit, &line)?;
     }
     Ok(())
 }

@@ -125,6 +125,12 @@ impl Core {
         self.read(|s| s.messages.clone())
     }
 
+    /// Indices of the blocks of streams that devices asked for, in their order, whatever mischief made
+    /// of the answers.
+    pub fn blocks_asked(&self) -> Vec<usize> {
+        self.read(|s| s.asked.clone())
+    }
+
     /// The messages from the `from`th on.
     pub fn messages_from(&self, from: usize) -> Vec<Message> {
         self.read(|s| s.messages.get(from..).unwrap_or_default().to_vec())

@@ -50,6 +50,8 @@ pub(crate) struct State {
     /// What devices answered to commands: thing, execution, answer.
     pub(crate) answers: Vec<(String, String, Value)>,
     chaos: Chaos,
+    /// Indices of the blocks that devices asked for and that there are, in their order.
+    pub(crate) asked: Vec<usize>,
 }
 
 impl State {
@@ -84,12 +86,13 @@ impl Service {
             presence: BTreeMap::new(),
             answers: Vec::new(),
             chaos: Chaos::default(),
+            asked: Vec::new(),
         }));
         let ready = Arc::new(Mutex::new(false));
         let (serving, started) = (Arc::clone(&state), Arc::clone(&ready));
         let own = client.clone();
         std::thread::spawn(move || serve(connection, &own, &serving, &authority, &started));
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !*lock(&ready) {
             if Instant::now() > deadline {
                 bail!("the stand-in cannot connect to the broker on port {port}");
@@ -266,6 +269,10 @@ fn handle(state: &Mutex<State>, topic: &str, payload: &[u8]) -> Vec<Step> {
                 return Vec::new();
             };
             let answers = answer_stream(&mut state, thing, id, operation, payload);
+            let blocks = answers.iter();
+            let blocks =
+                blocks.filter_map(|(suffix, payload)| streams::Block::parse(suffix, payload));
+            state.asked.extend(blocks.map(|(_, block)| block.index));
             let prefix = format!("$aws/things/{thing}/streams/{id}/");
             state.chaos.blocks(&prefix, answers)
         }

@@ -47,7 +47,9 @@ fn claims() -> Result<()> {
         system.cloud.core().certificates_of("fleet-7").len() == 1,
         "one claim, one certificate"
     );
-    let keys: Vec<String> = said(&device, "tls");
+    let mut keys: Vec<String> = said(&device, "tls");
+    // A connection may take its second try.
+    keys.dedup();
     ensure!(
         keys.len() == 2 && keys[0].ends_with("(id 2)") && keys[1].ends_with("(id 1)"),
         "the connections were made with {keys:?}"
@@ -119,22 +121,24 @@ fn power_cuts() -> Result<()> {
                 let deadline = Instant::now() + LIMIT;
                 while system.cloud.core().certificates_of(&thing).is_empty() {
                     ensure!(Instant::now() < deadline, "the cloud makes no {thing}");
+                    std::thread::sleep(Duration::from_millis(1));
                 }
             }
         }
         // QEMU is killed: no buffer of the guest's is written any more.
         drop(device);
-        let before = system.cloud.core().certificates_of(&thing).len();
         let device = system.boot()?;
         device
             .console
             .wait(&format!("net-mqtt: mqtt connected as {thing}"), LIMIT)?;
         let claimed = !said(&device, "claimed").is_empty();
         let after = system.cloud.core().certificates_of(&thing).len();
-        // A claim that was over in the cloud and not on the device is done again.
+        // Each start makes one at most, the first one's perhaps after the cut, from what was on its
+        // way; a claim that was over in the cloud and not on the device is done again.
+        let first = after.checked_sub(usize::from(claimed));
         ensure!(
-            after == before + usize::from(claimed),
-            "{thing}: {before} certificates, then {after}"
+            after >= 1 && first.is_some_and(|first| first <= 1),
+            "{thing}: {after} certificates, {claimed} of the second start"
         );
         wasted += after - 1;
         lives(&system, &device, &thing)?;

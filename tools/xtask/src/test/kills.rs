@@ -5,7 +5,7 @@
 //! the same flash boots again and the job ends SUCCEEDED, with the new version verified by the
 //! loader, then and after one more power cycle.
 
-use super::Case;
+use super::{Case, until};
 use crate::build::{FACTORY, UPDATE};
 use crate::system::System;
 use crate::{paths, sign};
@@ -161,10 +161,19 @@ pub(super) fn verified(device: &Device, version: &str) -> Result<()> {
 }
 
 fn cut_download(system: &System, job: &str, wanted: u64) -> Result<()> {
-    // Slow enough for the power to go between two blocks.
-    system.cloud.set_mischief(Mischief {
-        delay_ms: 100,
+    // Slow enough for the power to go between two blocks, and never to the end, however late this
+    // thread learns of it.
+    let slow = Mischief {
+        delay_ms: 50,
+        stall_after: wanted as u32 + 8,
         ..Mischief::default()
+    };
+    system.cloud.set_mischief(match wanted {
+        0 => Mischief {
+            drop: 1,
+            ..Mischief::default()
+        },
+        _ => slow,
     });
     let device = system.boot()?;
     let prefix = format!("ota-agent: job {job}: ");
@@ -185,6 +194,7 @@ fn cut_download(system: &System, job: &str, wanted: u64) -> Result<()> {
     }
     let console = device.console.clone();
     device.kill();
+    until(LIMIT, "the console's end", || Ok(console.is_closed()))?;
     let lines = console.lines();
     let said = lines.iter().rev().find_map(|l| blocks(&l.text));
     let (done, total) = said.unwrap_or((0, u64::MAX));
@@ -256,7 +266,7 @@ fn cut_swap(system: &System, image: usize, percent: usize) -> Result<()> {
     let secure = device.secure.clone();
     device.kill();
     // Lines that were on their way when the power went are counted, too.
-    std::thread::sleep(Duration::from_millis(50));
+    until(LIMIT, "the UART's end", || Ok(secure.is_closed()))?;
     let end = |l: &qemu_harness::Line| l.text == SWAP_END;
     ensure!(
         !secure.lines().iter().any(end),
@@ -274,6 +284,9 @@ const SWAP_END: &str = "loader: image 1 swap end";
 const JOURNAL_TAIL: usize = 64;
 
 fn cut_trial(system: &System, at: TrialAt) -> Result<()> {
+    // Each step of the self-test takes so long that the power goes before its end, however late this
+    // thread learns of the line.
+    system.link()?.set_rtt(Duration::from_secs(1));
     let device = system.boot()?;
     let verdict = format!("loader: non-secure image {UPDATE}+0 verified");
     device.secure.wait(&verdict, LIMIT)?;
@@ -284,6 +297,8 @@ fn cut_trial(system: &System, at: TrialAt) -> Result<()> {
     }
     let console = device.console.clone();
     device.kill();
+    until(LIMIT, "the console's end", || Ok(console.is_closed()))?;
+    system.link()?.set_rtt(Duration::ZERO);
     let accepted = |l: &qemu_harness::Line| l.text.contains("ota-agent: the new image is accepted");
     ensure!(
         !console.lines().iter().any(accepted),

@@ -1,7 +1,7 @@
 //! The end-to-end layer's MQTT, names and time: a session that outlives its broker's restart, an
 //! endpoint without an address, a clock that a time server sets.
 
-use super::Case;
+use super::{Case, subscribed, until};
 use crate::system::System;
 use anyhow::{Context, Result, ensure};
 use link::{Lookup, Time};
@@ -39,8 +39,7 @@ fn session_resume() -> Result<()> {
         .console
         .wait_from(0, LIMIT, connected, "connection")?;
     let subscribes = format!("Received SUBSCRIBE from {}", system.thing);
-    // The agent's topics.
-    std::thread::sleep(Duration::from_secs(2));
+    subscribed(&system, LIMIT)?;
     let before = system.cloud.broker.log()?.matches(&subscribes).count();
     ensure!(before > 0, "the device subscribed to nothing");
     system.link()?.set_down(true);
@@ -54,22 +53,29 @@ fn session_resume() -> Result<()> {
         .status()
         .context("mosquitto_pub (Debian package mosquitto-clients)")?;
     ensure!(status.success(), "mosquitto_pub: {status}");
-    let sent = format!("Sending PUBLISH to {}", system.thing);
-    let stored = system.cloud.broker.log()?.matches(&sent).count();
+    let log_of = |what: &str| -> Result<usize> {
+        let what = format!("{what} {}", system.thing);
+        Ok(system.cloud.broker.log()?.matches(&what).count())
+    };
+    let stored = log_of("Sending PUBLISH to")?;
+    let acknowledged = log_of("Received PUBACK from")?;
     system.link()?.set_down(false);
     device
         .console
         .wait_from(next, LIMIT, connected, "connection again")?;
-    std::thread::sleep(Duration::from_secs(2));
-    let log = system.cloud.broker.log()?;
-    let after = log.matches(&subscribes).count();
+    until(LIMIT, "the stored message", || {
+        Ok(log_of("Sending PUBLISH to")? > stored)
+    })?;
+    until(LIMIT, "its acknowledgement", || {
+        Ok(log_of("Received PUBACK from")? > acknowledged)
+    })?;
+    // And life goes on: what it would have subscribed to it has by now.
+    let published = log_of("Received PUBLISH from")?;
+    until(LIMIT, "two publishes", || {
+        Ok(log_of("Received PUBLISH from")? >= published + 2)
+    })?;
+    let after = system.cloud.broker.log()?.matches(&subscribes).count();
     ensure!(after == before, "{before} subscriptions became {after}");
-    ensure!(
-        log.matches(&sent).count() > stored,
-        "the stored message was not sent"
-    );
-    let acknowledged = format!("Received PUBACK from {}", system.thing);
-    ensure!(log.contains(&acknowledged), "the message was not taken");
     Ok(())
 }
 

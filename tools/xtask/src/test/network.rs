@@ -4,7 +4,7 @@
 //! connects and downloads an update whole. The link's seed decides every fault; each case compares
 //! the digest of what was decided with the one that the seed says.
 
-use super::Case;
+use super::{Case, subscribed};
 use crate::demo::blocks;
 use crate::system::System;
 use crate::{paths, sign};
@@ -104,8 +104,7 @@ fn down() -> Result<()> {
     let (next, _) = device
         .console
         .wait_from(0, LIMIT, connected, "mqtt connected")?;
-    // The agent has subscribed and asked for its first job.
-    std::thread::sleep(Duration::from_secs(1));
+    subscribed(&system, LIMIT)?;
     system.link()?.set_down(true);
     std::thread::sleep(Duration::from_secs(5));
     let document = serde_json::json!({"afr_ota": {"protocols": 7, "files": "none"}});

@@ -38,14 +38,14 @@ fn on_host(samples: &[i16]) -> Vec<Label> {
 }
 
 /// Labels that reach the broker from a device with `samples` in its ROM: `count` of them, or
-/// as many as come in time.
-fn at_broker(name: &str, samples: &[i16], count: usize) -> Result<Vec<String>> {
+/// as many as come in `limit`.
+fn at_broker(name: &str, samples: &[i16], count: usize, limit: Duration) -> Result<Vec<String>> {
     let system = System::new(name)?;
     flash::audio(&system.flash, samples)?;
     let device = system.boot()?;
     device.console.wait("net-mqtt: mqtt connected", LIMIT)?;
     let topic = format!("{name}/ml/inference");
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit;
     loop {
         let labels: Vec<String> = system
             .cloud
@@ -66,7 +66,7 @@ fn same(name: &str, samples: &[i16]) -> Result<Vec<String>> {
         .iter()
         .map(|l| l.text().to_owned())
         .collect();
-    let seen = at_broker(name, samples, expected.len())?;
+    let seen = at_broker(name, samples, expected.len(), LIMIT)?;
     if seen != expected {
         bail!("the broker got {seen:?}, the host hears {expected:?}");
     }
@@ -108,15 +108,12 @@ fn swapped() -> Result<()> {
     }
 }
 
-/// The word behind them is what shows that somebody listened: it is the first that is named.
 fn no_word() -> Result<()> {
     let mut samples = clips::silence(2.0);
     samples.extend(clips::noise(3.0, 8_000, 7));
-    samples.extend(clip(&[("en-us", "yes")])?);
-    let labels = same("audio-noise", &samples)?;
-    let words: Vec<&String> = labels.iter().filter(|l| *l != "silence").collect();
-    if words != ["yes"] {
-        bail!("silence, noise and one word: {labels:?}");
+    let labels = at_broker("audio-noise", &samples, 6, Duration::from_secs(12))?;
+    if labels.iter().any(|l| l == "yes" || l == "no") {
+        bail!("a word was heard in silence and noise: {labels:?}");
     }
     Ok(())
 }

@@ -6,8 +6,9 @@
 use psa_interface::Algorithm;
 use spe_crypto::primitives::aead::Aead;
 use spe_crypto::primitives::hash::{HashAlg, digest};
+use spe_crypto::primitives::hmac::{Hmac, hmac};
 use spe_crypto::primitives::tls12_prf::Prf;
-use spe_crypto::primitives::{hkdf, hmac::hmac, p256};
+use spe_crypto::primitives::{hkdf, p256};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -161,7 +162,7 @@ fn expand_label(secret: &[u8], label: &str, context: &[u8], len: usize) -> Vec<u
 fn prf(secret: &[u8], label: &str, seed: &[u8], len: usize) -> Vec<u8> {
     let mut out = vec![0; len];
     let text = [label.as_bytes(), seed].concat();
-    Prf::new(SHA, secret).unwrap().read(&text, &mut out);
+    Prf::new(Hmac::new(SHA, secret)).read(&text, &mut out);
     out
 }
 

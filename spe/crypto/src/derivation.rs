@@ -16,7 +16,12 @@ use crate::entropy::Entropy;
 use crate::keys::{KeyStore, check_new};
 use crate::material::{self, Material};
 use crate::operations::Operation;
-use crate::primitives::hash::{Digest, Hash, HashAlg, MAX_BLOCK};
+#[cfg(any(
+    feature = "PSA_WANT_ALG_HKDF_EXTRACT",
+    feature = "PSA_WANT_ALG_HKDF_EXPAND"
+))]
+use crate::primitives::hash::Digest;
+use crate::primitives::hash::{Hash, HashAlg, MAX_BLOCK};
 use crate::primitives::hkdf::{Expand, MAX_INFO};
 use crate::primitives::hmac::Hmac;
 #[cfg(feature = "PSA_WANT_ALG_PBKDF2_HMAC")]

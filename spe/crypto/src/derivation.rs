@@ -3,7 +3,8 @@
 //!
 //! Inputs come in the order of PSA Crypto 1.1: SALT before SECRET, INFO once before the first
 //! output; for TLS 1.2 SEED, for PSK-to-MS OTHER_SECRET or not, SECRET, LABEL; for PBKDF2 COST, SALT
-//! once or more often, PASSWORD. An error in an input ends the operation.
+//! once or more often, PASSWORD. An error in an input ends the operation. A key for an agreement
+//! that is not there or not permitted does not, as in TF-M.
 
 use psa_interface::crypto::{UNLIMITED_CAPACITY, step};
 use psa_interface::key::usage;
@@ -583,9 +584,8 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         let derivation: &mut Derivation = self.operations.get(client, iov.op_handle)?;
         let alg = derivation.alg;
         let result = if alg.is_key_agreement() {
-            self.keys
-                .get_for(client, iov.key_id, usage::DERIVE, alg)
-                .and_then(|key| agree(key, alg, call))
+            let key = self.keys.get_for(client, iov.key_id, usage::DERIVE, alg)?;
+            agree(key, alg, call)
                 .and_then(|secret| derivation.input(iov.step, Source::Agreement(&secret[..])))
         } else {
             Err(Status::INVALID_ARGUMENT)
@@ -636,7 +636,13 @@ impl<K: KeyStore, R: Entropy> CryptoService<K, R> {
         }
         let wanted = check_new(wanted)?;
         if wanted.key_type.is_asymmetric() {
-            return Err(Status::NOT_SUPPORTED);
+            let none = wanted.key_type.is_public_key()
+                || wanted.key_type.is_ecc() && !matches!(wanted.bits, 255 | 256 | 384 | 521);
+            return Err(if none {
+                Status::INVALID_ARGUMENT
+            } else {
+                Status::NOT_SUPPORTED
+            });
         }
         let mut data = Material::zero(material::check_unstructured(wanted.key_type, wanted.bits)?)?;
         derivation.reserve(data.len())?;

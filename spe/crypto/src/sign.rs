@@ -213,6 +213,8 @@ fn verify_hash(
             let public = rsa::PublicKey::parse(key.data).ok_or(Status::CORRUPTION_DETECTED)?;
             Ok(verify_rsa(&public, hash_alg, alg, hash, signature))
         }
+        // What signs nothing at all is told apart from what signs otherwise, as in Mbed TLS.
+        _ if !key_type.is_asymmetric() => Err(Status::NOT_SUPPORTED),
         _ => Err(mismatch(key_type, alg)),
     }
 }

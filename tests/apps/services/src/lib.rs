@@ -15,6 +15,8 @@ mod aead;
 mod attestation;
 mod cipher;
 mod derivation;
+mod edges;
+mod edges_cipher;
 mod hash;
 mod keys;
 mod mac;
@@ -37,7 +39,7 @@ pub struct Rule {
 }
 
 /// The groups, in the order in which they run.
-pub const GROUPS: [&[Rule]; 10] = [
+pub const GROUPS: [&[Rule]; 12] = [
     &storage::RULES,
     &attestation::RULES,
     &keys::RULES,
@@ -48,6 +50,8 @@ pub const GROUPS: [&[Rule]; 10] = [
     &sign::RULES,
     &derivation::RULES,
     &passwords::RULES,
+    &edges::RULES,
+    &edges_cipher::RULES,
 ];
 
 /// All rules.

@@ -186,7 +186,7 @@ fn refusals(t: &dyn Transport) -> Outcome {
     );
     refused!(
         verify_hash(&t, id, ECDSA, &hash[..32], &SAMPLE),
-        INVALID_ARGUMENT
+        NOT_SUPPORTED
     );
     need!(destroy_key(&t, id));
     Ok(())

@@ -19,7 +19,7 @@ mod version;
 
 pub use error::ImageError;
 pub use header::{HEADER_SIZE, Header, IMAGE_MAGIC, flags};
-pub use image::{Dependency, Image};
+pub use image::{Dependency, Image, Manifest};
 pub use swap_type::{Flag, MagicState, SlotState, SwapType, swap_type};
 pub use tlv::{PROTECTED_MAGIC, Tlv, TlvArea, UNPROTECTED_MAGIC, kind};
 pub use version::ImageVersion;

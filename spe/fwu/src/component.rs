@@ -6,7 +6,7 @@
 use crate::MAX_WRITE_SIZE;
 use crate::record::Record;
 use flash::Flash;
-use mcuboot_image::{Image, MagicState, pair, trailer};
+use mcuboot_image::{MagicState, Manifest, pair, trailer};
 use psa_interface::Status;
 use psa_interface::fwu::{FwuComponentInfo, FwuState, FwuVersion};
 use spm::Input;
@@ -75,12 +75,12 @@ impl<F: Flash> Component<F> {
             .ok_or(Status::BAD_STATE)
     }
 
-    /// Image of the candidate; its version and dependencies are not trusted, only well-formed.
-    pub fn candidate(&self) -> Result<Image<'_>, Status> {
+    /// Version and dependencies of the candidate: not trusted, only well-formed.
+    pub fn candidate(&self) -> Result<Manifest<'_>, Status> {
         let mapped = self.slots.secondary.mapped().ok_or(Status::NOT_SUPPORTED)?;
         let room = trailer::max_image_size(&self.slots.secondary).min(self.record.end);
         let bytes = mapped.get(..room as usize).ok_or(Status::STORAGE_FAILURE)?;
-        Image::parse(bytes).map_err(|_| Status::DATA_INVALID)
+        Manifest::parse(bytes).map_err(|_| Status::DATA_INVALID)
     }
 
     pub fn start(&mut self) -> Result<(), Status> {

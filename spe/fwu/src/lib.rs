@@ -7,8 +7,8 @@
 //! Differences from TF-M, all in the caller's favour: [`MAX_WRITE_SIZE`] is 4096, so that one
 //! 4 KiB stream block is one call; a block must lie below the trailer (INVALID_ARGUMENT); the
 //! candidate digest covers up to the highest byte written, however often a block is sent; `error`
-//! is zero in states that have none; a candidate that is no image fails at install (DATA_INVALID,
-//! state FAILED) and not only after the reboot.
+//! is zero in states that have none; a candidate without an image's header, protected TLVs and the
+//! magic behind them fails at install (DATA_INVALID, state FAILED) and not only after the reboot.
 //!
 //! WRITING and CANDIDATE survive a reset, as does STAGED where the loader did not follow it (TF-M
 //! keeps them in RAM): so a download resumes. FLAG_VOLATILE_STAGING is clear accordingly. A client

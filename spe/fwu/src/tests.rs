@@ -8,6 +8,8 @@ use psa_interface::fwu::{FwuComponentInfo, FwuState, FwuVersion};
 use sha2::{Digest, Sha256};
 use spm::{Call, ClientId, Input, Output, Service};
 
+mod suite;
+
 const SLOT: u32 = 16 * 4096;
 const READY: FwuState = FwuState::Ready;
 const WRITING: FwuState = FwuState::Writing;
@@ -355,7 +357,7 @@ fn dependencies_and_malformed_candidates() {
         assert_eq!(install(&mut s), expected);
         for (c, bytes) in candidates {
             let info = query(&mut s, *c as u8);
-            let broken = mcuboot_image::Image::parse(bytes).is_err();
+            let broken = mcuboot_image::Manifest::parse(bytes).is_err();
             let state = match expected {
                 1 => STAGED,
                 -153 if broken => FAILED,

@@ -8,6 +8,7 @@ use crate::setup::{self, Toolchain};
 use crate::{apps, paths, products, shell, sign, updates, veneers};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Which set of flags an image is built with; each set costs one build of `core`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +148,34 @@ pub fn medium() -> Result<PathBuf> {
     Ok(signed)
 }
 
+/// Clippy over the binaries of the device: what of them is for the device only is seen by no host
+/// build. With the features of the product, in the folders of its build.
+///
+/// # Errors
+/// With what clippy says.
+pub fn lint() -> Result<()> {
+    let toolchain = setup::compiler()?;
+    let board = paths::board_name();
+    for (world, package) in [
+        (World::NonSecure, format!("{board}-kernel")),
+        (World::NonSecure, "net-mqtt".into()),
+        (World::NonSecure, "hostile".into()),
+        (World::Secure, format!("{board}-secure")),
+        (World::Secure, format!("{board}-loader")),
+    ] {
+        let (flags, target_dir) = flags(&toolchain, world)?;
+        let mut command = toolchain.lint(&flags)?;
+        cargo_of(
+            &mut command,
+            &package,
+            &["--features", "device"],
+            &target_dir,
+        );
+        shell::show(&mut command)?;
+    }
+    Ok(())
+}
+
 /// Compiles with these arguments of cargo that choose features and profile.
 fn compile(
     toolchain: &Toolchain,
@@ -155,6 +184,32 @@ fn compile(
     arguments: &[&str],
     env: &[(&str, String)],
 ) -> Result<PathBuf> {
+    let (flags, target_dir) = flags(toolchain, world)?;
+    let mut command = toolchain.build(&flags);
+    cargo_of(&mut command, package, arguments, &target_dir);
+    command.envs(env.iter().map(|(k, v)| (k, v)));
+    shell::show(&mut command)?;
+    Ok(target_dir
+        .join(setup::TARGET)
+        .join("firmware")
+        .join(package))
+}
+
+/// Which package, with which features and for which board.
+fn cargo_of(command: &mut Command, package: &str, arguments: &[&str], target_dir: &Path) {
+    command
+        .args(["--locked", "--profile", "firmware"])
+        .args(["--package", package])
+        .args(arguments)
+        .arg("--target-dir")
+        .arg(target_dir)
+        .current_dir(paths::root())
+        .env(memory_map::BOARD_VARIABLE, paths::board_name())
+        .env(memory_map::MAP_VARIABLE, paths::map_file());
+}
+
+/// Flags of rustc's for code of this world, and the folder that it is built in.
+fn flags(toolchain: &Toolchain, world: World) -> Result<(String, PathBuf)> {
     let (folder, feature) = match world {
         World::Secure if paths::map()?.dsp => ("secure", " -C target-feature=+dsp"),
         World::Secure => ("secure", ""),
@@ -176,22 +231,7 @@ fn compile(
         // Marked functions are built for speed, the rest of the kernel for size.
         World::NonSecure => " --cfg optimize_attribute",
     };
-    let mut command = toolchain.build(&format!("{feature}{silent}"));
-    command
-        .args(["--locked", "--profile", "firmware"])
-        .args(["--package", package])
-        .args(arguments)
-        .arg("--target-dir")
-        .arg(&target_dir)
-        .current_dir(paths::root())
-        .env(memory_map::BOARD_VARIABLE, paths::board_name())
-        .env(memory_map::MAP_VARIABLE, paths::map_file())
-        .envs(env.iter().map(|(k, v)| (k, v)));
-    shell::show(&mut command)?;
-    Ok(target_dir
-        .join(setup::TARGET)
-        .join("firmware")
-        .join(package))
+    Ok((format!("{feature}{silent}"), target_dir))
 }
 
 /// The bytes of an ELF's loadable segments by load address, from `base` on.

@@ -40,9 +40,33 @@ impl Toolchain {
     /// `cargo build` for the device with these flags of rustc's; what and where is the caller's to
     /// add. `core` is built along where it has to be.
     pub fn build(&self, flags: &str) -> Command {
+        self.cargo("build", flags)
+    }
+
+    /// As [`Toolchain::build`], but looked at by clippy only, for which a warning is an error.
+    ///
+    /// # Errors
+    /// Names the package that is missing and the command that installs it.
+    pub fn lint(&self, flags: &str) -> Result<Command> {
+        let driver = match self.build_std {
+            false => PathBuf::from("clippy-driver"),
+            true => PathBuf::from("/usr/bin/clippy-driver"),
+        };
+        if self.build_std && !driver.is_file() {
+            install(&["rust-web-clippy"])?;
+        }
+        let mut command = self.cargo("check", flags);
+        // What `cargo clippy` says to the driver.
+        command
+            .env("RUSTC_WORKSPACE_WRAPPER", driver)
+            .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+        Ok(command)
+    }
+
+    fn cargo(&self, verb: &str, flags: &str) -> Command {
         let mut command = Command::new(&self.cargo);
         command
-            .args(["build", "--quiet", "--target", TARGET])
+            .args([verb, "--quiet", "--target", TARGET])
             .env("RUSTC", &self.rustc)
             .env("RUSTC_BOOTSTRAP", "1")
             .env(
@@ -69,15 +93,23 @@ impl Toolchain {
 /// Names the package that is missing and the command that installs it.
 pub fn everything() -> Result<(Toolchain, Duration)> {
     let start = Instant::now();
-    packages()?;
+    let toolchain = compiler()?;
     python()?;
     aws()?;
     elf2tab()?;
-    let toolchain = toolchain()?;
     // Downloads are told apart from compiling.
     let mut fetch = Command::new(env!("CARGO"));
     shell::run(fetch.args(["fetch", "--locked"]).current_dir(paths::root()))?;
     Ok((toolchain, start.elapsed()))
+}
+
+/// The firmware toolchain alone, and the packages.
+///
+/// # Errors
+/// Names the package that is missing and the command that installs it.
+pub fn compiler() -> Result<Toolchain> {
+    packages()?;
+    toolchain()
 }
 
 /// The browser that the console is tried with, and its driver; for that case alone.

@@ -1,4 +1,4 @@
-//! The host layer: format, clippy, the audit, and every crate's unit and property tests.
+//! The host layer: format, clippy (of the device's binaries too), the audit, and every crate's unit and property tests.
 //!
 //! Owns which cargo calls make it up, and the counting of their results.
 
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 /// Runs the layer; `only` is a filter for test names, `long` brings what a test marks as such.
 ///
 /// # Errors
-/// When cargo cannot run, or format or lints are off.
+/// When cargo cannot run, or format or lints are off, of a host build or of a device's.
 pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
     if only.is_none() {
         for args in [
@@ -33,6 +33,7 @@ pub fn run(only: Option<&str>, long: bool) -> Result<Outcome> {
         }
     }
     if only.is_none() {
+        crate::build::lint().context("clippy of the device's binaries")?;
         crate::audit::run(&crate::audit::Options { json: None })?;
     }
     let mut command = cargo();

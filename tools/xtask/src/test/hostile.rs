@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Attackers in one boot: ten processes less `hello` and a victim.
 const BATCH: usize = 8;
 /// ShortId of the first slot's app; the product's and `hello`'s lie below.

@@ -215,13 +215,13 @@ fn install_runtime() -> Result<()> {
         .with(step::INSTALL, built.a, 0, &unsigned)
         .then(step::SHOW, GUEST)
         .with(step::INSTALL, built.a, 0, one)
-        .then(step::SLEEP, 1000)
+        .then(step::SLEEP, 3000)
         .with(step::PROBE, built.a, 0x1000, &[])
         .then(step::SHOW, GUEST)
         .then(step::UNLOAD, GUEST)
         .then(step::SLEEP, 1000)
         .then(step::START, GUEST)
-        .then(step::SLEEP, 1000)
+        .then(step::SLEEP, 3000)
         .then(step::REMOVE, GUEST)
         .then(step::SHOW, GUEST)
         .with(step::STORE_UNTIL, built.a, 1, one)
@@ -286,10 +286,10 @@ fn update_beside() -> Result<()> {
     let flash = device(&scratch, &map, built, true)?;
     let [one, two, three] = &built.guests;
     Script::new()
-        .then(step::SLEEP, 500)
+        .then(step::SLEEP, 2500)
         .then(step::SHOW, GUEST)
         .with(step::INSTALL, built.b, 30_000, two)
-        .then(step::SLEEP, 500)
+        .then(step::SLEEP, 2500)
         .then(step::SHOW, GUEST)
         .then(step::CONFIRM, GUEST)
         .then(step::SHOW, GUEST)
@@ -298,7 +298,7 @@ fn update_beside() -> Result<()> {
         .then(step::ABORT, 0)
         .with(step::INSTALL, built.a, 60_000, three)
         .then(step::WAIT_ROLLED_BACK, 0)
-        .then(step::SLEEP, 500)
+        .then(step::SLEEP, 2500)
         .then(step::SHOW, GUEST)
         // Not confirmed in time.
         .with(step::STORE_UNTIL, built.a, 2, three)
@@ -359,6 +359,7 @@ fn power_cut() -> Result<()> {
     for cut in 0..6u64 {
         let running = start(&flash)?;
         in_order(&running, 0, &["installer: step 0 ok"])?;
+        in_order(&running, 0, &["guest: version "])?;
         if cut == 5 {
             // On trial for sure.
             in_order(&running, 0, &["guest: version 2 tick 2"])?;

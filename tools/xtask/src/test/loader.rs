@@ -11,7 +11,7 @@ use memory_map::Map;
 use qemu_harness::{Config, Device, FlashFile};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The layer's cases.
 pub const CASES: [Case; 7] = [

@@ -532,7 +532,11 @@ fn relocatable() -> Result<()> {
         lines.iter().filter(|l| l.text.contains(text)).count()
     };
     let end = std::time::Instant::now() + LIMIT;
-    while said("relocatable: tick") < 6 {
+    let both = |text: &str| said(text) >= 2;
+    while said("relocatable: tick") < 6
+        || !both("relocatable: runs where it was put")
+        || !both("relocatable: heap to the grants")
+    {
         ensure!(said("relocatable: FAILED") == 0 && said(" faulted") == 0);
         ensure!(std::time::Instant::now() < end, "too few ticks");
         std::thread::sleep(Duration::from_millis(50));

@@ -23,6 +23,9 @@ const PEAK: f64 = 32_767.0 * 0.708;
 pub fn speak(voice: &str, word: &str) -> Result<Vec<i16>> {
     let output = Command::new("espeak-ng")
         .args(["-v", voice, "--stdout", word])
+        // It looks for a sound server even so, whose library leaves a folder in the system's place
+        // for temporary files; no folder can be made below this.
+        .env("PULSE_RUNTIME_PATH", "/dev/null")
         .output()
         .context("espeak-ng does not start (Debian package espeak-ng)")?;
     if !output.status.success() {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    HOST, Heard, Pki, Running, THING, free_port, mosquitto, persistent_mosquitto, publish,
+    HOST, Heard, LIMIT, Pki, Running, THING, free_port, mosquitto, persistent_mosquitto, publish,
     subscribe,
 };
 use mqtt_ipc::{Qos, Status};
@@ -11,11 +11,16 @@ use std::time::{Duration, Instant};
 
 /// Reads an observer's log until it has `text`.
 fn observed(log: &std::path::Path, text: &str) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + LIMIT;
     while !std::fs::read_to_string(log).unwrap().contains(text) {
         assert!(Instant::now() < end, "{text:?} not observed");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// What the broker on `port` has said.
+fn log(pki: &Pki, port: u16) -> String {
+    std::fs::read_to_string(pki.dir.join(format!("mosquitto-{port}.log"))).unwrap()
 }
 
 #[test]
@@ -124,7 +129,7 @@ fn broker_away_and_back() {
     assert_eq!(device.subscribe(0, "thing-1/in"), Status::Ok);
     drop(broker);
     device.expect("connection lost: ", 1);
-    device.run(1, |it| it.take(0) == Some(Heard::State(false)));
+    device.run(60, |it| it.take(0) == Some(Heard::State(false)));
     assert_eq!(
         device.publish(0, "thing-1/x", b"", Qos::AtLeastOnce),
         Status::Offline
@@ -170,10 +175,11 @@ fn broker_away_and_back() {
         .set(device.bench().skipped_us.get() + 64_000_000);
     device.expect("mqtt connected", 2);
     // A fresh broker knows nothing of us: the filter must come again without being asked.
-    device.run(1, |_| false);
+    let again = || log(&pki, port).contains("thing-1/in (QoS");
+    assert!(device.run(60, |_| again()), "{}", log(&pki, port));
     publish(&pki, port, "thing-1/in", b"again", "1");
     let mut heard = Vec::new();
-    device.run(5, |it| {
+    device.run(60, |it| {
         heard.extend(it.take(0));
         heard.contains(&Heard::Message("thing-1/in".into(), b"again".into()))
     });
@@ -197,7 +203,7 @@ fn a_sleeping_client_is_not_waited_for() {
     for number in 0..20u8 {
         publish(&pki, port, "t/1", &[number], "1");
         let mut heard = None;
-        device.run(10, |it| {
+        device.run(60, |it| {
             heard = it.take(1);
             matches!(heard, Some(Heard::Message(..)))
         });
@@ -206,7 +212,7 @@ fn a_sleeping_client_is_not_waited_for() {
     let dropped = device.device.service().borrow().dropped();
     assert!(dropped >= 10, "{dropped}");
     let mut missed = 0;
-    device.run(10, |it| {
+    device.run(60, |it| {
         if let Some(Heard::Missed(count)) = it.take(0) {
             missed = count;
         }
@@ -229,7 +235,7 @@ fn a_flood_is_answered_to_the_last() {
     let (_observer, log) = subscribe(&pki, port, "flood/#");
     let (mut busy, mut asked) = (0, 0u32);
     let mut results = Vec::new();
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + LIMIT;
     // The opening is answered too.
     while results.len() < 101 && Instant::now() < end {
         if asked < 100 {
@@ -270,9 +276,13 @@ fn a_session_outlives_its_brokers_restart() {
     let mut device = Running::new(&pki, "ca.crt", HOST, port, 1);
     device.expect("mqtt connected", 1);
     assert_eq!(device.subscribe(0, "thing-1/in"), Status::Ok);
-    // The broker writes what has changed.
+    // The broker writes what has changed, the subscription with it.
     publish(&pki, port, "elsewhere", b"", "1");
-    device.run(1, |_| false);
+    let kept = || {
+        let file = std::fs::read(pki.dir.join("mosquitto.db")).unwrap_or_default();
+        file.windows(10).any(|w| w == b"thing-1/in")
+    };
+    assert!(device.run(60, |_| kept()), "{}", log(&pki, port));
     drop(broker);
     let _broker = persistent_mosquitto(&pki, port);
     // The device does not run meanwhile.
@@ -282,7 +292,7 @@ fn a_session_outlives_its_brokers_restart() {
     skipped.set(skipped.get() + 64_000_000);
     device.expect("mqtt connected", 2);
     let mut heard = Vec::new();
-    device.run(10, |it| {
+    device.run(60, |it| {
         heard.extend(it.take(0));
         heard.contains(&Heard::Message("thing-1/in".into(), b"kept".into()))
     });
@@ -290,6 +300,6 @@ fn a_session_outlives_its_brokers_restart() {
         heard.contains(&Heard::Message("thing-1/in".into(), b"kept".into())),
         "{heard:?}"
     );
-    let log = std::fs::read_to_string(pki.dir.join(format!("mosquitto-{port}.log"))).unwrap();
+    let log = log(&pki, port);
     assert!(!log.contains("Received SUBSCRIBE from thing-1"), "{log}");
 }

@@ -21,7 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Arguments;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
@@ -70,6 +70,11 @@ fn missing(program: &str, error: &std::io::Error) -> String {
     };
     format!("{program}: {error}; this test needs it: apt-get install {package}")
 }
+
+/// For what must come, on a machine that is busy with others, seconds.
+const SECONDS: u64 = 60;
+/// The same.
+pub const LIMIT: Duration = Duration::from_secs(SECONDS);
 
 /// A directory of certificates, removed when dropped.
 pub struct Pki {
@@ -192,13 +197,9 @@ impl Drop for Pki {
     }
 }
 
-/// A port on loopback that nobody listens on.
+/// A port on loopback that nobody listens on, and no connection is given for its own end.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    cloud::broker::free_port().unwrap()
 }
 
 /// A server process, killed when dropped.
@@ -223,7 +224,7 @@ pub fn start(program: &str, arguments: &[&str], port: u16, dir: &Path, input: St
         .spawn()
         .unwrap_or_else(|error| panic!("{}", missing(program, &error)));
     let mut server = Server(child);
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + LIMIT;
     // Looking at /proc instead of connecting: `openssl s_server` serves one client at a time.
     while !listens(port) {
         if let Some(status) = server.0.try_wait().unwrap() {
@@ -303,7 +304,7 @@ pub fn subscribe(pki: &Pki, port: u16, filter: &str) -> (Server, PathBuf) {
         .spawn()
         .unwrap_or_else(|error| panic!("{}", missing("mosquitto_sub", &error)));
     let server = Server(child);
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + LIMIT;
     while !std::fs::read_to_string(&log).unwrap().contains("SUBACK") {
         assert!(Instant::now() < end, "mosquitto_sub does not subscribe");
         std::thread::sleep(Duration::from_millis(5));
@@ -643,9 +644,9 @@ impl Running {
         false
     }
 
-    /// Runs until a console line has `text` in it `times` times; panics after 20 s.
+    /// Runs until a console line has `text` in it `times` times; panics after a minute.
     pub fn expect(&mut self, text: &str, times: usize) {
-        let seen = self.run(20, |it| it.bench().count(text) >= times);
+        let seen = self.run(SECONDS, |it| it.bench().count(text) >= times);
         assert!(
             seen,
             "no {times} × {text:?} in {:#?}",
@@ -653,10 +654,10 @@ impl Running {
         );
     }
 
-    /// What client `index` is told next; panics after 10 s.
+    /// What client `index` is told next; panics after a minute.
     pub fn hear(&mut self, index: usize) -> Heard {
         let mut heard = None;
-        self.run(10, |it| {
+        self.run(SECONDS, |it| {
             heard = it.take(index);
             heard.is_some()
         });

@@ -6,7 +6,7 @@ use crate::common::{self, HOST, Pki, Running, THING, free_port, mosquitto};
 use crate::endpoint::{Endpoint, now, pause, skip, turn};
 use mqtt_ipc::{Qos, Status};
 use net_mqtt::backoff::{Backoff, Class};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Retries of a round: AWS wants five or more.
 const RETRIES: usize = 7;
@@ -170,7 +170,7 @@ pub fn subscribe() -> Verdict {
     device.expect("mqtt connected", 1);
     assert_eq!(device.subscribe(0, "thing-1/in"), Status::Ok);
     common::publish(&pki, port, "thing-1/in", b"x", "1");
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + common::LIMIT;
     let message = common::Heard::Message("thing-1/in".into(), b"x".into());
     while device.hear(0) != message {
         assert!(Instant::now() < end);

@@ -3,7 +3,7 @@
 //! One connection each: what the device wrote comes packet by packet, what the test says goes out
 //! in records as openssl makes them. Dropped, it closes the connection without a word.
 
-use crate::common::{Pki, Running, Server, THING, listens};
+use crate::common::{LIMIT, Pki, Running, Server, THING, listens};
 use net_mqtt::Environment;
 use net_mqtt::mqtt::split;
 use std::io::{Read, Write};
@@ -63,7 +63,7 @@ impl Endpoint {
                 }
             }
         });
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + LIMIT;
         while !listens(port) {
             assert!(Instant::now() < end, "openssl does not listen");
             std::thread::sleep(Duration::from_millis(2));
@@ -76,10 +76,10 @@ impl Endpoint {
         }
     }
 
-    /// The device's next packet, while it runs; panics after 10 s.
+    /// The device's next packet, while it runs; panics after a minute.
     pub fn packet(&mut self, device: &mut Running) -> Vec<u8> {
         let mut packet = None;
-        device.run(10, |_| {
+        device.run(60, |_| {
             self.waiting.extend(self.output.try_iter().flatten());
             packet = match split(&self.waiting) {
                 Ok(Some(len)) if len <= self.waiting.len() => {
@@ -124,12 +124,12 @@ impl Endpoint {
     }
 }
 
-/// Lets the device read what it was sent, which shows nowhere: 400 turns, a fifth of a second.
+/// Lets the device read what it was sent, which shows nowhere: 1000 turns, half a second.
 pub fn turn(device: &mut Running) {
     let mut turns = 0;
-    device.run(5, |_| {
+    device.run(60, |_| {
         turns += 1;
-        turns > 400
+        turns > 1000
     });
 }
 

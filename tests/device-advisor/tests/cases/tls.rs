@@ -61,7 +61,7 @@ pub fn suites() -> Verdict {
         stream.read_exact(&mut hello).unwrap();
         hello
     });
-    device.run(10, |_| hello.is_finished());
+    device.run(60, |_| hello.is_finished());
     let hello = hello.join().unwrap();
     assert_eq!(hello[0], 1, "ClientHello");
     // RFC 8446 §4.1.2: header, version and random, session id, suites.
@@ -142,7 +142,7 @@ pub fn fragments() -> Verdict {
     }
     endpoint.say(&stream);
     let mut whole = 0;
-    device.run(20, |it| {
+    device.run(60, |it| {
         if let Some(crate::common::Heard::Message(_, payload)) = it.take(0) {
             whole += 1;
             assert_eq!(payload, [whole as u8; 6144]);

@@ -373,8 +373,11 @@ pub mod track {
     /// Kills every remembered child and removes every folder; for the end by a signal.
     pub fn clean_up() {
         for pid in lock(&PIDS).clone() {
+            // And its group, where it leads one.
+            let (group, pid) = (format!("-{pid}"), pid.to_string());
             let _ = std::process::Command::new("kill")
-                .args(["-9", &pid.to_string()])
+                .args(["-9", "--", &group, &pid])
+                .stderr(std::process::Stdio::null())
                 .status();
         }
         for folder in lock(&FOLDERS).clone() {

@@ -422,14 +422,25 @@ impl TestKernel {
         short_id: ShortId,
         storage: Option<StoragePermissions>,
     ) -> TestProcess<'_> {
+        self.process_of(&tbf(name, ram, 4096), ram, short_id, storage)
+    }
+
+    /// Loads the process of this binary, which asks for `ram` bytes.
+    pub fn process_of(
+        &self,
+        binary: &[u8],
+        ram: u32,
+        short_id: ShortId,
+        storage: Option<StoragePermissions>,
+    ) -> TestProcess<'_> {
         // Over-aligned, so that flash starts where an MPU region could.
-        let mut store = std::vec![0u8; 4096 + 32];
+        let mut store = std::vec![0u8; binary.len() + 32];
         let skip = store.as_ptr().addr().next_multiple_of(32) - store.as_ptr().addr();
         store
-            .get_mut(skip..skip + 4096)
+            .get_mut(skip..skip + binary.len())
             .into_iter()
-            .for_each(|flash| flash.copy_from_slice(&tbf(name, ram, 4096)));
-        let flash: &'static [u8] = store.leak().get(skip..skip + 4096).unwrap_or(&[]);
+            .for_each(|flash| flash.copy_from_slice(binary));
+        let flash: &'static [u8] = store.leak().get(skip..skip + binary.len()).unwrap_or(&[]);
         let memory = std::vec![0u8; ram as usize + 16 * 1024].leak();
         let index = self.kernel.free_slot();
         let _ = load_processes_as(
@@ -446,7 +457,7 @@ impl TestKernel {
                 board: self,
                 process,
             },
-            None => panic!("no slot or no memory for {name}"),
+            None => panic!("no slot or no memory for it"),
         }
     }
 

@@ -38,6 +38,8 @@ pub enum Defence {
     SliceFloor = 1 << 13,
     /// A timer interrupt that landed in secure code returns there.
     SecureReturn = 1 << 14,
+    /// A process writes what it declares of its own flash, and nothing else.
+    WriteableFlash = 1 << 15,
 }
 
 /// The word as the board read it. Its name is what the audit looks for.

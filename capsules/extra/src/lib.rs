@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod app_flash_driver;
 pub mod app_loader;
 pub mod audio_rom;
 pub mod date_time;

@@ -615,11 +615,17 @@ impl<'a, C: Chip, D: ProcessStandardDebug> SequentialProcessLoaderMachine<'a, C,
     /// to the flash that it ran from. False while others have a window on its RAM.
     pub(crate) fn release(&self, slot: usize) -> bool {
         let released = self.kernel.release(slot);
+        self.close_regions();
+        released
+    }
+
+    /// Takes the regions of whichever process ran last out of the MPU, where its flash is read-only for
+    /// the kernel, too.
+    pub fn close_regions(&self) {
         if let Some(none) = self.chip.mpu().new_config() {
             // SAFETY: it opens nothing; the next process loads its own.
             unsafe { self.chip.mpu().configure_mpu(&none) };
         }
-        released
     }
 
     /// Whom to tell of [`Self::check_new_binary`].

@@ -139,6 +139,15 @@ impl ProcessId {
         })
     }
 
+    /// As [`Process::may_write_flash`].
+    ///
+    /// # Errors
+    /// As there; `FAIL`: it is gone.
+    pub fn may_write_flash(&self, address: usize, size: usize) -> Result<(), ErrorCode> {
+        let process = self.kernel.process_ref(*self).ok_or(ErrorCode::FAIL)?;
+        process.may_write_flash(address, size)
+    }
+
     /// What of storage it may use.
     pub fn get_storage_permissions(&self) -> Option<StoragePermissions> {
         self.kernel
@@ -487,6 +496,12 @@ pub trait Process {
     fn number_writeable_flash_regions(&self) -> usize;
     /// Offset from the TBF start and size of one; (0, 0) when absent.
     fn get_writeable_flash_region(&self, region_index: usize) -> (usize, usize);
+    /// Whether `[address, address + size)` lies in one of those regions, behind the protected region
+    /// and before the footers, and the binary carries no credentials that a write would break.
+    ///
+    /// # Errors
+    /// `INVAL`: it does not lie there. `NOSUPPORT`: there are credentials, accepted or not.
+    fn may_write_flash(&self, address: usize, size: usize) -> Result<(), ErrorCode>;
     /// It tells where its stack begins.
     fn update_stack_start_pointer(&self, stack_pointer: *const u8);
     /// It tells where its heap begins.

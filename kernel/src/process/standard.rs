@@ -30,6 +30,8 @@ use tock_tbf::types::{CommandPermissions, TbfHeader};
 const QUEUE_LEN: usize = 10;
 /// IPC regions a process may have at a time.
 const MAX_IPC_REGIONS: usize = 6;
+/// Writeable flash regions that count; upstream keeps four.
+const MOST_WRITEABLE: usize = 16;
 /// A process's block ends on this, so that no two share a QEMU MPU page.
 const BLOCK_UNIT: usize = 1024;
 
@@ -52,10 +54,14 @@ pub struct ProcessStandard<C: 'static + Chip, D: 'static + ProcessStandardDebug>
     chip: &'static C,
     fault_policy: &'static dyn ProcessFaultPolicy,
     storage_permissions: Cell<StoragePermissions>,
-    flash: &'static [u8],
+    /// No reference: the process may have parts of it written.
+    flash: *const [u8],
+    /// What it refers to is never written with other bytes (`may_write_flash`).
     header: TbfHeader<'static>,
     /// Whether the header lists permissions.
     has_permissions: bool,
+    /// Whether a credential covers the binary: accepted, or anything but room in the footers.
+    has_credentials: bool,
     credential: Option<AcceptedCredential>,
     memory_start: *mut u8,
     memory_len: usize,
@@ -338,6 +344,24 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
     }
     fn get_writeable_flash_region(&self, region_index: usize) -> (usize, usize) {
         self.header.get_writeable_flash_region(region_index)
+    }
+    fn may_write_flash(&self, address: usize, size: usize) -> Result<(), ErrorCode> {
+        if off(Defence::WriteableFlash) {
+            return Ok(());
+        }
+        let own = self.flash_non_protected_start()..self.integrity_end();
+        // The header says anything: a region counts as far as it lies in what is the process's own.
+        let inside = (0..MOST_WRITEABLE).any(|i| {
+            let (offset, len) = self.header.get_writeable_flash_region(i);
+            let region = self.flash_start().saturating_add(offset);
+            let end = region.saturating_add(len).min(own.end);
+            Self::within(address, size, region.max(own.start), end)
+        });
+        match (inside, self.has_credentials) {
+            (false, _) => Err(ErrorCode::INVAL),
+            (true, true) => Err(ErrorCode::NOSUPPORT),
+            (true, false) => Ok(()),
+        }
     }
     fn update_stack_start_pointer(&self, stack_pointer: *const u8) {
         let a = stack_pointer.addr();
@@ -645,7 +669,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
             flash_non_protected_start: self.flash_non_protected_start(),
             flash_integrity_end: self
                 .flash
-                .as_ptr()
+                .cast::<u8>()
                 .wrapping_add(self.header.get_binary_end() as usize),
             flash_end: self.flash_end(),
             sram_start: self.memory_start.addr(),

@@ -1,10 +1,11 @@
-//! NOR flash trait, and a simulator that cuts power at every operation.
+//! NOR flash trait, a journal for pages, and a simulator that cuts power at every operation.
 //!
 //! Owns the contract that loader, storage and firmware update are written against. NOR rules hold
 //! in every implementation: erase sets 0xFF, programming only clears bits.
 #![cfg_attr(not(any(test, feature = "sim")), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod journal;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 

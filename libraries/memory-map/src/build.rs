@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 const FAULT_MAILBOX_SIZE: u32 = 64;
 
 /// Regions that a board may lack: its constants are 0 then.
-const OPTIONAL: [&str; 6] = [
+const OPTIONAL: [&str; 7] = [
     "audio-rom",
     "flash-pic",
+    "state-journal",
     "s-primary",
     "s-secondary",
     "ns-primary",

@@ -134,6 +134,8 @@ coded! {
         FuzzVeneers,
         /// Notifies every process through IPC, itself too, `n` times; none asked for it.
         NotifyAll,
+        /// Has the kernel write the word `n` to flash at `a`, which is what it is thought to hold.
+        WriteFlash,
     }
 }
 

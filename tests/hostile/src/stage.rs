@@ -37,6 +37,7 @@ const ALLOW_READABLE: u8 = 7;
 const CONSOLE: u32 = 1;
 const ALARM: u32 = 0;
 const RNG: u32 = 0x40001;
+const APP_FLASH: u32 = 0x50000;
 const IPC: u32 = 0x10000;
 /// Most slots of a board.
 const PROCESSES: u32 = 10;
@@ -267,6 +268,23 @@ fn make(op: Op, a: usize, entry: &Entry) {
             let answer = svc(class, [driver, number, a as u32, n]);
             svc(class, [driver, number, 0, 0]);
             answered(name, a, answer);
+        }
+        Op::WriteFlash => {
+            let word = n;
+            let lent = svc(ALLOW_RO, [APP_FLASH, 0, &raw const word as u32, 4]);
+            control(lent[0] >= SUCCESS);
+            let answer = svc(COMMAND, [APP_FLASH, 1, a as u32, 0]);
+            if answer[0] < SUCCESS {
+                answered(name, a, answer);
+            } else {
+                // Yield-WaitFor.
+                match svc(YIELD, [2, APP_FLASH, 0, 0])[0] {
+                    0 => breached("written", n),
+                    status => say(name, format_args!("refused later {status}")),
+                }
+            }
+            svc(ALLOW_RO, [APP_FLASH, 0, 0, 0]);
+            core::hint::black_box(&word);
         }
         Op::Subscribe => {
             let own = callee as *const () as u32;

@@ -18,6 +18,7 @@ use capsules_core::low_level_debug::{self, LowLevelDebug};
 use capsules_core::rng::RngDriver;
 use capsules_core::virtualizers::virtual_alarm::{MuxAlarm, VirtualMuxAlarm};
 use capsules_core::virtualizers::virtual_uart::{MuxUart, RX_BUF_LEN, UartDevice};
+use capsules_extra::app_flash_driver::{self, AppFlash};
 use capsules_extra::audio_rom::AudioRom;
 use capsules_extra::ethernet_tap::{EthernetTapDriver, MAX_MTU};
 use capsules_extra::unix_date_time::{UnixClock, UnixDateTime};
@@ -62,6 +63,8 @@ pub struct Capsules {
     platform: &'static Psa,
     secure: SecureCapsules,
     more: MoreCapsules,
+    /// Writes processes' own flash, where the board has a journal.
+    pub app_state: Option<&'static AppFlash<'static>>,
     #[cfg(feature = "rules")]
     rules: &'static crate::rules::Rules,
     /// What interrupts are for.
@@ -126,6 +129,10 @@ impl Capsules {
         self.secure
             .driver(number)
             .or_else(|| self.more.driver(number))
+            .or_else(|| match number {
+                app_flash_driver::DRIVER_NUM => self.app_state.map(|driver| driver as _),
+                _ => None,
+            })
     }
 
     /// What the main loop calls before each switch to a process.
@@ -322,6 +329,8 @@ pub fn create(
         platform,
         secure: SecureCapsules::new(kernel, memory, spe),
         more: MoreCapsules::new(kernel, memory, spe, fpgaio, (timer, mux_alarm)),
+        // Made later, with what else writes flash.
+        app_state: None,
         #[cfg(feature = "rules")]
         rules: static_init!(
             crate::rules::Rules,

@@ -1,16 +1,19 @@
-//! Installing apps at run time: who may, where to, and the record of what is on trial.
+//! What writes app flash: installing apps at run time, and apps that change flash of their own.
 //!
-//! Owns the composition of app loader, dynamic storage and app flash. The record is the kernel's own
+//! Owns the composition of app loader, dynamic storage and app flash; who may install, where to, and
+//! the record of what is on trial. The record is the kernel's own
 //! object in ITS, so that it is replaced whole or not at all.
 
 use crate::capsules::{Capsules, VirtualAlarm};
-use crate::memory::{APPS, FLASH_B_BASE, FLASH_B_SIZE, FLASH_POOL_BASE};
+use crate::memory::{APPS, FLASH_B_BASE, FLASH_B_SIZE, FLASH_POOL_BASE, STATE_JOURNAL_SIZE};
 use crate::platform::Chip;
 use crate::{Loader as ProcessLoader, start};
 use capsules_core::driver::NUM;
+use capsules_extra::app_flash_driver::AppFlash as AppFlashDriver;
 use capsules_extra::app_loader::AppLoader;
 use chip::ddr_flash::DdrFlash;
 use chip::ns::app_flash::{AppFlash, PAGE};
+use chip::ns::state_flash::{Regions, StateFlash};
 use kernel::capabilities::{MemoryAllocationCapability, ProcessManagementCapability};
 use kernel::deferred_call::DeferredCallClient;
 use kernel::dynamic_binary_storage::{
@@ -57,6 +60,65 @@ const _: () = assert!(INSTALLERS[0] != 0);
 /// Bytes that a process's chunk is written by.
 const CHUNK: usize = 512;
 
+/// Processes' writes to their own flash: driver and journal.
+#[derive(Clone, Copy)]
+pub struct State {
+    pub driver: &'static AppFlashDriver<'static>,
+    pub flash: &'static StateFlash<2>,
+}
+
+/// The MPU's, which the loader can close.
+struct MpuRegions(&'static ProcessLoader);
+
+impl Regions for MpuRegions {
+    fn close(&self) {
+        self.0.close_regions();
+    }
+}
+
+/// Makes it, where the board has a journal, and finishes what a power cut left in it. Before anything
+/// looks at app flash.
+fn state(
+    kernel: &'static Kernel,
+    flash: &'static AppFlash,
+    loader: &'static ProcessLoader,
+    memory: &dyn MemoryAllocationCapability,
+) -> Option<State> {
+    if STATE_JOURNAL_SIZE == 0 {
+        return None;
+    }
+    let regions = static_init!(MpuRegions, MpuRegions(loader));
+    let state = static_init!(
+        StateFlash<2>,
+        StateFlash::new(flash, start::STATE_JOURNAL, regions)
+    );
+    state.register();
+    // No page at 0: the device failed.
+    if let Some(page) = state.recover().unwrap_or(Some(0)) {
+        debug!("kernel: app flash 0x{:x} finished", page);
+    }
+    let driver = static_init!(
+        AppFlashDriver<'static>,
+        AppFlashDriver::new(
+            state,
+            kernel.create_grant(NUM::AppFlash as usize, memory),
+            static_init!([u8; PAGE], [0; PAGE]),
+        )
+    );
+    state.set_client(driver);
+    Some(State {
+        driver,
+        flash: state,
+    })
+}
+
+/// What is made here.
+pub struct Installed {
+    pub loader: &'static Loader,
+    pub storage: &'static Storage,
+    pub state: Option<State>,
+}
+
 /// Makes all of it. Once, before processes are loaded.
 pub fn create(
     kernel: &'static Kernel,
@@ -67,12 +129,14 @@ pub fn create(
         &dyn MemoryAllocationCapability,
         &dyn ProcessManagementCapability,
     ),
-) -> (&'static Loader, &'static Storage) {
+) -> Installed {
+    let (base, size) = (start::APP_FLASH_BASE, start::APP_FLASH_SIZE);
     let driver = static_init!(
         AppFlash,
-        AppFlash::new(device, start::APP_FLASH_BASE as usize)
+        AppFlash::new(device, base as usize, size as usize)
     );
     driver.register();
+    let state = state(kernel, driver, loader, memory);
     let record = static_init!(Record, Record(capsules.spe));
     let area = Area {
         flash,
@@ -125,7 +189,11 @@ pub fn create(
             loader.prefer_oldest();
         }
     }
-    (app_loader, storage)
+    Installed {
+        loader: app_loader,
+        storage,
+        state,
+    }
 }
 
 /// `uid` of the record in ITS: "TOCK", 2.

@@ -80,7 +80,7 @@ fn main() -> ! {
     };
     let slots = static_init!(ProcessArray<{ NUM_PROCS as usize }>, ProcessArray::new()).as_slice();
     let kernel = static_init!(Kernel, Kernel::new(slots));
-    let capsules = capsules::create(kernel, &memory_cap, regions.audio_rom);
+    let mut capsules = capsules::create(kernel, &memory_cap, regions.audio_rom);
     kernel::debug::set_debug_writer_wrapper(capsules.debug_writer, debug_cap);
     debug!(
         "kernel: tockstone {}, Tock {}.{}, boot {}",
@@ -160,19 +160,20 @@ fn main() -> ! {
         memory::RAM_POOL_SIZE as usize,
     );
     machine.set_client(loader);
-    let (app_loader, storage) = install::create(
+    let installed = install::create(
         kernel,
         loader,
         &capsules,
         regions.app_flash,
         (&memory_cap, &process_cap),
     );
+    capsules.app_state = installed.state.map(|state| state.driver);
     if let Err(e) = attributes::write(regions.attributes) {
         debug!("kernel: attributes not written: {:?}", e);
     }
     let announcer = static_init!(
         Announcer,
-        Announcer::new(loader, storage, capsules.loading_alarm)
+        Announcer::new(loader, &installed, capsules.loading_alarm)
     );
     capsules.loading_alarm.set_alarm_client(announcer);
     loader.set_client(announcer);
@@ -180,7 +181,7 @@ fn main() -> ! {
     let scheduler = scheduler::create(kernel, slots, capsules.restart_alarm);
     let platform = Platform {
         capsules,
-        app_loader,
+        app_loader: installed.loader,
         supervision,
         ipc: IPC::new(kernel, ipc::DRIVER_NUM, &memory_cap),
         scheduler,

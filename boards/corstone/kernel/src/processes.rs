@@ -2,7 +2,7 @@
 
 use crate::Loader;
 use crate::capsules::VirtualAlarm;
-use crate::install::Storage;
+use crate::install::{Installed, State, Storage};
 use crate::memory::STOCK_TFM;
 use capsules_system::process_checker::credentials::{CredentialVerifier, Verdict};
 use chip::ns::devices::ticks;
@@ -188,19 +188,21 @@ pub struct Announcer {
     first: Cell<bool>,
     loader: &'static Loader,
     storage: &'static Storage,
+    state: Option<State>,
     alarm: &'static VirtualAlarm,
 }
 
 impl Announcer {
     pub const fn new(
         loader: &'static Loader,
-        storage: &'static Storage,
+        installed: &Installed,
         alarm: &'static VirtualAlarm,
     ) -> Self {
         Announcer {
             first: Cell::new(true),
             loader,
-            storage,
+            storage: installed.storage,
+            state: installed.state,
             alarm,
         }
     }
@@ -258,6 +260,9 @@ impl ProcessLoadingAsyncClient for Announcer {
     fn process_loading_finished(&self) {
         if self.first.get() {
             debug!("kernel: no processes");
+        }
+        if let Some(state) = self.state {
+            state.flash.open();
         }
         self.storage.recover();
     }

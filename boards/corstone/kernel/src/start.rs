@@ -16,6 +16,7 @@ use core::cell::Cell;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering};
 use cortex_v8m::switch::core_switch::{Vector, vector_table};
+use flash::journal::Journal;
 use kernel::process::FlashRegion;
 use kernel::process::ProcessSlot;
 use kernel::utilities::kernel_static::KernelStatic;
@@ -122,7 +123,38 @@ const ROW: u32 = 0x4000;
 
 /// App flash, from the first product app to the end of the second copies.
 pub const APP_FLASH_BASE: u32 = FLASH_NET_MQTT_BASE;
-const APP_FLASH_SIZE: u32 = FLASH_B_BASE + FLASH_B_SIZE - APP_FLASH_BASE;
+pub const APP_FLASH_SIZE: u32 = FLASH_B_BASE + FLASH_B_SIZE - APP_FLASH_BASE;
+
+/// What the device covers: up to the journal, if the board has one.
+const DEVICE_SIZE: u32 = match STATE_JOURNAL_SIZE {
+    0 => APP_FLASH_SIZE,
+    size => STATE_JOURNAL_BASE + size - APP_FLASH_BASE,
+};
+
+/// Where apps may change their own flash: in the pool, its second copies and among the
+/// position-independent ones. Not in the rows of the product, whose apps are signed.
+pub const STATE_JOURNAL: Journal<2> = {
+    let pool = FLASH_POOL_BASE - APP_FLASH_BASE;
+    let independent = FLASH_PIC_BASE.saturating_sub(APP_FLASH_BASE);
+    Journal {
+        base: APP_FLASH_BASE,
+        at: STATE_JOURNAL_BASE.saturating_sub(APP_FLASH_BASE),
+        pages: [
+            pool..APP_FLASH_SIZE,
+            independent..independent + FLASH_PIC_SIZE,
+        ],
+    }
+};
+
+const _: () = assert!(
+    STATE_JOURNAL_SIZE == 0
+        || (STATE_JOURNAL_SIZE == 2 * SECTOR
+            && STATE_JOURNAL_BASE % SECTOR == 0
+            && FLASH_PIC_BASE % SECTOR == 0
+            && FLASH_PIC_SIZE % SECTOR == 0
+            && FLASH_PIC_BASE >= APP_FLASH_BASE + APP_FLASH_SIZE
+            && STATE_JOURNAL_BASE >= FLASH_PIC_BASE + FLASH_PIC_SIZE)
+);
 
 const _: () = assert!(
     APP_FLASH_BASE.is_multiple_of(ROW)
@@ -136,7 +168,10 @@ const _: () = assert!(
 /// Part of app flash.
 fn apps(base: u32, size: u32, stride: u32) -> FlashRegion {
     // SAFETY: non-secure flash of memory.toml, memory-mapped for ever. Its only writer is the
-    // device of `regions`, which the kernel's dynamic storage alone drives.
+    // device of `regions`, which the kernel's dynamic storage drives, and `chip`'s state flash: what
+    // that changes lies in a process's writeable flash regions (`Process::may_write_flash`), to
+    // whose bytes the kernel keeps no reference, and it begins when loading has ended. The rest of
+    // their pages is back, as it was, when the call of the device returns.
     unsafe { FlashRegion::new(base as *const u8, size as usize, stride as usize) }
 }
 
@@ -171,12 +206,15 @@ pub fn regions() -> Option<Regions> {
             c,
             apps(FLASH_POOL_BASE, FLASH_POOL_SIZE, ROW),
             apps(FLASH_B_BASE, FLASH_B_SIZE, ROW),
-            // Written by host tools alone, while the device is off.
-            FlashRegion::read_only(read_only(FLASH_PIC_BASE, FLASH_PIC_SIZE), ROW as usize),
+            match FLASH_PIC_SIZE {
+                0 => FlashRegion::read_only(&[], 0),
+                // New ones come by host tools alone, while the device is off.
+                size => apps(FLASH_PIC_BASE, size, ROW),
+            },
         ],
         app_flash: (
             apps(APP_FLASH_BASE, APP_FLASH_SIZE, ROW),
-            device(APP_FLASH_BASE, APP_FLASH_SIZE),
+            device(APP_FLASH_BASE, DEVICE_SIZE),
         ),
         attributes: device(KERNEL_ATTRIBUTES_BASE, KERNEL_ATTRIBUTES_SIZE),
         audio_rom: read_only(AUDIO_ROM_BASE, AUDIO_ROM_SIZE),

@@ -9,7 +9,7 @@ use kernel::process::{FunctionCallSource, ProcessId, ShortId};
 use kernel::processbuffer::WriteableProcessBuffer;
 use kernel::storage_permissions::StoragePermissions;
 use kernel::syscall::{SyscallDriver, SyscallReturn};
-use kernel::testing::{APP_RAM, Event, TestKernel, TestProcess};
+use kernel::testing::{APP_RAM, Event, TestKernel, TestProcess, tbf};
 use std::num::NonZeroU32;
 
 /// Number of the driver that moves bytes for tests.
@@ -36,6 +36,37 @@ impl Memory {
 impl SyscallDriver for Memory {
     fn allocate_grant(&self, process_id: ProcessId) -> Result<(), kernel::process::Error> {
         self.0.enter(process_id, |_, _| {})
+    }
+}
+
+/// A binary's writeable flash regions (offset, size), and its footers.
+pub struct Binary<'a> {
+    pub writeable: &'a [(u32, u32)],
+    pub footer: &'a [u8],
+}
+
+impl Binary<'_> {
+    /// The TBF, of 4096 bytes.
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        const TOTAL: usize = 4096;
+        let mut bytes = tbf(name, APP_RAM, TOTAL as u32);
+        let mut header = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
+        let regions = self.writeable.iter().flat_map(|r| [r.0, r.1]);
+        let value: Vec<u8> = regions.flat_map(u32::to_le_bytes).collect();
+        let mut tlv = vec![2, 0, value.len() as u8, 0];
+        tlv.extend(value);
+        bytes[header..header + tlv.len()].copy_from_slice(&tlv);
+        header += tlv.len();
+        bytes[2..4].copy_from_slice(&(header as u16).to_le_bytes());
+        let end = TOTAL - self.footer.len();
+        bytes[end..].copy_from_slice(self.footer);
+        // Program is the first: its fourth word.
+        bytes[32..36].copy_from_slice(&(end as u32).to_le_bytes());
+        bytes[12..16].fill(0);
+        let words = bytes[..header].as_chunks().0.iter();
+        let sum = words.fold(0, |sum, word| sum ^ u32::from_le_bytes(*word));
+        bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+        bytes
     }
 }
 
@@ -74,6 +105,23 @@ impl<'a> App<'a> {
         let app = App {
             kernel,
             process: kernel.process_storing(name, APP_RAM, id, storage),
+            memory,
+        };
+        app.open();
+        app
+    }
+
+    /// Of a binary with more than the usual.
+    pub fn of_binary(
+        kernel: &'a TestKernel,
+        memory: &'static Memory,
+        name: &str,
+        binary: Binary<'_>,
+    ) -> Self {
+        let nobody = ShortId::LocallyUnique;
+        let app = App {
+            kernel,
+            process: kernel.process_of(&binary.bytes(name), APP_RAM, nobody, None),
             memory,
         };
         app.open();

@@ -7,7 +7,7 @@
 
 use crate::ddr_flash::DdrFlash;
 use core::cell::RefCell;
-use flash::Flash as _;
+use flash::{Flash as _, FlashError};
 use kernel::ErrorCode;
 use kernel::deferred_call::{DeferredCall, DeferredCallClient};
 use kernel::hil::flash as pages;
@@ -43,6 +43,7 @@ enum Done {
 pub struct AppFlash {
     flash: RefCell<DdrFlash>,
     base: usize,
+    size: usize,
     done: MapCell<Done>,
     client: OptionalCell<&'static dyn NonvolatileStorageClient>,
     pages: OptionalCell<&'static dyn pages::Client<AppFlash>>,
@@ -50,11 +51,12 @@ pub struct AppFlash {
 }
 
 impl AppFlash {
-    /// Over a region whose erase size is [`PAGE`].
-    pub fn new(flash: DdrFlash, base: usize) -> Self {
+    /// Over the first `size` bytes of a device at `base` whose erase size is [`PAGE`].
+    pub fn new(flash: DdrFlash, base: usize, size: usize) -> Self {
         AppFlash {
             flash: RefCell::new(flash),
             base,
+            size,
             done: MapCell::empty(),
             client: OptionalCell::empty(),
             pages: OptionalCell::empty(),
@@ -68,9 +70,8 @@ impl AppFlash {
             return Err(ErrorCode::BUSY);
         }
         let start = address.checked_sub(self.base).ok_or(ErrorCode::INVAL)?;
-        let size = self.flash.try_borrow().map_err(|_| ErrorCode::BUSY)?.size();
         match start.checked_add(length) {
-            Some(end) if end <= size as usize => u32::try_from(start).map_err(|_| ErrorCode::INVAL),
+            Some(end) if end <= self.size => u32::try_from(start).map_err(|_| ErrorCode::INVAL),
             _ => Err(ErrorCode::INVAL),
         }
     }
@@ -86,7 +87,7 @@ impl AppFlash {
     }
 }
 
-fn of_page(result: Result<(), flash::FlashError>) -> Result<(), pages::Error> {
+fn of_page(result: Result<(), FlashError>) -> Result<(), pages::Error> {
     result.map_err(|_| pages::Error::FlashError)
 }
 
@@ -132,6 +133,20 @@ impl NonvolatileStorage<'static> for AppFlash {
 }
 
 impl AppFlash {
+    /// Calls `f` with the device.
+    ///
+    /// # Errors
+    /// Those of `f`; `Device` inside such a call, which never happens.
+    pub fn device<R>(
+        &self,
+        f: impl FnOnce(&mut DdrFlash) -> Result<R, FlashError>,
+    ) -> Result<R, FlashError> {
+        f(&mut *self
+            .flash
+            .try_borrow_mut()
+            .map_err(|_| FlashError::Device)?)
+    }
+
     /// Whom to tell of pages.
     pub fn set_page_client(&self, client: &'static dyn pages::Client<AppFlash>) {
         self.pages.set(client);
@@ -238,7 +253,8 @@ mod tests {
         let base = memory.as_mut_ptr();
         // SAFETY: leaked, and touched by nobody else.
         let region = unsafe { DdrFlash::new(base, 2 * PAGE as u32, PAGE as u32) };
-        let f: &'static AppFlash = Box::leak(Box::new(AppFlash::new(region, base.addr())));
+        let f: &'static AppFlash =
+            Box::leak(Box::new(AppFlash::new(region, base.addr(), 2 * PAGE)));
         f.register();
         let client: &'static Client = Box::leak(Box::default());
         NonvolatileStorage::set_client(f, client);

@@ -12,6 +12,7 @@ pub mod devices;
 pub mod ethernet;
 pub mod fpgaio;
 pub mod rtc;
+pub mod state_flash;
 pub mod timer;
 pub mod uart;
 

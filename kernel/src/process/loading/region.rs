@@ -19,7 +19,8 @@ impl FlashRegion {
     ///
     /// # Safety
     /// Readable for ever, and written only by [`crate::dynamic_binary_storage`], which writes to no
-    /// object that a process is made of, and only while no binary is being loaded from it.
+    /// object that a process is made of, and only while no binary is being loaded from it; and where
+    /// [`Process::may_write_flash`] allows it, after all binaries were loaded.
     pub const unsafe fn new(base: *const u8, len: usize, stride: usize) -> Self {
         FlashRegion { base, len, stride }
     }

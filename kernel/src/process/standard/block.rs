@@ -13,6 +13,9 @@ fn below(top: usize, size: usize, align: usize) -> Option<usize> {
     Some(top.checked_sub(size)? & !(align - 1))
 }
 
+/// Where a footer says what kind it is; 0 is room for credentials, which comes last.
+const FOOTER_FORMAT: usize = 4;
+
 /// What a header says of storage: may write; how many it may read, which; may change, which.
 type HeaderStorage = (bool, usize, [u32; 8], usize, [u32; 8]);
 
@@ -138,10 +141,12 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
             chip,
             fault_policy,
             storage_permissions: Cell::new(StoragePermissions::new_null()),
-            flash: pb.flash,
+            flash: &raw const *pb.flash,
             header: pb.header,
             has_permissions: pb.header.get_command_permissions(0, 0)
                 != CommandPermissions::NoPermsAtAll,
+            has_credentials: pb.credential.is_some()
+                || (pb.footers.get(FOOTER_FORMAT)).is_some_and(|format| *format != 0),
             credential: pb.credential.get(),
             memory_start,
             memory_len,
@@ -191,9 +196,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
             unsafe { boundary.initialize_process(start, brk, state) }
         });
         let entry = self
-            .flash
-            .as_ptr()
-            .addr()
+            .flash_start()
             .wrapping_add(self.header.get_init_function_offset() as usize);
         let app_start = self.flash_non_protected_start();
         ready == Some(Ok(()))
@@ -234,7 +237,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
 
     #[inline(always)]
     pub(super) fn flash_start(&self) -> usize {
-        self.flash.as_ptr().addr()
+        self.flash.addr()
     }
     #[inline(always)]
     pub(super) fn flash_end(&self) -> usize {
@@ -243,6 +246,10 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
     #[inline(always)]
     pub(super) fn flash_non_protected_start(&self) -> usize {
         self.flash_start() + self.header.get_protected_size() as usize
+    }
+    /// End of what credentials cover.
+    pub(super) fn integrity_end(&self) -> usize {
+        self.flash_start() + self.header.get_binary_end() as usize
     }
     pub(super) fn memory_end(&self) -> usize {
         self.memory_start.addr() + self.memory_len
@@ -331,7 +338,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> ProcessStandard<C, D>
             let mpu = self.chip.mpu();
             mpu.reset_config(config);
             let flash = mpu.allocate_region(
-                self.flash.as_ptr(),
+                self.flash.cast(),
                 self.flash.len(),
                 self.flash.len(),
                 Permissions::ReadExecuteOnly,

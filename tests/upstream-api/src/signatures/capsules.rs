@@ -10,6 +10,7 @@ use capsules_core::{
     dec_consume, dec_try, enc_consume, enc_try, stream_cond, stream_done, stream_err,
     stream_from_option, stream_len_cond,
 };
+use capsules_extra::app_flash_driver::{self as app_flash, AppFlash};
 use capsules_extra::date_time::{self, DateTimeCapsule};
 use capsules_extra::ethernet_tap::{self, EthernetTapDriver};
 use capsules_extra::hmac::{self, HmacDriver};
@@ -101,6 +102,8 @@ pub fn extra<
     type SharedGrant = Slots<shared::App, 2, 1, 1>;
     let _: fn(&'static Below, SharedGrant, usize, usize, usize, usize, Bytes) -> Shared =
         Shared::new;
+    let _: fn(&'static Below, Slots<app_flash::App, 1, 1, 0>, Bytes) -> AppFlash<'static> =
+        AppFlash::new;
     fn stores<S: NonvolatileStorage<'static>>() {}
     stores::<Shared>();
     let _: [usize; 2] = [shared::BUF_LEN, isolated::BUF_LEN];

@@ -22,7 +22,7 @@ const PROCESS: Process = Process {
 const PASSED: usize = 15;
 
 /// The cases.
-pub const CASES: [Case; 3] = [
+pub const CASES: [Case; 4] = [
     Case {
         id: "capsules-known-answers",
         run: known_answers,
@@ -34,6 +34,10 @@ pub const CASES: [Case; 3] = [
     Case {
         id: "libtock-keeper",
         run: keeper,
+    },
+    Case {
+        id: "own-flash",
+        run: super::state::own_flash,
     },
 ];
 

@@ -28,6 +28,7 @@ mod ota;
 mod rotate;
 mod rsa;
 mod services;
+mod state;
 pub mod supervision;
 mod sweep;
 mod tbf_tools;

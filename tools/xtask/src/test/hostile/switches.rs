@@ -22,7 +22,7 @@ pub const fn secure(wall: Wall) -> u64 {
     (wall as u64) << 32
 }
 
-const NAMES: [(u64, &str); 27] = [
+const NAMES: [(u64, &str); 28] = [
     (kernel(Defence::Mpu), "Mpu"),
     (kernel(Defence::Unprivileged), "Unprivileged"),
     (kernel(Defence::RamNeverExecuted), "RamNeverExecuted"),
@@ -38,6 +38,7 @@ const NAMES: [(u64, &str); 27] = [
     (kernel(Defence::Coprocessor), "Coprocessor"),
     (kernel(Defence::SliceFloor), "SliceFloor"),
     (kernel(Defence::SecureReturn), "SecureReturn"),
+    (kernel(Defence::WriteableFlash), "WriteableFlash"),
     (secure(Wall::Sau), "Sau"),
     (secure(Wall::Mpc), "Mpc"),
     (secure(Wall::Ppc), "Ppc"),
@@ -80,7 +81,7 @@ mod tests {
             assert_eq!(all & bit, 0);
             all | bit
         });
-        assert_eq!(all, 0xFFF_0000_7FFF);
+        assert_eq!(all, 0xFFF_0000_FFFF);
         assert_eq!(
             names(kernel(Defence::Mpu) | secure(Wall::StackSeal)),
             "Mpu+StackSeal"

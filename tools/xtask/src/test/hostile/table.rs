@@ -129,8 +129,42 @@ pub fn attacks(map: &Map, first_word: u32, long: bool) -> Result<Vec<Attack>> {
     all.extend(own());
     all.extend(core(map)?);
     all.extend(calls(map, long)?);
+    all.extend(flash(map, first_word)?);
     all.extend(walls::attacks(map, long)?);
     Ok(all)
+}
+
+/// Flash that is not a writeable region of the attacker's own, through the driver that writes such.
+fn flash(map: &Map, first_word: u32) -> Result<Vec<Attack>> {
+    let base = |name: &str| map.region(name).map(|r| r.base).map_err(|e| anyhow!(e));
+    let abs = Base::Absolute;
+    let off = kernel(Defence::WriteableFlash);
+    let through = Control::Without(off);
+    // Behind it the journal knows which pages are apps' at all.
+    let pages = Control::Doubled(off, End::Says("refused later 1"));
+    let attacks = [
+        ("other-app", abs, base("flash-pool")?, first_word, through),
+        ("product-app", abs, base("flash-net-mqtt")?, 0, pages),
+        ("attributes", abs, base("kernel-attributes")?, 0, pages),
+        ("kernel-code", abs, base("kernel-exec")?, 0, pages),
+        ("journal", abs, base("state-journal")?, 0, pages),
+        ("own-ram", Base::Buffer, 0, 0, pages),
+        ("secure-slot", abs, base("s-primary")?, 0, pages),
+        ("zero", abs, 0, 0, pages),
+        ("wraps", abs, 0u32.wrapping_sub(2), 0, pages),
+    ];
+    let attack = |(place, base, offset, n, control)| Attack {
+        n,
+        ..attack(
+            &format!("app-flash-{place}"),
+            Op::WriteFlash,
+            base,
+            offset,
+            End::Says("refused "),
+            control,
+        )
+    };
+    Ok(attacks.into_iter().map(attack).collect())
 }
 
 /// A word's first address, by its name in ids.

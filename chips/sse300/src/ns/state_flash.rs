@@ -173,9 +173,9 @@ mod tests {
         let journal = Journal {
             base: BASE as u32,
             at: 2 * page,
-            pages: [page..2 * page],
+            pages: [page..2 * page, 0..0],
         };
-        let f: &'static StateFlash<1> =
+        let f: &'static StateFlash<2> =
             Box::leak(Box::new(StateFlash::new(app_flash, journal, &Open)));
         f.register();
         let client: &'static Client = Box::leak(Box::default());

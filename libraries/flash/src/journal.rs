@@ -309,7 +309,7 @@ mod tests {
                 changed(&before, offset as usize, &new),
             ];
             for (nth, tear) in (0..whole.ops()).flat_map(|n| Tear::ALL.map(|t| (n, t))) {
-                let power = Power::new(seed << 32 | nth * 3 + len as u64);
+                let power = Power::new((seed << 32) | (nth * 3 + len as u64));
                 let mut cut = filled(&power);
                 power.cut_after(nth, tear);
                 assert!(JOURNAL.write(&mut cut, offset, &new).is_err());

@@ -149,9 +149,9 @@ pub const STATE_JOURNAL: Journal<2> = {
 const _: () = assert!(
     STATE_JOURNAL_SIZE == 0
         || (STATE_JOURNAL_SIZE == 2 * SECTOR
-            && STATE_JOURNAL_BASE % SECTOR == 0
-            && FLASH_PIC_BASE % SECTOR == 0
-            && FLASH_PIC_SIZE % SECTOR == 0
+            && STATE_JOURNAL_BASE.is_multiple_of(SECTOR)
+            && FLASH_PIC_BASE.is_multiple_of(SECTOR)
+            && FLASH_PIC_SIZE.is_multiple_of(SECTOR)
             && FLASH_PIC_BASE >= APP_FLASH_BASE + APP_FLASH_SIZE
             && STATE_JOURNAL_BASE >= FLASH_PIC_BASE + FLASH_PIC_SIZE)
 );

@@ -667,10 +667,7 @@ impl<C: 'static + Chip, D: 'static + ProcessStandardDebug> Process for ProcessSt
         ProcessAddresses {
             flash_start: self.flash_start(),
             flash_non_protected_start: self.flash_non_protected_start(),
-            flash_integrity_end: self
-                .flash
-                .cast::<u8>()
-                .wrapping_add(self.header.get_binary_end() as usize),
+            flash_integrity_end: self.flash.cast::<u8>().with_addr(self.integrity_end()),
             flash_end: self.flash_end(),
             sram_start: self.memory_start.addr(),
             sram_app_brk: self.app_break.get().addr(),

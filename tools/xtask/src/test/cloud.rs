@@ -1,20 +1,21 @@
-//! The cloud layer: AWS's own clients against the local cloud, without a device.
+//! The cloud layer: AWS's own clients, and this program's verbs, against the local cloud, without a
+//! device.
 //!
 //! Owns the cases' set-up. What the clients do and check is in `tools/cloud/tests`; each folder is
 //! opened twice, so that the second half finds what the first one left.
 
 use super::{Case, until};
 use crate::{paths, shell, system};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use cloud::http::Server;
 use cloud::{Cloud, broker};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-pub const CASES: [Case; 4] = [
+pub const CASES: [Case; 5] = [
     Case {
         id: "cloud-awscli",
         run: awscli,
@@ -30,6 +31,10 @@ pub const CASES: [Case; 4] = [
     Case {
         id: "cloud-awsiotsdk",
         run: awsiotsdk,
+    },
+    Case {
+        id: "verb-whose-reader-has-gone",
+        run: reader_gone,
     },
 ];
 
@@ -110,6 +115,21 @@ fn awsiotsdk() -> Result<()> {
     if topics != ["fleet-7/hello"] {
         bail!("devices published {topics:?}");
     }
+    Ok(())
+}
+
+/// As `cargo xtask audit | head -0`. Of `audit`, the first lines come after it has read the whole
+/// checkout. (No integration test: those build this program anew under its own feet.)
+fn reader_gone() -> Result<()> {
+    let mut xtask = Command::new(std::env::current_exe()?)
+        .arg("audit")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(xtask.stdout.take());
+    let output = xtask.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(said.is_empty() && output.status.success(), "{said}");
     Ok(())
 }
 

@@ -24,8 +24,8 @@ pub enum Class {
     Passing,
     /// The broker asks for less.
     Busy,
-    /// What looks like a refusal and may be the network's doing: once it may pass, twice in a row it
-    /// is one.
+    /// What looks like a refusal and may be the network's doing: once it may pass; a second time before
+    /// a connection is made it is one.
     Suspect,
     /// Certificate, policy or name: no time cures it, somebody has to.
     Refused,
@@ -35,7 +35,7 @@ pub enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     window_ms: u32,
-    /// The failure before was [`Class::Suspect`].
+    /// [`Class::Suspect`] was there since the last connection.
     suspected: bool,
     connected_at_us: Option<u64>,
 }
@@ -55,7 +55,8 @@ impl Backoff {
     /// next CONNECT could come within a second of the last; doubles the window.
     pub fn next(&mut self, class: Class, now_us: u64, random: u32) -> u32 {
         let uniform = |most: u32| ((u64::from(random) * (u64::from(most) + 1)) >> 32) as u32;
-        let suspected = core::mem::replace(&mut self.suspected, class == Class::Suspect);
+        let suspected = self.suspected;
+        self.suspected |= class == Class::Suspect;
         let delay = match class {
             Class::Refused | Class::Suspect if class == Class::Refused || suspected => {
                 self.window_ms = CAP_MS;
@@ -73,8 +74,10 @@ impl Backoff {
         delay.max(u32::try_from(allowed_us.div_ceil(1000)).unwrap_or(CAP_MS))
     }
 
-    /// After a connection that lived `lived_ms`: starts again if that was long.
+    /// After a connection that lived `lived_ms`: the identity is no suspect, and the window starts
+    /// again if that was long.
     pub fn lived(&mut self, lived_ms: u64) {
+        self.suspected = false;
         if lived_ms >= STABLE_MS {
             self.window_ms = BASE_MS;
         }
@@ -131,16 +134,18 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_refusal_is_one_the_second_time_in_a_row() {
+    fn what_looks_like_a_refusal_is_one_the_second_time() {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.next(Suspect, 0, u32::MAX), BASE_MS);
         assert_eq!(backoff.next(Suspect, 0, 0), REFUSED_MIN_MS);
         assert_eq!(backoff.next(Suspect, 0, u32::MAX), REFUSED_MAX_MS);
-        // A connection in between, or another failure, takes the suspicion away.
+        // A connection in between takes the suspicion away, another failure does not.
         let mut backoff = Backoff::default();
         backoff.next(Suspect, 0, 0);
+        backoff.lived(0);
+        assert_eq!(backoff.next(Suspect, 0, u32::MAX), 2 * BASE_MS);
         backoff.next(Passing, 0, 0);
-        assert_eq!(backoff.next(Suspect, 0, u32::MAX), 4 * BASE_MS);
+        assert_eq!(backoff.next(Suspect, 0, u32::MAX), REFUSED_MAX_MS);
     }
 
     #[test]

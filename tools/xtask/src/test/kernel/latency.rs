@@ -28,6 +28,9 @@ const GUESTS: [Guest; 2] = [
 /// For the switch: timer interrupt, its upcall, the switch and two reads of the clock, microseconds
 /// at 32 instructions each.
 const SWITCH_US: u64 = 100;
+/// What a verification beside the alarms may take longer than those that were measured alone, in its
+/// hundredth parts: its time depends on the signature. A second call in between would be 40 of them.
+const SIGNATURE_PERCENT: u64 = 1;
 
 /// What was measured, microseconds.
 #[derive(Debug)]
@@ -80,7 +83,8 @@ pub fn measure() -> Result<Latency> {
 pub fn case() -> Result<()> {
     let latency = measure()?;
     println!("      {latency:?}");
-    if latency.worst_us > latency.alone_us + SWITCH_US {
+    let call_us = latency.alone_us + latency.alone_us * SIGNATURE_PERCENT / 100;
+    if latency.worst_us > call_us + SWITCH_US {
         bail!("later than one call and a switch: {latency:?}");
     }
     if latency.worst_us * 5 < latency.alone_us * 4 {

@@ -78,7 +78,8 @@ pub fn measure() -> Result<Latency> {
     })
 }
 
-/// The worst alarm is as late as the longest call is long: not later by more than a switch, and,
+/// The worst alarm is as late as the longest call is long: not later by more than what verifications
+/// differ and a switch, and,
 /// with so many alarms, not much earlier.
 pub fn case() -> Result<()> {
     let latency = measure()?;
